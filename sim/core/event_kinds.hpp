@@ -1,0 +1,58 @@
+// The one table of event kinds and of their order within one instant. Lower rank runs first.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace isthmus {
+
+//! What an event means. The handler is the one switch in sim/world.
+enum class EventKind : std::uint8_t {
+  condition_change,  //!< a link's or node's capacity or state changes by schedule
+  flow_ended,        //!< a transfer was delivered, failed or cancelled
+  work_done,         //!< a server slot, a batch or an engine iteration finished
+  replica_ready,     //!< a replica ended its cold start
+  arrival,           //!< the next request or task of a workload source
+  task_step,         //!< a task's think or action time ended: its next request starts
+  local_step,        //!< a fixed delay inside a request ended (pre-processing, protocol, retry)
+  dispatch,          //!< a replica looks at its queue, after every arrival of this instant
+  queue_timeout,     //!< a request has waited as long as it may
+  scrape,            //!< metrics are sampled for controllers
+  control,           //!< an autoscaler or another controller decides
+  sample,            //!< the recorder takes an interval sample
+  phase_end,         //!< the warm-up or the run ends
+  count_
+};
+
+//! One row of the table.
+struct EventKindRow {
+  EventKind kind;
+  std::uint8_t rank;  //!< order within one instant; equal ranks run in order of scheduling
+  std::string_view name;
+};
+
+//! Conditions change before anything observes them; work ends before new work arrives; arrivals
+//! join a queue before it is looked at; controllers see the state after all of it.
+inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::count_)> event_kinds{{
+    {EventKind::condition_change, 0, "condition_change"},
+    {EventKind::flow_ended, 1, "flow_ended"},
+    {EventKind::work_done, 2, "work_done"},
+    {EventKind::replica_ready, 3, "replica_ready"},
+    {EventKind::arrival, 4, "arrival"},
+    {EventKind::task_step, 4, "task_step"},
+    {EventKind::local_step, 4, "local_step"},
+    {EventKind::dispatch, 5, "dispatch"},
+    {EventKind::queue_timeout, 6, "queue_timeout"},
+    {EventKind::scrape, 7, "scrape"},
+    {EventKind::control, 8, "control"},
+    {EventKind::sample, 9, "sample"},
+    {EventKind::phase_end, 10, "phase_end"},
+}};
+
+//! The rank of `kind` within one instant.
+constexpr std::uint8_t rank_of(EventKind kind) {
+  return event_kinds[static_cast<std::size_t>(kind)].rank;
+}
+
+}  // namespace isthmus
