@@ -1,0 +1,96 @@
+// The network as the world sees it: transfers go in, ends of transfers come out. Two backends.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "network/topology.hpp"
+#include "sim/core/ids.hpp"
+#include "sim/core/time.hpp"
+
+namespace isthmus::network {
+
+//! How a transfer ended.
+enum class Outcome : std::uint8_t { delivered, failed, cancelled };
+
+//! Data to move between two hosts (indices into Topology::hosts).
+struct Transfer {
+  std::uint32_t from = 0, to = 0;
+  double bytes = 0;            //!< >= 0; 0 takes the path latency alone
+  double rate_cap = 0;         //!< bytes/s; 0 = none
+  std::uint64_t tag = 0;       //!< handed back in FlowEnd
+};
+
+//! The end of one transfer.
+struct FlowEnd {
+  std::uint64_t tag = 0;
+  Outcome outcome = Outcome::delivered;
+  Instant at;
+};
+
+//! The event loop that a network runs beside. Implemented by the world (and by small test drivers).
+class EventLoop {
+ public:
+  virtual ~EventLoop() = default;
+  //! Date of the earliest pending event; Instant::never() when the run is over.
+  virtual Instant next() = 0;
+  //! Executes the earliest event (it may call Network::start and Network::cancel).
+  virtual void step() = 0;
+  //! A transfer ended at `end.at` (>= the date of the last event, <= next()). Must only take note,
+  //! i.e. push an event at that date.
+  virtual void flow_ended(const FlowEnd& end) = 0;
+};
+
+//! Parameters of the flow model that both backends understand.
+struct FlowModel {
+  //! SimGrid model name: "CM02" or "LV08" ("SMPI", "constant" on simgrid only).
+  std::string name = "CM02";
+  double latency_factor = 1.0;     //!< start-up delay = factor * path latency
+  double bandwidth_factor = 1.0;   //!< payload rate = factor * capacity
+  double tcp_gamma = 0.0;          //!< bytes; rate <= gamma / (2 * latency); 0 = unlimited
+  double weight_s = 0.0;           //!< bytes; RTT penalty of sharing: weight = 1/(lat + sum S/bw); 0 = equal
+  bool cross_traffic = false;      //!< ACKs take 5 % of the reverse path
+};
+
+//! A running network. start and cancel are called from EventLoop::step only.
+class Network {
+ public:
+  virtual ~Network() = default;
+  //! Starts a transfer at `now`, the date of the current event. Ends are reported once, by
+  //! EventLoop::flow_ended. A transfer whose path is down ends `failed` at `now`.
+  virtual FlowId start(const Transfer& transfer, Instant now) = 0;
+  //! Ends a transfer early; it is reported as `cancelled` at `now`. Unknown ids are ignored.
+  virtual void cancel(FlowId flow, Instant now) = 0;
+  //! Changes a link from `now` on (both directions when `bandwidth` is set).
+  virtual void change_link(LinkId link, const LinkChange& change, Instant now) = 0;
+  //! Runs the loop and the network together until loop.next() is never() and no flow is in flight
+  //! or until `horizon` is reached by both.
+  virtual void run(EventLoop& loop, Instant horizon) = 0;
+  //! Number of transfers in flight.
+  virtual std::size_t in_flight() const = 0;
+  //! Sum of one-way latencies from one host to another at this moment.
+  virtual Duration path_latency(std::uint32_t from, std::uint32_t to) const = 0;
+  //! Smallest nominal capacity on the path at this moment, bytes/s (0 when a link is down).
+  virtual double path_bandwidth(std::uint32_t from, std::uint32_t to) const = 0;
+  //! Bytes carried so far by a link (sum of both directions).
+  virtual double carried_bytes(LinkId link) const = 0;
+  //! Name for the summary, e.g. "fluid" or "simgrid 3.32 CM02".
+  virtual std::string describe() const = 0;
+};
+
+//! Our exact max-min solver; any number may live in one process.
+std::unique_ptr<Network> make_fluid_network(const Topology& topology, const FlowModel& model);
+
+//! SimGrid. Its engine is a process-wide singleton whose clock never restarts: at most one call per
+//! process (a second one throws Error); callers give every run a process of its own.
+//! `options`: further SimGrid settings "name:value", passed through.
+std::unique_ptr<Network> make_simgrid_network(const Topology& topology, const FlowModel& model,
+                                              const std::vector<std::string>& options);
+
+//! Throws InputError listing what is wrong (dangling indices, non-positive bandwidths, unconnected
+//! zones that `hosts` need are found at the first transfer).
+void validate(const Topology& topology);
+
+}  // namespace isthmus::network
