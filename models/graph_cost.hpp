@@ -1,0 +1,54 @@
+// Times of operator graphs on one unit: profile first, roofline where the profile has no answer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/operator_graph.hpp"
+#include "models/prediction.hpp"
+
+namespace isthmus::models {
+
+class KernelProfile;
+
+//! How a graph is stored and computed.
+struct GraphVariant {
+  std::string name;
+  Precision weights = Precision::fp32;
+  Precision activations = Precision::fp32;
+  double accuracy = 0;
+  std::string accuracy_metric, accuracy_source;
+};
+
+//! One row of `isthmus explain`.
+struct OperatorCost {
+  std::string name, kind;
+  double flops = 0, bytes = 0;
+  Bound bound = Bound::compute;
+  Prediction prediction;
+};
+
+//! Prepared for one (graph, variant, unit); immutable. The time is that of the serial execution of
+//! all operators on the unit.
+class GraphCost {
+ public:
+  GraphCost(const OperatorGraph& graph, const GraphVariant& variant, const ComputeUnit& unit,
+            std::shared_ptr<const KernelProfile> profile);
+  //! Time of a batch of `batch` >= 1 inputs, the unit's iteration_overhead included.
+  Prediction batch(std::int64_t batch) const;
+  std::int64_t batch_ns(std::int64_t batch) const;
+  //! Per-operator table for a batch.
+  std::vector<OperatorCost> explain(std::int64_t batch) const;
+  double weight_bytes() const;
+  //! Largest sum of live activations in topological order, bytes, for a batch.
+  double peak_activation_bytes(std::int64_t batch) const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace isthmus::models

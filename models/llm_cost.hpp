@@ -1,0 +1,59 @@
+// Times of LLM engine iterations on one replica (a group of equal units under tensor parallelism).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "models/llm_shape.hpp"
+#include "models/machine.hpp"
+#include "models/prediction.hpp"
+
+namespace isthmus::models {
+
+//! The work of one engine iteration.
+struct IterationWork {
+  std::int64_t prefill_tokens = 0;      //!< prompt tokens computed in this iteration
+  double prefill_attention = 0;         //!< sum over chunks of tokens * (earlier context + tokens/2)
+  std::int64_t prefill_context = 0;     //!< sum over chunks of the context they read (earlier + own)
+  std::int64_t decode_sequences = 0;    //!< sequences that get one token each
+  std::int64_t decode_context = 0;      //!< sum of their context lengths (KV tokens read)
+  std::int64_t logits = 0;              //!< rows of the output head (sequences that sample a token)
+  std::int64_t image_tokens = 0;        //!< prompt tokens whose vision encoding runs in this iteration
+};
+
+//! Prepared for one (shape, variant, unit, tensor-parallel degree); immutable, shared by replicas
+//! and threads. Iteration time is piecewise linear in decode_context for a fixed batch.
+class LlmCost {
+ public:
+  //! `parallel`: number of equal units (tensor parallel), >= 1; `link_bandwidth` in bytes/s and
+  //! `link_latency` per all-reduce hop matter only when parallel > 1. Throws InputError when the
+  //! unit cannot compute the variant's format.
+  LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
+          int parallel = 1, double link_bandwidth = 0, Duration link_latency = Duration::zero());
+
+  //! Time of one iteration; the unit's iteration_overhead is included. Safe from many threads.
+  Prediction iteration(const IterationWork& work) const;
+  //! The same in ns only: the hot path.
+  std::int64_t iteration_ns(const IterationWork& work) const;
+  //! Expected time of one request alone: prompt of `prompt` tokens of which `image` come from
+  //! images, `output` tokens decoded one by one. For views (output is an estimate there).
+  Prediction request(std::int64_t prompt, std::int64_t image, double output) const;
+
+  double weight_bytes() const;              //!< per replica (all units together)
+  double kv_bytes_per_token() const;        //!< per replica
+  //! KV tokens that fit beside weights and a workspace: floor((memory*utilization - weights -
+  //! workspace)/kv_bytes); throws InputError with the arithmetic when weights do not fit.
+  std::int64_t kv_capacity_tokens(double memory_utilization = 0.9) const;
+  //! Relative standard error and evidence of iteration times.
+  PredictionKind kind() const;
+  double relative_error() const;
+  const ComputeUnit& unit() const;
+  int parallel() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace isthmus::models

@@ -1,0 +1,53 @@
+// Shapes of decoder transformers with an optional vision tower. Source of each figure: the catalogue.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/precision.hpp"
+
+namespace isthmus::models {
+
+//! A ViT that turns image patches into prompt tokens.
+struct VisionTower {
+  std::int64_t layers = 0, hidden = 0, heads = 0, ffn = 0;
+  std::int64_t patch = 0;          //!< pixels per patch side
+  std::int64_t merge = 1;          //!< merge x merge patches become one token
+  double merger_params = 0;        //!< parameters of patch embedding and merger together
+  bool gated_ffn = true;
+};
+
+//! A decoder-only language model; `experts` > 0 for mixtures.
+struct LlmShape {
+  std::string name;
+  std::int64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
+  bool gated_ffn = true;
+  bool tied_embeddings = false;
+  std::int64_t experts = 0, experts_active = 0;
+  std::int64_t max_positions = 0;
+  VisionTower vision;              //!< layers == 0: text only
+
+  //! Weights of the language part, embeddings included.
+  double text_params() const;
+  //! Weights of the vision tower.
+  double vision_params() const;
+  //! KV-cache bytes of one token in format `kv`.
+  double kv_bytes_per_token(Precision kv) const;
+};
+
+//! How the shape is stored and computed.
+struct LlmVariant {
+  std::string name;
+  Precision weights = Precision::bf16;
+  Precision activations = Precision::bf16;
+  Precision kv = Precision::bf16;
+  double weight_overhead = 0;      //!< extra bytes for scales and unquantized parts, fraction of weights
+  double accuracy = 0;             //!< task accuracy in [0, 1]
+  std::string accuracy_metric;     //!< what `accuracy` counts, e.g. "AndroidWorld task success"
+  std::string accuracy_source;     //!< where it was published
+};
+
+//! Bytes of all weights (text and vision) of a variant.
+double weight_bytes(const LlmShape& shape, const LlmVariant& variant);
+
+}  // namespace isthmus::models

@@ -1,0 +1,40 @@
+// The speed, memory and power of one compute unit, as a catalogue or a scenario states them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "models/precision.hpp"
+#include "sim/core/time.hpp"
+
+namespace isthmus::models {
+
+enum class UnitKind : std::uint8_t { cpu, gpu, npu };
+
+//! One compute unit (CPU cluster, GPU, NPU). All rates are dense peaks; efficiencies turn them into
+//! what large kernels reach. Unknown optional figures are 0.
+struct ComputeUnit {
+  std::string name;
+  UnitKind kind = UnitKind::gpu;
+  //! Dense peak, operations/s, per Precision; 0 = the unit cannot compute in that format.
+  std::array<double, static_cast<std::size_t>(Precision::count_)> peak{};
+  double memory_bandwidth = 0;        //!< bytes/s
+  double memory = 0;                  //!< bytes that models and caches may use
+  double compute_efficiency = 1;      //!< fraction of peak for large GEMMs, (0, 1]
+  double bandwidth_efficiency = 1;    //!< fraction of memory bandwidth for large streams, (0, 1]
+  double efficiency_error = 0;        //!< relative standard error of roofline times with these figures
+  Duration launch_overhead;           //!< per kernel or operator
+  Duration iteration_overhead;        //!< fixed CPU/framework time per batch or engine iteration
+  double idle_power = 0;              //!< W
+  double bandwidth_power = 0;         //!< W while memory-bound
+  double compute_power = 0;           //!< W while compute-bound
+  std::string profile;                //!< path of an HDF5 kernel profile, "" = roofline only
+};
+
+//! Peak of the fastest path on which `weights` x `activations` products can run: the activation
+//! format's own peak, or the next wider format that the unit has (weights are widened on the fly).
+//! Returns operations/s; throws InputError when the unit has no usable format at all.
+double usable_peak(const ComputeUnit& unit, Precision weights, Precision activations);
+
+}  // namespace isthmus::models
