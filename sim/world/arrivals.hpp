@@ -1,0 +1,34 @@
+// Streams of arrivals: generators and trace readers behind one interface. Nothing is preloaded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "sim/world/scenario.hpp"
+
+namespace isthmus::world {
+
+//! The next thing that a workload brings.
+struct Arrival {
+  Instant at;
+  std::uint64_t index = 0;             //!< 0, 1, ... within the workload
+  //! Set by traces; otherwise the request's own draws decide.
+  std::optional<std::uint32_t> prompt_tokens, output_tokens, image_tokens;
+  std::optional<double> upload, download;  //!< bytes
+  std::optional<std::uint32_t> client;
+};
+
+//! An open stream of arrivals in order of date. Not thread-safe; one per run and workload.
+class ArrivalSource {
+ public:
+  virtual ~ArrivalSource() = default;
+  //! The next arrival, or nothing when the stream has ended. Throws InputError with file and line
+  //! for a malformed trace row.
+  virtual std::optional<Arrival> next() = 0;
+};
+
+//! Makes the stream of a workload; `seed` is the run's master seed. Not for ArrivalKind::closed.
+std::unique_ptr<ArrivalSource> make_arrival_source(const Workload& workload, std::uint64_t seed);
+
+}  // namespace isthmus::world

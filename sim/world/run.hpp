@@ -1,0 +1,28 @@
+// One run of a scenario, and many.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "results/recorder.hpp"
+#include "sim/world/scenario.hpp"
+
+namespace isthmus::world {
+
+struct RunOptions {
+  std::uint32_t replication = 0;         //!< seed of the run = scenario seed mixed with this (0: itself)
+  std::string label;                     //!< repeated in the results
+  std::filesystem::path directory;       //!< run directory; empty: results in memory only
+  bool csv = false, html = false, trace = false;
+  bool in_process = false;               //!< SimGrid in this very process (only once; used by workers)
+};
+
+//! Executes one run. Fluid runs happen in this thread; SimGrid runs in a forked worker process whose
+//! summary comes back through a pipe. Safe to call from several threads.
+results::Summary run(const Scenario& scenario, const RunOptions& options);
+
+}  // namespace isthmus::world

@@ -1,0 +1,226 @@
+// A scenario after reading: resolved, validated, immutable, shared by all runs. SI units throughout
+// (seconds as Duration, bytes, bytes/s, W, J, USD).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "models/graph_cost.hpp"
+#include "models/llm_cost.hpp"
+#include "models/llm_shape.hpp"
+#include "models/machine.hpp"
+#include "network/network.hpp"
+#include "results/recorder.hpp"
+#include "schedulers/autoscaling_policy.hpp"
+#include "schedulers/batching_policy.hpp"
+#include "schedulers/offload_policy.hpp"
+#include "schedulers/routing_policy.hpp"
+#include "sim/world/distribution.hpp"
+
+namespace isthmus::world {
+
+//! Equal machines, e.g. 2000 phones. Node i of group g has the run-wide index first + i, which is
+//! also its host index in the topology.
+struct NodeGroup {
+  std::string name;
+  std::string device;                  //!< catalogue entry it came from
+  std::uint32_t first = 0, count = 1;
+  schedulers::Tier tier = schedulers::Tier::cloud;
+  std::vector<models::ComputeUnit> units;  //!< kinds of units of one node
+  std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
+  double base_power = 0;               //!< W, whole node without its units (screen, board)
+  double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
+  double price_per_hour = 0;           //!< USD per node-hour
+  bool billed_when_idle = true;        //!< false: only while it hosts a replica
+};
+
+//! Service times given as a law instead of a model: time of a batch of b = draw + per_item * b.
+struct ServiceLaw {
+  Distribution time;                   //!< seconds
+  double per_item = 0;                 //!< seconds per request in the batch
+};
+
+//! An operator graph with everything needed to time it.
+struct GraphModel {
+  std::shared_ptr<const models::GraphCost> cost;
+};
+
+//! A language model with everything needed to time it.
+struct LlmModel {
+  models::LlmShape shape;
+  models::LlmVariant variant;
+  std::shared_ptr<const models::LlmCost> cost;
+};
+
+//! How an engine forms its iterations ("batching": {"policy": "continuous", ...}).
+struct ContinuousBatching {
+  std::uint32_t max_sequences = 64;    //!< running at once
+  std::uint32_t max_batched_tokens = 8192;  //!< tokens per iteration, prompts and decodes together
+  std::uint32_t block_size = 16;       //!< KV tokens per block
+  std::int64_t kv_tokens = 0;          //!< KV capacity in tokens; 0 = from memory
+  double memory_utilization = 0.9;     //!< share of unit memory for weights, workspace and KV
+  bool chunked_prefill = true;         //!< split prompts that exceed the token budget
+};
+
+//! A batching policy by name, or continuous batching inside an engine.
+struct Batching {
+  const schedulers::PolicyEntry<schedulers::BatchingPolicy>* policy = nullptr;
+  std::optional<schedulers::Parameters> parameters;
+  ContinuousBatching continuous;       //!< LLM models always use it
+};
+
+struct Autoscaling {
+  const schedulers::PolicyEntry<schedulers::AutoscalingPolicy>* policy = nullptr;  //!< null: fixed
+  std::optional<schedulers::Parameters> parameters;
+  Duration period = Duration::from_seconds(15);         //!< between decisions
+  Duration scrape_period = Duration::from_seconds(15);  //!< between metric samples
+  Duration scrape_delay = Duration::from_seconds(1);    //!< age of a sample when it becomes visible
+};
+
+struct Service {
+  std::string name, model, variant;
+  std::uint32_t group = 0;             //!< index of the node group it runs on
+  std::uint32_t unit = 0;              //!< index into the group's units
+  std::uint32_t parallel = 1;          //!< units per replica (tensor parallel)
+  bool local = false;                  //!< one replica on every node; serves that node's clients only
+  std::variant<ServiceLaw, GraphModel, LlmModel> work;
+  double accuracy = 0;
+  std::uint32_t slots = 1;             //!< batches in service at once per replica (not for engines)
+  std::uint32_t replicas = 1, min_replicas = 1, max_replicas = 1;
+  Duration cold_start;                 //!< from asking for a replica until it is ready
+  std::uint32_t queue_capacity = 0xffffffffU;  //!< waiting requests per replica
+  Duration queue_timeout = Duration::max();    //!< waiting longer: rejected with cause queue_timeout
+  Batching batching;
+  const schedulers::PolicyEntry<schedulers::RoutingPolicy>* routing = nullptr;
+  std::optional<schedulers::Parameters> routing_parameters;
+  Autoscaling autoscaling;
+  double timing_error = 0;             //!< relative standard error of its service times
+  std::string timing;                  //!< evidence in words, for the report
+};
+
+enum class ArrivalKind : std::uint8_t {
+  poisson,        //!< rate
+  gamma,          //!< rate, cv of gaps
+  weibull,        //!< rate, cv of gaps (shape solved from it)
+  erlang,         //!< rate, phases
+  deterministic,  //!< rate
+  mmpp,           //!< states with rates and mean sojourns
+  diurnal,        //!< rate * (1 + amplitude * sin(2 pi (t/period + phase))), thinned Poisson
+  steps,          //!< piecewise constant rates from `at`, Poisson
+  times,          //!< explicit dates
+  closed,         //!< every client: request, wait for the answer, think, again
+  trace,          //!< file
+};
+
+//! File formats that stream request by request.
+enum class TraceFormat : std::uint8_t { azure_llm, mooncake, burstgpt, csv };
+
+struct RateStep {
+  Duration at;
+  double rate = 0;                     //!< arrivals/s from `at` on (or clients in a closed loop)
+};
+
+struct Arrivals {
+  ArrivalKind kind = ArrivalKind::poisson;
+  double rate = 0;                     //!< arrivals/s over all clients of the workload
+  double cv = 1;
+  int phases = 1;
+  std::vector<double> rates;           //!< mmpp: arrivals/s per state
+  std::vector<Duration> sojourns;      //!< mmpp: mean time per state
+  double amplitude = 0, phase = 0;     //!< diurnal
+  Duration period = Duration::from_seconds(86400);
+  std::vector<RateStep> steps;         //!< steps; closed: number of active clients over time
+  std::vector<Duration> times;
+  Distribution think;                  //!< closed: seconds between answer and next request
+  std::string file;                    //!< trace
+  TraceFormat format = TraceFormat::csv;
+  double time_scale = 1;               //!< trace: gaps are multiplied by this
+  std::uint64_t limit = ~0ULL;         //!< largest number of arrivals
+  Duration start;                      //!< first arrival is drawn from here on
+};
+
+//! What one request carries. Token counts matter to LLM services, bytes to the network.
+struct RequestShape {
+  Distribution prompt_tokens = Distribution::constant(0);   //!< text tokens of the prompt
+  Distribution image_tokens = Distribution::constant(0);    //!< prompt tokens that come from images
+  Distribution output_tokens = Distribution::constant(1);
+  Distribution upload = Distribution::constant(0), download = Distribution::constant(0);  //!< bytes
+  double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added
+  Distribution preprocess = Distribution::constant(0);      //!< s on the client before sending
+  Distribution protocol = Distribution::constant(0);        //!< s per remote request (connection, RPC)
+  Duration deadline = Duration::max();                      //!< the client gives up after this
+  std::uint32_t retries = 0;                                //!< after a failed transfer
+  Duration retry_backoff = Duration::from_seconds(1);       //!< doubles with every retry
+};
+
+//! An arrival starts a task of `steps` requests, one after another.
+struct TaskShape {
+  bool enabled = false;
+  Distribution steps = Distribution::constant(1);
+  Distribution action = Distribution::constant(0);          //!< s between an answer and the next request
+  Distribution context_growth = Distribution::constant(0);  //!< prompt tokens added by every step
+};
+
+struct Workload {
+  std::string name;
+  Arrivals arrivals;
+  RequestShape request;
+  TaskShape task;
+  std::uint32_t clients_group = 0;     //!< node group where clients live; client i on node i % count
+  std::uint32_t clients = 1;           //!< number of clients (closed loop: population)
+  int service = -1;                    //!< fixed target service, or -1: the offload policy decides
+};
+
+//! The offload decision of every request whose workload targets "offload".
+struct Offload {
+  const schedulers::PolicyEntry<schedulers::OffloadPolicy>* policy = nullptr;
+  std::optional<schedulers::Parameters> parameters;
+  std::vector<std::uint32_t> candidates;  //!< service indices, order of the scenario
+  std::uint32_t fallback = 0;             //!< service index used when the choice is not healthy
+  std::uint32_t overload_queue = 0;       //!< local queue length from which a request falls back; 0 = never
+  Duration signal_age = Duration::from_seconds(1);  //!< period of load reports to clients
+};
+
+enum class FaultKind : std::uint8_t { link_down, node_down };
+
+//! A scheduled failure.
+struct Fault {
+  FaultKind kind = FaultKind::link_down;
+  std::uint32_t target = 0;            //!< link or node index
+  Instant at;
+  Duration lasts = Duration::max();
+};
+
+struct Scenario {
+  std::string name, notes;
+  std::uint64_t seed = 1;
+  Duration duration, warmup;
+  std::uint32_t replications = 1;
+  std::vector<NodeGroup> nodes;
+  network::Topology topology;
+  network::FlowModel flow_model;
+  bool simgrid = true;
+  std::vector<std::string> simgrid_options;
+  double egress_price = 0;             //!< USD per byte sent from cloud nodes
+  std::vector<Service> services;
+  std::vector<Workload> workloads;
+  Offload offload;
+  std::vector<results::Objective> objectives;
+  std::vector<Fault> faults;
+  Duration sample_period = Duration::from_seconds(1);  //!< interval samples of services
+  bool streaming = false;              //!< results without per-request rows
+  bool record_decisions = true;
+  std::string compare_metric = "latency.p95";
+  std::string resolved_json;           //!< the input, everything resolved, for the results
+  std::vector<std::string> notices;    //!< warnings found while reading, shown in the report
+
+  std::uint32_t node_count() const {
+    return nodes.empty() ? 0 : nodes.back().first + nodes.back().count;
+  }
+};
+
+}  // namespace isthmus::world
