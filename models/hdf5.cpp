@@ -65,30 +65,48 @@ Handle string_type() {
 // Type of elements in memory and in the file. Files are little-endian on every machine.
 template <Element T>
 Handle memory_type() {
-  if constexpr (std::same_as<T, double>) return Handle(H5Tcopy(H5T_NATIVE_DOUBLE));
-  else if constexpr (std::same_as<T, std::int64_t>) return Handle(H5Tcopy(H5T_NATIVE_INT64));
-  else if constexpr (std::same_as<T, std::uint64_t>) return Handle(H5Tcopy(H5T_NATIVE_UINT64));
-  else if constexpr (std::same_as<T, std::uint32_t>) return Handle(H5Tcopy(H5T_NATIVE_UINT32));
-  else if constexpr (std::same_as<T, std::uint8_t>) return Handle(H5Tcopy(H5T_NATIVE_UINT8));
-  else return string_type();
+  if constexpr (std::same_as<T, double>)
+    return Handle(H5Tcopy(H5T_NATIVE_DOUBLE));
+  else if constexpr (std::same_as<T, std::int64_t>)
+    return Handle(H5Tcopy(H5T_NATIVE_INT64));
+  else if constexpr (std::same_as<T, std::uint64_t>)
+    return Handle(H5Tcopy(H5T_NATIVE_UINT64));
+  else if constexpr (std::same_as<T, std::uint32_t>)
+    return Handle(H5Tcopy(H5T_NATIVE_UINT32));
+  else if constexpr (std::same_as<T, std::uint8_t>)
+    return Handle(H5Tcopy(H5T_NATIVE_UINT8));
+  else
+    return string_type();
 }
 template <Element T>
 Handle file_type() {
-  if constexpr (std::same_as<T, double>) return Handle(H5Tcopy(H5T_IEEE_F64LE));
-  else if constexpr (std::same_as<T, std::int64_t>) return Handle(H5Tcopy(H5T_STD_I64LE));
-  else if constexpr (std::same_as<T, std::uint64_t>) return Handle(H5Tcopy(H5T_STD_U64LE));
-  else if constexpr (std::same_as<T, std::uint32_t>) return Handle(H5Tcopy(H5T_STD_U32LE));
-  else if constexpr (std::same_as<T, std::uint8_t>) return Handle(H5Tcopy(H5T_STD_U8LE));
-  else return string_type();
+  if constexpr (std::same_as<T, double>)
+    return Handle(H5Tcopy(H5T_IEEE_F64LE));
+  else if constexpr (std::same_as<T, std::int64_t>)
+    return Handle(H5Tcopy(H5T_STD_I64LE));
+  else if constexpr (std::same_as<T, std::uint64_t>)
+    return Handle(H5Tcopy(H5T_STD_U64LE));
+  else if constexpr (std::same_as<T, std::uint32_t>)
+    return Handle(H5Tcopy(H5T_STD_U32LE));
+  else if constexpr (std::same_as<T, std::uint8_t>)
+    return Handle(H5Tcopy(H5T_STD_U8LE));
+  else
+    return string_type();
 }
 template <Element T>
 constexpr const char* type_name() {
-  if constexpr (std::same_as<T, double>) return "floating point";
-  else if constexpr (std::same_as<T, std::int64_t>) return "signed 64-bit integer";
-  else if constexpr (std::same_as<T, std::uint64_t>) return "unsigned 64-bit integer";
-  else if constexpr (std::same_as<T, std::uint32_t>) return "unsigned 32-bit integer";
-  else if constexpr (std::same_as<T, std::uint8_t>) return "unsigned 8-bit integer";
-  else return "string";
+  if constexpr (std::same_as<T, double>)
+    return "floating point";
+  else if constexpr (std::same_as<T, std::int64_t>)
+    return "signed 64-bit integer";
+  else if constexpr (std::same_as<T, std::uint64_t>)
+    return "unsigned 64-bit integer";
+  else if constexpr (std::same_as<T, std::uint32_t>)
+    return "unsigned 32-bit integer";
+  else if constexpr (std::same_as<T, std::uint8_t>)
+    return "unsigned 8-bit integer";
+  else
+    return "string";
 }
 
 // Whether every stored value is representable as T.
@@ -151,9 +169,9 @@ void write_attribute(hid_t object, const std::string& where, const std::string& 
   if (H5Aexists(object, name.c_str()) > 0)
     check(H5Adelete(object, name.c_str()), where, "cannot replace an attribute");
   Handle space(scalar ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &n, nullptr));
-  Handle attribute = own(H5Acreate2(object, name.c_str(), file.id(), space.id(), H5P_DEFAULT,
-                                    H5P_DEFAULT),
-                         where, "cannot create an attribute");
+  Handle attribute =
+      own(H5Acreate2(object, name.c_str(), file.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), where,
+          "cannot create an attribute");
   if (n > 0) check(H5Awrite(attribute.id(), memory.id(), data), where, "cannot write an attribute");
 }
 
@@ -169,16 +187,20 @@ std::vector<T> read_attribute(hid_t object, const std::string& where, std::strin
   Handle space(H5Aget_space(attribute.id()));
   const hssize_t n = H5Sget_simple_extent_npoints(space.id());
   if (n < 0 || (scalar && n != 1)) refuse(place, "must be one value");
-  return read_values<T>(type.id(), static_cast<std::size_t>(n), place,
-                        [&](hid_t memory, void* out) { return H5Aread(attribute.id(), memory, out); });
+  return read_values<T>(
+      type.id(), static_cast<std::size_t>(n), place,
+      [&](hid_t memory, void* out) { return H5Aread(attribute.id(), memory, out); });
 }
 
-// Layout of a dataset: chunked with checksum, optionally deflated, without time stamps.
+// Layout of a dataset: chunked with checksum, optionally deflated, without time stamps. Variable-
+// length strings live in HDF5's heap, beyond the reach of filters: they get neither.
+template <Element T>
 Handle dataset_properties(std::uint64_t chunk, int deflate) {
   Handle p(H5Pcreate(H5P_DATASET_CREATE));
   const hsize_t dims = chunk;
   H5Pset_chunk(p.id(), 1, &dims);
   H5Pset_obj_track_times(p.id(), false);
+  if constexpr (std::same_as<T, std::string>) return p;
   if (deflate > 0) {
     H5Pset_shuffle(p.id());
     H5Pset_deflate(p.id(), static_cast<unsigned>(std::min(deflate, 9)));
@@ -216,7 +238,7 @@ Handle create_dataset(hid_t group, const std::string& where, std::string_view na
   const hsize_t unlimited = H5S_UNLIMITED;
   Handle space(H5Screate_simple(1, &size, &unlimited));
   return own(H5Dcreate2(group, std::string(name).c_str(), file_type<T>().id(), space.id(),
-                        H5P_DEFAULT, dataset_properties(chunk, deflate).id(), H5P_DEFAULT),
+                        H5P_DEFAULT, dataset_properties<T>(chunk, deflate).id(), H5P_DEFAULT),
              where, "cannot create the dataset");
 }
 
@@ -238,14 +260,22 @@ bool Handle::reset() noexcept {
   const hid_t id = id_;
   id_ = -1;
   switch (H5Iget_type(id)) {
-    case H5I_FILE: return H5Fclose(id) >= 0;
-    case H5I_GROUP: return H5Gclose(id) >= 0;
-    case H5I_DATASET: return H5Dclose(id) >= 0;
-    case H5I_DATASPACE: return H5Sclose(id) >= 0;
-    case H5I_DATATYPE: return H5Tclose(id) >= 0;
-    case H5I_ATTR: return H5Aclose(id) >= 0;
-    case H5I_GENPROP_LST: return H5Pclose(id) >= 0;
-    default: return false;
+    case H5I_FILE:
+      return H5Fclose(id) >= 0;
+    case H5I_GROUP:
+      return H5Gclose(id) >= 0;
+    case H5I_DATASET:
+      return H5Dclose(id) >= 0;
+    case H5I_DATASPACE:
+      return H5Sclose(id) >= 0;
+    case H5I_DATATYPE:
+      return H5Tclose(id) >= 0;
+    case H5I_ATTR:
+      return H5Aclose(id) >= 0;
+    case H5I_GENPROP_LST:
+      return H5Pclose(id) >= 0;
+    default:
+      return false;
   }
 }
 
@@ -457,9 +487,8 @@ Column<T> Group::create_column(std::string_view name, ColumnOptions options) {
   const Lock lock;
   const std::string where = child(name);
   if (options.chunk == 0) throw Error(where + ": chunk must be at least 1");
-  return Column<T>(
-      create_dataset<T>(handle_.id(), where, name, 0, options.chunk, options.deflate), where,
-      options.chunk);
+  return Column<T>(create_dataset<T>(handle_.id(), where, name, 0, options.chunk, options.deflate),
+                   where, options.chunk);
 }
 
 // ---- File
@@ -496,10 +525,10 @@ void File::close() {
 }
 
 // The element types of the concept, once each.
-#define ISTHMUS_H5_INSTANTIATE(T)                                                   \
-  template std::vector<T> Dataset::read<T>() const;                                 \
-  template Dataset Group::write<T>(std::string_view, std::span<const T>);           \
-  template Column<T> Group::create_column<T>(std::string_view, ColumnOptions);      \
+#define ISTHMUS_H5_INSTANTIATE(T)                                              \
+  template std::vector<T> Dataset::read<T>() const;                            \
+  template Dataset Group::write<T>(std::string_view, std::span<const T>);      \
+  template Column<T> Group::create_column<T>(std::string_view, ColumnOptions); \
   template class Column<T>;
 ISTHMUS_H5_INSTANTIATE(double)
 ISTHMUS_H5_INSTANTIATE(std::int64_t)

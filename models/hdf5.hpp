@@ -15,9 +15,9 @@ namespace isthmus::h5 {
 
 //! Element types of datasets and columns. Strings are stored as variable-length UTF-8.
 template <class T>
-concept Element = std::same_as<T, double> || std::same_as<T, std::int64_t> ||
-                  std::same_as<T, std::uint64_t> || std::same_as<T, std::uint32_t> ||
-                  std::same_as<T, std::uint8_t> || std::same_as<T, std::string>;
+concept Element =
+    std::same_as<T, double> || std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t> ||
+    std::same_as<T, std::uint32_t> || std::same_as<T, std::uint8_t> || std::same_as<T, std::string>;
 
 //! An open HDF5 identifier; closes it when destroyed. Movable, not copyable.
 class Handle {
@@ -85,7 +85,7 @@ class Dataset : public Object {
 //! How a streamed column is laid out in the file.
 struct ColumnOptions {
   std::uint64_t chunk = 16384;  //!< elements per chunk and of the buffer in memory, >= 1
-  int deflate = 1;              //!< gzip level 0 (off) to 9; byte shuffle and checksum come with it
+  int deflate = 1;  //!< gzip level, 0 (off) to 9, after a byte shuffle; strings stay plain
 };
 
 //! A one-dimensional dataset that grows by appending. Elements are buffered and written one chunk
@@ -132,8 +132,8 @@ class Group : public Object {
   //! Names of the datasets, sorted.
   std::vector<std::string> dataset_names() const;
 
-  //! Writes a whole dataset (chunked, shuffled, deflated, with checksum) and returns it for its
-  //! attributes. Throws Error when the name is taken.
+  //! Writes a whole dataset (chunked; numbers shuffled, deflated and with checksum) and returns it
+  //! for its attributes. Throws Error when the name is taken.
   template <Element T>
   Dataset write(std::string_view name, std::span<const T> values);
   template <Element T>

@@ -137,8 +137,10 @@ TEST_F(Hdf5, EqualContentsAreEqualBytes) {
       for (int i = 0; i < 50000; ++i) c.append(i * 0.5);
       c.close();
     }
-    if (round == 0) first = bytes_of(path_);
-    else EXPECT_EQ(first, bytes_of(path_));
+    if (round == 0)
+      first = bytes_of(path_);
+    else
+      EXPECT_EQ(first, bytes_of(path_));
     if (round == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   }
 }
