@@ -1,0 +1,368 @@
+#include "devices/llm_engine.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace isthmus::devices {
+
+LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits)
+    : cost_(std::move(cost)), limits_(limits), free_blocks_(limits.kv_blocks) {
+  if (limits_.max_sequences < 1 || limits_.block_size < 1 || limits_.kv_blocks < 1)
+    throw InputError("engine: max_sequences, block_size and KV blocks must be at least 1");
+  if (limits_.max_batched_tokens < limits_.max_sequences)
+    throw InputError(fmt::format("engine: max_batched_tokens ({}) must be at least max_sequences ({})",
+                                 limits_.max_batched_tokens, limits_.max_sequences));
+  block_phase_.assign(limits_.block_size, 0);
+}
+
+bool LlmEngine::fits(const EngineRequest& r) const {
+  if (blocks_for(r.prompt + r.output - 1) > limits_.kv_blocks) return false;
+  return limits_.chunked_prefill || r.prompt <= limits_.max_batched_tokens;
+}
+
+std::uint32_t LlmEngine::allocate_slot() {
+  if (free_slots_.empty()) {
+    slab_.emplace_back();
+    return static_cast<std::uint32_t>(slab_.size() - 1);
+  }
+  const std::uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  return slot;
+}
+
+void LlmEngine::enqueue(const EngineRequest& r) {
+  if (!fits(r) || r.prompt < 1 || r.output < 1 || r.image < 0 || r.image > r.prompt)
+    throw InternalError("engine: request does not fit");
+  const std::uint32_t slot = allocate_slot();
+  const std::uint32_t generation = slab_[slot].generation;
+  Sequence s;
+  s.tag = r.tag;
+  s.prompt = r.prompt;
+  s.image = r.image;
+  s.output = r.output;
+  s.live = true;
+  s.generation = generation;
+  slab_[slot] = s;
+  waiting_.push_back(slot);
+}
+
+// ---- the running list, in order of admission ------------------------------------------------------
+
+void LlmEngine::link_running(std::uint32_t slot) {
+  Sequence& s = slab_[slot];
+  s.prev = tail_;
+  s.next = none;
+  (tail_ == none ? head_ : slab_[tail_].next) = slot;
+  tail_ = slot;
+  ++running_;
+}
+
+void LlmEngine::unlink_running(std::uint32_t slot) {
+  Sequence& s = slab_[slot];
+  (s.prev == none ? head_ : slab_[s.prev].next) = s.next;
+  (s.next == none ? tail_ : slab_[s.next].prev) = s.prev;
+  s.prev = s.next = none;
+  --running_;
+}
+
+// ---- decoding in lockstep: every decoding sequence gets one token in every iteration ---------------
+
+// The decode step (mod block size) at which this sequence needs a new block: its cache then holds a
+// whole number of blocks.
+std::size_t LlmEngine::phase_of(const Sequence& s) const {
+  const auto b = static_cast<std::int64_t>(limits_.block_size);
+  const std::int64_t r = (s.joined - s.prompt + 1) % b;
+  return static_cast<std::size_t>(r < 0 ? r + b : r);
+}
+
+void LlmEngine::start_decoding(std::uint32_t slot) {
+  Sequence& s = slab_[slot];
+  s.decoding = true;
+  s.joined = decode_steps_;
+  ++decoding_;
+  context_ += s.prompt;
+  ++block_phase_[phase_of(s)];
+  completions_.push({decode_steps_ + s.output, order_++, slot, s.generation});
+}
+
+void LlmEngine::stop_decoding(Sequence& s) {
+  --decoding_;
+  context_ -= kv_of(s);
+  --block_phase_[phase_of(s)];
+  s.decoding = false;
+}
+
+// Frees everything that a running sequence holds and forgets it.
+void LlmEngine::leave(std::uint32_t slot) {
+  Sequence& s = slab_[slot];
+  free_blocks_ += s.decoding ? blocks_for(kv_of(s)) : s.blocks;
+  if (s.decoding) stop_decoding(s);
+  if (partial_ == slot) partial_ = none;
+  unlink_running(slot);
+  s.live = false;
+  ++s.generation;
+  free_slots_.push_back(slot);
+}
+
+// The sequence admitted last gives its blocks back and waits, first in line, to be computed again.
+void LlmEngine::preempt_last() {
+  const std::uint32_t slot = tail_;
+  Sequence& s = slab_[slot];
+  if (s.decoding) {
+    const std::int64_t kv = kv_of(s);
+    free_blocks_ += blocks_for(kv);
+    const std::int64_t emitted = decode_steps_ - s.joined;
+    stop_decoding(s);
+    // The token emitted last is not in the cache yet: it is part of the new prompt.
+    s.prompt = kv + 1;
+    s.output -= emitted;
+  } else {
+    free_blocks_ += s.blocks;
+  }
+  s.computed = s.blocks = 0;
+  s.image = 0;  // image features stay with the host; only the language part runs again
+  ++s.generation;
+  if (partial_ == slot) partial_ = none;
+  unlink_running(slot);
+  waiting_.push_front(slot);
+  ++preemptions_;
+}
+
+// Gives every decoding sequence the block that its next token may need. Returns true when it had to
+// preempt: then no waiting prompt is admitted in this iteration.
+bool LlmEngine::make_room_for_decodes() {
+  const auto phase = static_cast<std::size_t>((decode_steps_ + 1) % limits_.block_size);
+  bool preempted = false;
+  while (decoding_ > 0 && block_phase_[phase] > free_blocks_) {
+    preempt_last();
+    preempted = true;
+  }
+  return preempted;
+}
+
+void LlmEngine::drop_stale_completions() {
+  while (!completions_.empty()) {
+    const Completion& c = completions_.top();
+    if (slab_[c.slot].live && slab_[c.slot].generation == c.generation) return;
+    completions_.pop();
+  }
+}
+
+// Could the first waiting prompt join a next iteration that has only decodes in it?
+bool LlmEngine::admissible() const {
+  if (waiting_.empty() || running_ >= limits_.max_sequences) return false;
+  const Sequence& s = slab_[waiting_.front()];
+  const std::int64_t budget = limits_.max_batched_tokens - decoding_;
+  if (budget <= 0) return false;
+  if (!limits_.chunked_prefill && s.prompt > budget) return false;
+  const std::int64_t need = blocks_for(std::min(s.prompt, budget));
+  const auto phase = static_cast<std::size_t>((decode_steps_ + 1) % limits_.block_size);
+  return need <= free_blocks_ - block_phase_[phase];
+}
+
+// How many decode steps, at most `limit`, the free blocks last without a preemption.
+std::int64_t LlmEngine::steps_before_blocks_run_out(std::int64_t limit) const {
+  const auto b = static_cast<std::int64_t>(limits_.block_size);
+  // A full turn of the phases takes one block per decoding sequence.
+  std::int64_t steps = 0, left = free_blocks_;
+  if (decoding_ > 0) {
+    const std::int64_t turns = std::max<std::int64_t>(0, std::min(limit / b, left / decoding_ - 1));
+    steps = turns * b;
+    left -= turns * decoding_;
+  }
+  while (steps < limit) {
+    const auto phase = static_cast<std::size_t>((decode_steps_ + steps + 1) % b);
+    if (block_phase_[phase] > left) break;
+    left -= block_phase_[phase];
+    ++steps;
+  }
+  return steps;
+}
+
+void LlmEngine::apply_decode_steps(std::int64_t steps) {
+  const auto b = static_cast<std::int64_t>(limits_.block_size);
+  free_blocks_ -= steps / b * decoding_;
+  for (std::int64_t i = steps - steps % b + 1; i <= steps; ++i)
+    free_blocks_ -= block_phase_[static_cast<std::size_t>((decode_steps_ + i) % b)];
+  context_ += decoding_ * steps;
+  decode_steps_ += steps;
+  iterations_ += static_cast<std::uint64_t>(steps);
+  sequence_steps_ += static_cast<std::uint64_t>(steps * decoding_);
+}
+
+// ---- spans ---------------------------------------------------------------------------------------
+
+Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
+  if (span_active_) throw InternalError("engine: a span is running");
+  if (!has_work()) return Instant::never();
+  const bool preempted = make_room_for_decodes();
+
+  // Plan the prompts of this iteration: the one that was cut, then waiting ones.
+  models::IterationWork work;
+  chunks_.clear();
+  std::int64_t budget = limits_.max_batched_tokens - decoding_;
+  const auto phase = static_cast<std::size_t>((decode_steps_ + 1) % limits_.block_size);
+  const std::int64_t reserved = decoding_ > 0 ? block_phase_[phase] : 0;
+  const auto add_chunk = [&](std::uint32_t slot) {
+    Sequence& s = slab_[slot];
+    std::int64_t tokens = std::min(s.prompt - s.computed, budget);
+    // Blocks may cover only a part of the chunk's tokens.
+    const std::int64_t need = blocks_for(s.computed + tokens) - s.blocks;
+    if (tokens <= 0 || need > free_blocks_ - reserved) return false;
+    free_blocks_ -= need;
+    s.blocks += need;
+    budget -= tokens;
+    chunks_.emplace_back(slot, tokens);
+    work.prefill_tokens += tokens;
+    work.prefill_attention += static_cast<double>(tokens) *
+                              (static_cast<double>(s.computed) + static_cast<double>(tokens) / 2.0);
+    work.prefill_context += s.computed + tokens;
+    if (s.computed == 0) work.image_tokens += s.image;
+    if (s.computed + tokens == s.prompt) ++work.logits;
+    return true;
+  };
+  if (partial_ != none) add_chunk(partial_);
+  while (!preempted && !waiting_.empty() && running_ < limits_.max_sequences && budget > 0) {
+    const std::uint32_t slot = waiting_.front();
+    Sequence& s = slab_[slot];
+    if (!limits_.chunked_prefill && s.prompt > budget) break;
+    if (!add_chunk(slot)) break;
+    waiting_.pop_front();
+    link_running(slot);
+    if (!s.started) admitted.push_back({s.tag, now});
+    s.started = true;
+  }
+
+  // Nothing can move: the cut prompt waits for blocks that only preempting itself can free.
+  if (chunks_.empty() && decoding_ == 0) {
+    if (partial_ == none || running_ < 2) throw InternalError("engine: no progress possible");
+    preempt_last();
+    return begin(now, admitted);
+  }
+
+  work.decode_sequences = decoding_;
+  work.decode_context = context_ + decoding_;
+  work.logits += decoding_;
+  const models::Prediction p = cost_->iteration(work);
+  compute_share_ = p.compute_share;
+  span_prefill_ = !chunks_.empty();
+  span_start_ = now;
+  span_end_ = now + Duration(cost_->iteration_ns(work));
+  span_steps_ = 1;
+  span_active_ = true;
+
+  // Leap: pure decodes go on until a sequence ends, blocks run out or the next prompt could join.
+  if (!span_prefill_ && limits_.leap && cancelled_.empty() && !preempted && !admissible()) {
+    drop_stale_completions();
+    std::int64_t steps = completions_.top().step - decode_steps_;
+    steps = steps_before_blocks_run_out(steps);
+    while (span_steps_ < steps) {
+      work.decode_context += decoding_;
+      span_end_ += Duration(cost_->iteration_ns(work));
+      ++span_steps_;
+    }
+  }
+  return span_end_;
+}
+
+Instant LlmEngine::interrupt(Instant now) {
+  if (!span_active_ || span_steps_ == 1) return span_end_;
+  if (cancelled_.empty() && !admissible()) return span_end_;
+  // The same sum as in begin, up to the first boundary that is not before `now`.
+  models::IterationWork work;
+  work.decode_sequences = work.logits = decoding_;
+  work.decode_context = context_ + decoding_;
+  Instant end = span_start_ + Duration(cost_->iteration_ns(work));
+  std::int64_t steps = 1;
+  while (steps < span_steps_ && end < now) {
+    work.decode_context += decoding_;
+    end += Duration(cost_->iteration_ns(work));
+    ++steps;
+  }
+  span_steps_ = steps;
+  span_end_ = end;
+  return end;
+}
+
+void LlmEngine::finish(std::vector<Progress>& progress) {
+  if (!span_active_) throw InternalError("engine: no span is running");
+  span_active_ = false;
+  if (decoding_ > 0) apply_decode_steps(span_steps_);
+  else ++iterations_;
+  sequence_steps_ += chunks_.size();
+
+  // Sequences whose last token was decoded.
+  for (drop_stale_completions(); !completions_.empty() && completions_.top().step <= decode_steps_;
+       drop_stale_completions()) {
+    const std::uint32_t slot = completions_.top().slot;
+    completions_.pop();
+    if (!slab_[slot].cancelled)
+      progress.push_back({slab_[slot].tag, Progress::What::completed, span_end_});
+    leave(slot);
+  }
+  // Prompts that are complete emit their next token and decode from the next iteration on.
+  for (const auto& [slot, tokens] : chunks_) {
+    Sequence& s = slab_[slot];
+    s.computed += tokens;
+    if (s.computed < s.prompt) {
+      partial_ = slot;
+      continue;
+    }
+    if (partial_ == slot) partial_ = none;
+    if (!s.first_emitted && !s.cancelled)
+      progress.push_back({s.tag, Progress::What::first_token, span_end_});
+    s.first_emitted = true;
+    --s.output;
+    if (s.output == 0) {
+      if (!s.cancelled) progress.push_back({s.tag, Progress::What::completed, span_end_});
+      leave(slot);
+    } else {
+      start_decoding(slot);
+    }
+  }
+  chunks_.clear();
+  for (const std::uint32_t slot : cancelled_)
+    if (slab_[slot].live && slab_[slot].cancelled) leave(slot);
+  cancelled_.clear();
+}
+
+bool LlmEngine::cancel(std::uint64_t tag) {
+  for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
+    if (slab_[*it].tag != tag) continue;
+    slab_[*it].live = false;
+    ++slab_[*it].generation;
+    free_slots_.push_back(*it);
+    waiting_.erase(it);
+    return true;
+  }
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
+    if (slab_[slot].tag != tag || slab_[slot].cancelled) continue;
+    if (span_active_) {
+      slab_[slot].cancelled = true;
+      cancelled_.push_back(slot);
+    } else {
+      leave(slot);
+    }
+    return true;
+  }
+  return false;
+}
+
+void LlmEngine::clear(std::vector<std::uint64_t>& lost) {
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
+    if (!slab_[slot].cancelled) lost.push_back(slab_[slot].tag);
+  for (const std::uint32_t slot : waiting_) lost.push_back(slab_[slot].tag);
+  while (head_ != none) leave(head_);
+  for (const std::uint32_t slot : waiting_) {
+    slab_[slot].live = false;
+    ++slab_[slot].generation;
+    free_slots_.push_back(slot);
+  }
+  waiting_.clear();
+  cancelled_.clear();
+  chunks_.clear();
+  span_active_ = false;
+}
+
+}  // namespace isthmus::devices

@@ -1,0 +1,163 @@
+// The serving engine of one LLM replica: first come first served, continuous batching, paged KV cache.
+// It knows no clock and no queue of events: the world asks for the next span of work, waits until its
+// end, and tells the engine that it is over.
+//
+// Order of one iteration (vLLM v1): running sequences first, one decode token each; then the prompt
+// that was cut last time; then waiting prompts in order of arrival while the token budget, the
+// sequence limit and the KV blocks last. When decodes find no free block, the sequence admitted last
+// is preempted: it gives back its blocks and is computed again from its start (recompute).
+//
+// Runs of pure decode iterations are leapt over: nothing but the context length changes in them, so a
+// span may cover many iterations. Every boundary inside a span is the same sum of iteration times that
+// single steps would give, so `leap = false` (for checking) yields bit-identical dates.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <queue>
+#include <vector>
+
+#include "models/llm_cost.hpp"
+#include "sim/core/time.hpp"
+
+namespace isthmus::devices {
+
+//! Limits of one engine.
+struct EngineLimits {
+  std::uint32_t max_sequences = 64;        //!< running at once, >= 1
+  std::uint32_t max_batched_tokens = 8192; //!< tokens per iteration; >= max_sequences
+  std::uint32_t block_size = 16;           //!< KV tokens per block, >= 1
+  std::int64_t kv_blocks = 0;              //!< blocks of the KV cache, >= 1
+  bool chunked_prefill = true;             //!< false: prompts are never cut; too long ones wait for an empty budget
+  bool leap = true;                        //!< false: one iteration per span
+};
+
+//! A request as the engine sees it. Token counts >= 1 (image tokens are part of the prompt).
+struct EngineRequest {
+  std::uint64_t tag = 0;                   //!< the caller's name for it
+  std::int64_t prompt = 1, image = 0, output = 1;
+};
+
+//! What happened to a sequence at the end of a span.
+struct Progress {
+  enum class What : std::uint8_t { first_token, completed };
+  std::uint64_t tag = 0;
+  What what = What::completed;
+  Instant at;
+};
+
+//! Called by the engine for sequences that are scheduled for the first time.
+struct Admission {
+  std::uint64_t tag = 0;
+  Instant at;
+};
+
+//! One replica's engine.
+class LlmEngine {
+ public:
+  //! Throws InputError when limits contradict each other.
+  LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits);
+
+  //! True when the request can ever run: prompt + output - 1 tokens fit into the KV cache, and the
+  //! prompt into the token budget when prompts are not cut.
+  bool fits(const EngineRequest& request) const;
+  //! Joins the waiting queue; the request must fit (InternalError).
+  void enqueue(const EngineRequest& request);
+  //! Removes a waiting or running sequence; a running one leaves at the end of the current span.
+  //! Returns false for an unknown tag.
+  bool cancel(std::uint64_t tag);
+  //! Plans and starts the next span at `now`; returns its end, or never() when there is no work.
+  //! Must not be called while a span runs. `admitted` gets the sequences that started.
+  Instant begin(Instant now, std::vector<Admission>& admitted);
+  //! A request has just been enqueued or cancelled at `now` while a span runs: returns the possibly
+  //! earlier end of the span (the first iteration boundary at or after `now`).
+  Instant interrupt(Instant now);
+  //! Ends the running span; appends what happened, in order of date.
+  void finish(std::vector<Progress>& progress);
+
+  bool busy() const { return span_active_; }
+  bool has_work() const { return running_ > 0 || !waiting_.empty(); }
+  std::uint32_t waiting() const { return static_cast<std::uint32_t>(waiting_.size()); }
+  //! Sequences that hold KV blocks.
+  std::uint32_t running() const { return running_; }
+  std::int64_t free_blocks() const { return free_blocks_; }
+  std::uint64_t iterations() const { return iterations_; }
+  //! Sum over iterations of the sequences in them.
+  std::uint64_t sequence_steps() const { return sequence_steps_; }
+  std::uint64_t preemptions() const { return preemptions_; }
+  //! Share of the current span that is compute-bound, for power.
+  double compute_share() const { return compute_share_; }
+  //! Forgets everything (the node failed); `lost` gets the tags of all sequences.
+  void clear(std::vector<std::uint64_t>& lost);
+  const models::LlmCost& cost() const { return *cost_; }
+
+ private:
+  static constexpr std::uint32_t none = 0xffffffffU;
+
+  struct Sequence {
+    std::uint64_t tag = 0;
+    std::int64_t prompt = 0, image = 0;    // prompt: tokens to compute before the next token appears
+    std::int64_t output = 0;               // tokens still to emit
+    std::int64_t computed = 0;             // prompt tokens in the cache (prefill)
+    std::int64_t blocks = 0;               // held by the prefill part; decode adds below
+    std::int64_t joined = 0;               // decode step counter when it began to decode
+    std::uint32_t prev = none, next = none;  // running list, in order of admission
+    bool decoding = false, live = false, started = false, cancelled = false, first_emitted = false;
+    std::uint32_t generation = 0;
+  };
+  struct Completion {
+    std::int64_t step;
+    std::uint64_t order;
+    std::uint32_t slot, generation;
+    bool operator>(const Completion& o) const {
+      return step != o.step ? step > o.step : order > o.order;
+    }
+  };
+
+  std::int64_t blocks_for(std::int64_t tokens) const {
+    return (tokens + limits_.block_size - 1) / limits_.block_size;
+  }
+  std::size_t phase_of(const Sequence& s) const;
+  std::int64_t kv_of(const Sequence& s) const { return s.prompt + (decode_steps_ - s.joined); }
+  std::uint32_t allocate_slot();
+  void link_running(std::uint32_t slot);
+  void unlink_running(std::uint32_t slot);
+  void start_decoding(std::uint32_t slot);
+  void stop_decoding(Sequence& s);
+  void leave(std::uint32_t slot);
+  void preempt_last();
+  bool make_room_for_decodes();
+  bool admissible() const;
+  void drop_stale_completions();
+  std::int64_t steps_before_blocks_run_out(std::int64_t limit) const;
+  void apply_decode_steps(std::int64_t steps);
+
+  std::shared_ptr<const models::LlmCost> cost_;
+  EngineLimits limits_;
+  std::vector<Sequence> slab_;
+  std::vector<std::uint32_t> free_slots_;
+  std::deque<std::uint32_t> waiting_;
+  std::uint32_t head_ = none, tail_ = none;
+  std::uint32_t running_ = 0;
+  std::int64_t decoding_ = 0;              // sequences that decode, in lockstep
+  std::int64_t context_ = 0;               // sum of their KV tokens
+  std::int64_t decode_steps_ = 0;          // decode steps done so far
+  std::int64_t free_blocks_ = 0;
+  std::vector<std::int64_t> block_phase_;  // decoding sequences by the step (mod block) that needs a block
+  std::priority_queue<Completion, std::vector<Completion>, std::greater<>> completions_;
+  std::uint64_t order_ = 0;
+  std::uint32_t partial_ = none;           // the prompt that was cut by the budget
+  std::vector<std::uint32_t> cancelled_;
+
+  // The running span.
+  bool span_active_ = false;
+  Instant span_start_, span_end_;
+  std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
+  bool span_prefill_ = false;              // it is one iteration with prompt work
+  std::vector<std::pair<std::uint32_t, std::int64_t>> chunks_;  // slot, tokens computed in the span
+  double compute_share_ = 0;
+  std::uint64_t iterations_ = 0, sequence_steps_ = 0, preemptions_ = 0;
+};
+
+}  // namespace isthmus::devices
