@@ -195,17 +195,22 @@ std::vector<T> read_attribute(hid_t object, const std::string& where, std::strin
 // Layout of a dataset: chunked with checksum, optionally deflated, without time stamps. Variable-
 // length strings live in HDF5's heap, beyond the reach of filters: they get neither.
 template <Element T>
-Handle dataset_properties(std::uint64_t chunk, int deflate) {
+Handle dataset_properties(std::uint64_t chunk, int deflate, bool checksum,
+                          const std::optional<T>& fill) {
   Handle p(H5Pcreate(H5P_DATASET_CREATE));
   const hsize_t dims = chunk;
   H5Pset_chunk(p.id(), 1, &dims);
   H5Pset_obj_track_times(p.id(), false);
-  if constexpr (std::same_as<T, std::string>) return p;
+  if constexpr (std::same_as<T, std::string>) {
+    return p;
+  } else if (fill) {
+    H5Pset_fill_value(p.id(), memory_type<T>().id(), &*fill);
+  }
   if (deflate > 0) {
     H5Pset_shuffle(p.id());
     H5Pset_deflate(p.id(), static_cast<unsigned>(std::min(deflate, 9)));
   }
-  H5Pset_fletcher32(p.id());
+  if (checksum) H5Pset_fletcher32(p.id());
   return p;
 }
 
@@ -234,11 +239,13 @@ void write_slab(hid_t dataset, const std::string& where, std::span<const T> valu
 
 template <Element T>
 Handle create_dataset(hid_t group, const std::string& where, std::string_view name, hsize_t size,
-                      std::uint64_t chunk, int deflate) {
+                      std::uint64_t chunk, int deflate, bool checksum = true,
+                      const std::optional<T>& fill = std::nullopt) {
   const hsize_t unlimited = H5S_UNLIMITED;
   Handle space(H5Screate_simple(1, &size, &unlimited));
   return own(H5Dcreate2(group, std::string(name).c_str(), file_type<T>().id(), space.id(),
-                        H5P_DEFAULT, dataset_properties<T>(chunk, deflate).id(), H5P_DEFAULT),
+                        H5P_DEFAULT, dataset_properties<T>(chunk, deflate, checksum, fill).id(),
+                        H5P_DEFAULT),
              where, "cannot create the dataset");
 }
 
@@ -362,8 +369,8 @@ std::vector<T> Dataset::read() const {
 // ---- Column
 
 template <Element T>
-Column<T>::Column(Handle handle, std::string where, std::uint64_t chunk)
-    : Object(std::move(handle), std::move(where)), chunk_(chunk) {
+Column<T>::Column(Handle handle, std::string where, std::uint64_t chunk, std::optional<T> fill)
+    : Object(std::move(handle), std::move(where)), fill_(std::move(fill)), chunk_(chunk) {
   buffer_.reserve(std::min<std::uint64_t>(chunk, 16384));
 }
 
@@ -387,18 +394,31 @@ Column<T>& Column<T>::operator=(Column&& o) noexcept {
 
 template <Element T>
 void Column<T>::append(std::span<const T> values) {
+  // Whole chunks straight from the caller's memory while nothing waits in the buffer.
+  if (const std::size_t whole = values.size() - values.size() % chunk_; whole > 0 && buffer_.empty()) {
+    write(values.first(whole));
+    values = values.subspan(whole);
+  }
   for (const T& v : values) append(v);
+}
+
+template <Element T>
+void Column<T>::write(std::span<const T> values) {
+  if (!handle_.valid()) throw Error(where_ + ": appended to a closed column");
+  const Lock lock;
+  const hsize_t total = written_ + values.size();
+  check(H5Dset_extent(handle_.id(), &total), where_, "cannot grow");
+  // Space that is never written reads as the fill value.
+  const bool is_fill =
+      fill_ && std::all_of(values.begin(), values.end(), [&](const T& v) { return v == *fill_; });
+  if (!is_fill) write_slab<T>(handle_.id(), where_, values, written_);
+  written_ = total;
 }
 
 template <Element T>
 void Column<T>::flush() {
   if (buffer_.empty()) return;
-  if (!handle_.valid()) throw Error(where_ + ": appended to a closed column");
-  const Lock lock;
-  const hsize_t total = size();
-  check(H5Dset_extent(handle_.id(), &total), where_, "cannot grow");
-  write_slab<T>(handle_.id(), where_, buffer_, written_);
-  written_ = total;
+  write(buffer_);
   buffer_.clear();
 }
 
@@ -483,12 +503,14 @@ Dataset Group::dataset(std::string_view name) const {
 }
 
 template <Element T>
-Column<T> Group::create_column(std::string_view name, ColumnOptions options) {
+Column<T> Group::create_column(std::string_view name, ColumnOptions options,
+                               std::optional<T> fill) {
   const Lock lock;
   const std::string where = child(name);
   if (options.chunk == 0) throw Error(where + ": chunk must be at least 1");
-  return Column<T>(create_dataset<T>(handle_.id(), where, name, 0, options.chunk, options.deflate),
-                   where, options.chunk);
+  return Column<T>(create_dataset<T>(handle_.id(), where, name, 0, options.chunk, options.deflate,
+                                     options.checksum, fill),
+                   where, options.chunk, fill);
 }
 
 // ---- File
@@ -528,7 +550,8 @@ void File::close() {
 #define ISTHMUS_H5_INSTANTIATE(T)                                              \
   template std::vector<T> Dataset::read<T>() const;                            \
   template Dataset Group::write<T>(std::string_view, std::span<const T>);      \
-  template Column<T> Group::create_column<T>(std::string_view, ColumnOptions); \
+  template Column<T> Group::create_column<T>(std::string_view, ColumnOptions,  \
+                                             std::optional<T>);                \
   template class Column<T>;
 ISTHMUS_H5_INSTANTIATE(double)
 ISTHMUS_H5_INSTANTIATE(std::int64_t)

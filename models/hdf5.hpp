@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -86,6 +87,7 @@ class Dataset : public Object {
 struct ColumnOptions {
   std::uint64_t chunk = 16384;  //!< elements per chunk and of the buffer in memory, >= 1
   int deflate = 1;  //!< gzip level, 0 (off) to 9, after a byte shuffle; strings stay plain
+  bool checksum = true;  //!< Fletcher-32 per chunk; costs about as much as the writing itself
 };
 
 //! A one-dimensional dataset that grows by appending. Elements are buffered and written one chunk
@@ -102,6 +104,7 @@ class Column : public Object {
     buffer_.push_back(value);
     if (buffer_.size() >= chunk_) flush();
   }
+  //! The same for many; whole chunks go to the file without passing the buffer.
   void append(std::span<const T> values);
   //! Elements appended so far, buffered ones included.
   std::uint64_t size() const { return written_ + buffer_.size(); }
@@ -113,8 +116,10 @@ class Column : public Object {
 
  private:
   friend class Group;
-  Column(Handle handle, std::string where, std::uint64_t chunk);
+  Column(Handle handle, std::string where, std::uint64_t chunk, std::optional<T> fill);
+  void write(std::span<const T> values);
   std::vector<T> buffer_;
+  std::optional<T> fill_;
   std::uint64_t written_ = 0;
   std::uint64_t chunk_ = 1;
 };
@@ -147,9 +152,12 @@ class Group : public Object {
   std::vector<T> read(std::string_view name) const {
     return dataset(name).read<T>();
   }
-  //! Creates an empty column that grows by appending.
+  //! Creates an empty column that grows by appending. Parts written at once that hold nothing but
+  //! `fill` take no room in the file and no time; readers see the values all the same. Not for
+  //! strings.
   template <Element T>
-  Column<T> create_column(std::string_view name, ColumnOptions options = {});
+  Column<T> create_column(std::string_view name, ColumnOptions options = {},
+                          std::optional<T> fill = std::nullopt);
 
  protected:
   using Object::Object;
