@@ -1,0 +1,192 @@
+#include "results/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <limits>
+
+namespace isthmus::results {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+constexpr std::array<std::string_view, 6> suffixes{"mean", "p50", "p90", "p95", "p99", "max"};
+constexpr std::array<double, 6> percents{0, 50, 90, 95, 99, 0};
+
+double ratio(double part, double whole) { return whole > 0 ? part / whole : nan; }
+double ratio(std::uint64_t part, std::uint64_t whole) {
+  return ratio(static_cast<double>(part), static_cast<double>(whole));
+}
+
+// Appends metrics with the unit of their definition.
+class Sheet {
+ public:
+  void put(const std::string& name, double value) {
+    const auto definition = find_metric(name);
+    if (!definition) throw InternalError("metric without a definition: " + name);
+    metrics_.push_back({name, value, std::string(definition->unit)});
+  }
+  // One timed metric: mean, percentiles and maximum, from ns to s.
+  void put_timed(const std::string& name, std::vector<const Distribution*> parts) {
+    const MergedDistribution all(std::move(parts));
+    for (std::size_t i = 0; i < suffixes.size(); ++i) {
+      const double ns = suffixes[i] == "mean"  ? all.mean()
+                        : suffixes[i] == "max" ? all.max()
+                                               : all.percentile(percents[i]);
+      put(fmt::format("{}.{}", name, suffixes[i]), ns * 1e-9);
+    }
+  }
+  std::vector<Metric> take() { return std::move(metrics_); }
+
+ private:
+  std::vector<Metric> metrics_;
+};
+
+}  // namespace
+
+const std::vector<MetricDefinition>& metric_definitions() {
+  static const std::vector<MetricDefinition> table{
+      {"requests", "1", "requests created after the warm-up", false, true},
+      {"completed", "1", "of these, answered by the end of the run", false, true},
+      {"throughput", "1/s", "answered requests per second", false, true},
+      {"goodput", "1/s", "answered requests per second that met every objective", false, true},
+      {"latency", "s", "from creation to the answer at the client", true},
+      {"queue_wait", "s", "from arrival at the service to the first work on it", true},
+      {"network_time", "s", "upload and download", true},
+      {"service_time", "s", "from the first work to the end of service", true},
+      {"ttft", "s", "time to first token, from creation", true},
+      {"tpot", "s", "time per output token after the first", true},
+      {"itl.mean", "s", "inter-token latency, mean over all gaps"},
+      {"e2e", "s", "from creation to the last token at the service", true},
+      {"output_token_throughput", "1/s", "output tokens per second", false, true},
+      {"rejected_rate", "1", "fraction of requests rejected"},
+      {"failed_rate", "1", "fraction of requests failed"},
+      {"fallback_rate", "1", "fraction of answers from another service than chosen"},
+      {"retry_rate", "1", "fraction of requests that needed more than one attempt"},
+      {"bytes_per_request", "B", "bytes up and down per answered request"},
+      {"client_energy_per_request", "J", "energy of the clients' nodes per answered request"},
+      {"accuracy", "1", "mean accuracy of the variants that answered", false, true},
+      {"service_share", "1", "fraction of latency spent in service"},
+      {"share.<service>", "1", "fraction of answers that came from the service"},
+      {"timing_error", "1", "relative standard error of service times"},
+      {"utilization", "1", "busy fraction of slots"},
+      {"slo.<i>.attainment", "1", "fraction that met objective i", false, true},
+      {"slo.<i>.met", "1", "1 when enough met objective i, else 0", false, true},
+      {"tasks", "1", "tasks ended", false, true},
+      {"task_duration", "s", "from creation to the end of tasks that succeeded", true},
+      {"task_success", "1", "fraction of ended tasks that succeeded", false, true},
+      {"energy", "J", "energy of all nodes, idle included"},
+      {"energy_per_request", "J", "the same per answered request"},
+      {"cost", "USD", "cost of nodes and network"},
+      {"network_cost", "USD", "the part of it for egress"},
+      {"cost_per_1000", "USD", "cost of 1000 answered requests"},
+  };
+  return table;
+}
+
+std::optional<MetricDefinition> find_metric(std::string_view full_name) {
+  for (const MetricDefinition& d : metric_definitions()) {
+    if (d.timed) {
+      if (!full_name.starts_with(d.name)) continue;
+      for (const std::string_view suffix : suffixes)
+        if (full_name.size() == d.name.size() + 1 + suffix.size() &&
+            full_name[d.name.size()] == '.' && full_name.ends_with(suffix))
+          return d;
+    } else if (const std::size_t open = d.name.find('<'); open != std::string_view::npos) {
+      const std::string_view before = d.name.substr(0, open);
+      const std::string_view after = d.name.substr(d.name.find('>') + 1);
+      if (full_name.size() > before.size() + after.size() && full_name.starts_with(before) &&
+          full_name.ends_with(after))
+        return d;
+    } else if (full_name == d.name) {
+      return d;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<Metric> compute_metrics(const MetricSource& source) {
+  // Sum the plain counts of the group.
+  std::uint64_t created = 0, completed = 0, rejected = 0, failed = 0, fallbacks = 0, retried = 0,
+                good = 0, tokens = 0, gaps = 0, with_accuracy = 0, tasks = 0, succeeded = 0;
+  double gap_time = 0, bytes = 0, client_energy = 0, accuracy = 0, latency = 0, service = 0;
+  std::vector<Attainment> attainment(source.rules->size());
+  for (const RequestTally* t : source.requests) {
+    created += t->created, completed += t->completed, rejected += t->rejected, failed += t->failed;
+    fallbacks += t->fallbacks, retried += t->retried, good += t->good, gaps += t->gaps;
+    tokens += t->output_tokens, with_accuracy += t->with_accuracy;
+    gap_time += t->gap_time, bytes += t->bytes, client_energy += t->client_energy;
+    accuracy += t->accuracy;
+    latency += t->timed(Timed::latency).sum(), service += t->timed(Timed::service_time).sum();
+    for (std::size_t i = 0; i < attainment.size(); ++i) {
+      attainment[i].met += t->attainment[i].met;
+      attainment[i].decided += t->attainment[i].decided;
+    }
+  }
+  std::vector<const Distribution*> durations;
+  for (const TaskTally* t : source.tasks) {
+    tasks += t->ended, succeeded += t->succeeded;
+    durations.push_back(&t->duration);
+    for (std::size_t i = 0; i < attainment.size(); ++i) {
+      attainment[i].met += t->attainment[i].met;
+      attainment[i].decided += t->attainment[i].decided;
+    }
+  }
+  const auto timed = [&](Timed what) {
+    std::vector<const Distribution*> parts;
+    for (const RequestTally* t : source.requests) parts.push_back(&t->timed(what));
+    return parts;
+  };
+  const auto n = static_cast<double>(completed);
+
+  Sheet sheet;
+  sheet.put("requests", static_cast<double>(created));
+  sheet.put("completed", n);
+  sheet.put("throughput", ratio(n, source.seconds));
+  sheet.put("goodput", ratio(static_cast<double>(good), source.seconds));
+  sheet.put_timed("latency", timed(Timed::latency));
+  sheet.put_timed("queue_wait", timed(Timed::queue_wait));
+  sheet.put_timed("network_time", timed(Timed::network_time));
+  sheet.put_timed("service_time", timed(Timed::service_time));
+  sheet.put_timed("ttft", timed(Timed::ttft));
+  sheet.put_timed("tpot", timed(Timed::tpot));
+  sheet.put("itl.mean", ratio(gap_time, static_cast<double>(gaps)) * 1e-9);
+  sheet.put_timed("e2e", timed(Timed::e2e));
+  sheet.put("output_token_throughput", ratio(static_cast<double>(tokens), source.seconds));
+  sheet.put("rejected_rate", ratio(rejected, created));
+  sheet.put("failed_rate", ratio(failed, created));
+  sheet.put("fallback_rate", ratio(fallbacks, completed));
+  sheet.put("retry_rate", ratio(retried, created));
+  sheet.put("bytes_per_request", ratio(bytes, n));
+  sheet.put("client_energy_per_request", ratio(client_energy, n));
+  sheet.put("accuracy", ratio(accuracy, static_cast<double>(with_accuracy)));
+  sheet.put("service_share", ratio(service, latency));
+  for (const auto& [name, answers] : source.shares)
+    sheet.put("share." + name, ratio(answers, completed));
+  if (source.timing_error) sheet.put("timing_error", *source.timing_error);
+  if (source.utilization) sheet.put("utilization", *source.utilization);
+  for (std::size_t i = 0; i < attainment.size(); ++i) {
+    const ObjectiveRule& rule = (*source.rules)[i];
+    if (rule.kind == ObjectiveRule::Kind::task_duration && source.tasks.empty()) continue;
+    const double reached = ratio(attainment[i].met, attainment[i].decided);
+    const double met = attainment[i].decided == 0 ? nan : reached >= rule.percentile / 100 ? 1 : 0;
+    sheet.put(fmt::format("slo.{}.attainment", i), reached);
+    sheet.put(fmt::format("slo.{}.met", i), met);
+  }
+  if (!source.tasks.empty()) {
+    sheet.put("tasks", static_cast<double>(tasks));
+    sheet.put_timed("task_duration", durations);
+    sheet.put("task_success", ratio(succeeded, tasks));
+  }
+  if (source.spent) {
+    sheet.put("energy", source.spent->energy);
+    sheet.put("energy_per_request", ratio(source.spent->energy, n));
+    sheet.put("cost", source.spent->cost);
+    sheet.put("network_cost", source.spent->network_cost);
+    sheet.put("cost_per_1000", ratio(source.spent->cost * 1000, n));
+  }
+  return sheet.take();
+}
+
+}  // namespace isthmus::results
