@@ -23,14 +23,6 @@ struct GraphVariant {
   std::string accuracy_metric, accuracy_source;
 };
 
-//! One row of `isthmus explain`.
-struct OperatorCost {
-  std::string name, kind;
-  double flops = 0, bytes = 0;
-  Bound bound = Bound::compute;
-  Prediction prediction;
-};
-
 //! Prepared for one (graph, variant, unit); immutable. The time is that of the serial execution of
 //! all operators on the unit.
 class GraphCost {

@@ -22,13 +22,23 @@ struct IterationWork {
   std::int64_t image_tokens = 0;        //!< prompt tokens whose vision encoding runs in this iteration
 };
 
+//! A time that is linear in the running context, in ns: base + per_context * decode_context.
+struct DecodeLine {
+  double base_ns = 0;
+  double per_context_ns = 0;
+};
+
 //! Prepared for one (shape, variant, unit, tensor-parallel degree); immutable, shared by replicas
-//! and threads. Iteration time is piecewise linear in decode_context for a fixed batch.
+//! and threads. For a fixed batch the iteration time is linear in decode_context.
+//!
+//! Model: iteration_overhead + sum over operators of max(flops / (usable_peak * compute_efficiency),
+//! bytes / (memory_bandwidth * bandwidth_efficiency)) + launch_overhead per operator. Operators and
+//! their assumptions are listed in docs/models.md.
 class LlmCost {
  public:
   //! `parallel`: number of equal units (tensor parallel), >= 1; `link_bandwidth` in bytes/s and
-  //! `link_latency` per all-reduce hop matter only when parallel > 1. Throws InputError when the
-  //! unit cannot compute the variant's format.
+  //! `link_latency` (one per all-reduce) matter only when parallel > 1. Throws InputError when the
+  //! unit cannot compute the variant's format or a figure of shape or unit is impossible.
   LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
           int parallel = 1, double link_bandwidth = 0, Duration link_latency = Duration::zero());
 
@@ -36,13 +46,22 @@ class LlmCost {
   Prediction iteration(const IterationWork& work) const;
   //! The same in ns only: the hot path.
   std::int64_t iteration_ns(const IterationWork& work) const;
+  //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode and nothing else runs:
+  //! iteration_ns({decode_sequences = logits = sequences, decode_context = c}) equals
+  //! llround(base_ns + per_context_ns * c) bit for bit. Closed-form leaps build on it.
+  DecodeLine decode_line(std::int64_t sequences) const;
+  //! Per-operator table of one iteration; its times add up to iteration() without the rounding.
+  std::vector<OperatorCost> explain(const IterationWork& work) const;
   //! Expected time of one request alone: prompt of `prompt` tokens of which `image` come from
   //! images, `output` tokens decoded one by one. For views (output is an estimate there).
   Prediction request(std::int64_t prompt, std::int64_t image, double output) const;
 
   double weight_bytes() const;              //!< per replica (all units together)
   double kv_bytes_per_token() const;        //!< per replica
-  //! KV tokens that fit beside weights and a workspace: floor((memory*utilization - weights -
+  //! Bytes kept free of KV blocks per replica: activations of 2,048 tokens, 256 rows of logits in
+  //! fp32, and 5 % of the memory for runtime, allocator and captured graphs.
+  double workspace_bytes() const;
+  //! KV tokens that fit beside weights and workspace: floor((memory*utilization - weights -
   //! workspace)/kv_bytes); throws InputError with the arithmetic when weights do not fit.
   std::int64_t kv_capacity_tokens(double memory_utilization = 0.9) const;
   //! Relative standard error and evidence of iteration times.

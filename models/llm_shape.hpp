@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "models/precision.hpp"
@@ -27,9 +28,12 @@ struct LlmShape {
   std::int64_t max_positions = 0;
   VisionTower vision;              //!< layers == 0: text only
 
-  //! Weights of the language part, embeddings included.
+  //! Weights of the input embedding and the output head (one matrix when tied).
+  double embedding_params() const;
+  //! Weights of the language part: attention, feed-forward (all experts and the router), norms and
+  //! embeddings; biases are left out (below 0.1 % of any shape here).
   double text_params() const;
-  //! Weights of the vision tower.
+  //! Weights of the vision tower, patch embedding and merger included.
   double vision_params() const;
   //! KV-cache bytes of one token in format `kv`.
   double kv_bytes_per_token(Precision kv) const;
@@ -41,11 +45,19 @@ struct LlmVariant {
   Precision weights = Precision::bf16;
   Precision activations = Precision::bf16;
   Precision kv = Precision::bf16;
-  double weight_overhead = 0;      //!< extra bytes for scales and unquantized parts, fraction of weights
+  double weight_overhead = 0;      //!< extra bytes for scales and zero points, fraction of `weights`
   double accuracy = 0;             //!< task accuracy in [0, 1]
   std::string accuracy_metric;     //!< what `accuracy` counts, e.g. "AndroidWorld task success"
   std::string accuracy_source;     //!< where it was published
+  //! Format of the embedding and output head; none = as `weights`. AWQ, GPTQ and most int4 files keep
+  //! them at 16 bits, which is a quarter of the bytes that a small model reads per token.
+  std::optional<Precision> head;
+  //! Format of the vision tower; none = as `weights`. Usually 16 bits.
+  std::optional<Precision> vision;
 };
+
+//! Bytes of `params` weights stored as `format` in this variant, scales included where quantized.
+double stored_bytes(double params, Precision format, const LlmVariant& variant);
 
 //! Bytes of all weights (text and vision) of a variant.
 double weight_bytes(const LlmShape& shape, const LlmVariant& variant);

@@ -1,0 +1,149 @@
+#include "models/llm_operators.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/core/errors.hpp"
+
+namespace isthmus::models {
+
+namespace {
+
+double d(std::int64_t v) { return static_cast<double>(v); }
+
+// Every impossible figure at once, as one InputError.
+void validate(const LlmShape& s, const ComputeUnit& u, int parallel, double link_bandwidth) {
+  std::vector<std::string> problems;
+  const auto need = [&](bool ok, const std::string& what) {
+    if (!ok) problems.push_back(what);
+  };
+  const auto positive = [&](std::int64_t v, const char* field) {
+    need(v > 0, fmt::format("model '{}': {} must be positive, not {}", s.name, field, v));
+  };
+  positive(s.layers, "layers");
+  positive(s.hidden, "hidden");
+  positive(s.heads, "heads");
+  positive(s.kv_heads, "kv_heads");
+  positive(s.head_dim, "head_dim");
+  positive(s.ffn, "ffn");
+  positive(s.vocab, "vocab");
+  if (s.kv_heads > 0)
+    need(s.heads % s.kv_heads == 0,
+         fmt::format("model '{}': heads ({}) must be a multiple of kv_heads ({})", s.name, s.heads,
+                     s.kv_heads));
+  if (s.experts > 0)
+    need(s.experts_active > 0 && s.experts_active <= s.experts,
+         fmt::format("model '{}': experts_active must be between 1 and {}", s.name, s.experts));
+  if (s.vision.layers > 0) {
+    positive(s.vision.hidden, "vision.hidden");
+    positive(s.vision.ffn, "vision.ffn");
+    positive(s.vision.merge, "vision.merge");
+  }
+  need(parallel >= 1, fmt::format("model '{}': parallel must be at least 1", s.name));
+  need(parallel == 1 || link_bandwidth > 0,
+       fmt::format("model '{}': {} parallel units need a link bandwidth", s.name, parallel));
+  const auto fraction = [&](double v, const char* field) {
+    need(v > 0 && v <= 1, fmt::format("unit '{}': {} must be in (0, 1], not {}", u.name, field, v));
+  };
+  need(u.memory_bandwidth > 0, fmt::format("unit '{}': memory_bandwidth must be positive", u.name));
+  fraction(u.compute_efficiency, "compute_efficiency");
+  fraction(u.bandwidth_efficiency, "bandwidth_efficiency");
+  if (!problems.empty()) throw InputError(problems);
+}
+
+// Attention, all-reduces and a mixture's router run at 16 bits at least, whatever the GEMMs do.
+Precision state_format(Precision activations) {
+  return bytes_of(activations) >= 2 ? activations : Precision::bf16;
+}
+
+}  // namespace
+
+LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const ComputeUnit& unit,
+                           int parallel, double link_bandwidth, Duration link_latency) {
+  validate(s, unit, parallel, link_bandwidth);
+  const double p = parallel;
+  const Precision state = state_format(v.activations);
+  const double state_bytes = bytes_of(state);
+
+  // What one unit reaches, in ns per flop and per byte.
+  const auto ns_per_flop = [&](Precision weights, Precision activations) {
+    return 1e9 / (usable_peak(unit, weights, activations) * unit.compute_efficiency);
+  };
+  byte_ns = 1e9 / (unit.memory_bandwidth * unit.bandwidth_efficiency);
+  overhead_ns = d(unit.iteration_overhead.ns());
+  launch_ns = d(unit.launch_overhead.ns());
+
+  // A product of `count` weight matrices n x k with rows of k inputs and n outputs; `active` of
+  // `stored` copies take part per row (mixtures).
+  const auto dense = [&](const char* name, double count, double n, double k, Precision weights,
+                         double stored, double active) {
+    DenseOperator o;
+    o.name = name;
+    o.expert = stored > 1;
+    o.launches = count;
+    o.flops_per_row = 2 * count * n * k * active / p;
+    o.fixed_bytes = stored_bytes(count * n * k * stored, weights, v) / p;
+    o.bytes_per_row = count * (n + k) * active * bytes_of(v.activations) / p;
+    o.flop_ns_per_row = o.flops_per_row * ns_per_flop(weights, v.activations);
+    o.fixed_ns = o.fixed_bytes * byte_ns;
+    o.byte_ns_per_row = o.bytes_per_row * byte_ns;
+    return o;
+  };
+
+  // The decoder's products.
+  const double count = d(s.layers), hidden = d(s.hidden), ffn = d(s.ffn);
+  const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
+  const double stored = d(std::max<std::int64_t>(1, s.experts));
+  const double active = d(std::max<std::int64_t>(1, s.experts_active));
+  if (s.experts > 0) expert_ratio = active / stored;
+  layers.push_back(dense("qkv", count, query + 2 * kv, hidden, v.weights, 1, 1));
+  layers.push_back(dense("o", count, hidden, query, v.weights, 1, 1));
+  layers.push_back(
+      dense("gate_up", count, s.gated_ffn ? 2 * ffn : ffn, hidden, v.weights, stored, active));
+  layers.push_back(dense("down", count, hidden, ffn, v.weights, stored, active));
+  head = dense("lm_head", 1, d(s.vocab), hidden, v.head.value_or(v.weights), 1, 1);
+
+  // Attention: scores and weighted sum, 2 flops per multiply-add each.
+  attention_flops = 4 * query * count / p;
+  attention_flop_ns = attention_flops * ns_per_flop(state, state);
+  kv_bytes = s.kv_bytes_per_token(v.kv) / p;
+  query_bytes = 2 * query * count * state_bytes / p;
+  attention_launches = count;
+
+  // The tower: one group of all block products, the merger, and full attention among patches.
+  if (s.vision.layers > 0) {
+    const VisionTower& t = s.vision;
+    const Precision format = v.vision.value_or(v.weights);
+    const double depth = d(t.layers), width = d(t.hidden);
+    const double block = (s.vision_params() - t.merger_params) / depth;
+    vision_blocks = dense("vision_blocks", depth, block, 1, format, 1, 1);
+    vision_blocks.launches = 4 * depth;
+    vision_blocks.bytes_per_row =
+        depth * (6 * width + (t.gated_ffn ? 3 : 2) * d(t.ffn)) * state_bytes / p;
+    vision_blocks.byte_ns_per_row = vision_blocks.bytes_per_row * byte_ns;
+    vision_merger = dense("vision_merger", 1, t.merger_params, 1, format, 1, 1);
+    vision_merger.launches = 2;
+    vision_merger.bytes_per_row = 2 * d(t.merge * t.merge) * width * state_bytes / p;
+    vision_merger.byte_ns_per_row = vision_merger.bytes_per_row * byte_ns;
+    vision_attention_flops = 4 * width * depth / p;
+    vision_flop_ns = ns_per_flop(state, state);
+    vision_patch_bytes = 4 * width * depth * state_bytes / p;
+    patches_per_token = d(t.merge * t.merge);
+  }
+
+  // Two all-reduces per layer: each unit sends 2 (p-1)/p of the hidden state.
+  if (parallel > 1) {
+    const double reduces = 2 * count;
+    reduce_fixed_ns = reduces * d(link_latency.ns());
+    reduce_bytes_per_row = reduces * 2 * (p - 1) / p * hidden * state_bytes;
+    reduce_ns_per_row = reduce_bytes_per_row / link_bandwidth * 1e9;
+  }
+}
+
+double LlmOperators::expert_share(double tokens) const {
+  return 1 - std::pow(1 - expert_ratio, tokens);
+}
+
+}  // namespace isthmus::models

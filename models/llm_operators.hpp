@@ -1,0 +1,62 @@
+// The operators of one LLM engine iteration on one unit: work counted from the shape, time from the
+// unit's roofline. Shared by the prepared cost (llm_cost.cpp) and nothing else.
+#pragma once
+
+#include <vector>
+
+#include "models/llm_cost.hpp"
+
+namespace isthmus::models {
+
+//! A dense product, all layers of it together: `flops_per_row` and `bytes_per_row` per token,
+//! `fixed_bytes` of weights per iteration. Everything is per unit and, in ns, already divided by what
+//! the unit reaches.
+struct DenseOperator {
+  const char* name = "";
+  bool expert = false;         //!< weights are read only for the experts that tokens chose
+  double launches = 0;
+  double flops_per_row = 0, fixed_bytes = 0, bytes_per_row = 0;
+  double flop_ns_per_row = 0, fixed_ns = 0, byte_ns_per_row = 0;
+
+  double flop_ns(double rows) const { return flop_ns_per_row * rows; }
+  double byte_ns(double rows, double share) const {
+    return fixed_ns * share + byte_ns_per_row * rows;
+  }
+};
+
+//! Everything about (shape, variant, unit, degree) that an iteration time needs, per unit.
+struct LlmOperators {
+  //! Throws InputError when a figure is impossible or the unit cannot compute the variant.
+  LlmOperators(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
+               int parallel, double link_bandwidth, Duration link_latency);
+
+  std::vector<DenseOperator> layers;  //!< qkv, o, gate_up, down; rows = tokens
+  DenseOperator head;                 //!< rows = sampled tokens
+  DenseOperator vision_blocks;        //!< rows = patches
+  DenseOperator vision_merger;        //!< rows = image tokens
+  double attention_flops = 0;         //!< per (query, key) pair, all layers and heads
+  double attention_flop_ns = 0;       //!< the same in time
+  double kv_bytes = 0;                //!< per context token
+  double query_bytes = 0;             //!< query and output per token
+  double byte_ns = 0;                 //!< per byte of memory traffic
+  double attention_launches = 0;      //!< kernels of one attention pass
+  double vision_attention_flops = 0;  //!< per (patch, patch) pair
+  double vision_flop_ns = 0;          //!< per flop of the tower
+  double vision_patch_bytes = 0;      //!< q, k, v and output per patch, all layers
+  double patches_per_token = 0;
+  double reduce_fixed_ns = 0;         //!< all-reduce latency of an iteration
+  double reduce_ns_per_row = 0;       //!< all-reduce transfer per token
+  double reduce_bytes_per_row = 0;
+  double overhead_ns = 0;             //!< the unit's iteration_overhead
+  double launch_ns = 0;               //!< the unit's launch_overhead
+  double expert_ratio = 0;            //!< active / all experts; 0 = not a mixture
+
+  //! Expected fraction of the experts that `tokens` tokens choose, drawn independently and evenly.
+  double expert_share(double tokens) const;
+};
+
+//! Largest image that is encoded as one: more image tokens in one iteration count as equal images.
+//! 3,108 tokens are a 1080x2400 screenshot under AutoGLM's pixel cap (docs/models.md).
+inline constexpr std::int64_t largest_image_tokens = 3108;
+
+}  // namespace isthmus::models
