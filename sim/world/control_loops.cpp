@@ -1,0 +1,269 @@
+// Replicas come and go: start-up, scaling, metric scrapes, interval samples.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+namespace {
+
+// Slots of one replica as load signals count them.
+std::uint32_t slots_of(const Service& s) {
+  return std::holds_alternative<LlmModel>(s.work) ? s.batching.continuous.max_sequences : s.slots;
+}
+
+// Throughput with every slot busy over one request at a time, for queueing estimates.
+double speedup_of(const Service& s) {
+  if (const auto* llm = std::get_if<LlmModel>(&s.work)) {
+    const auto b = static_cast<std::int64_t>(s.batching.continuous.max_sequences);
+    const models::IterationWork one{.decode_sequences = 1, .decode_context = 1024, .logits = 1};
+    const models::IterationWork all{.decode_sequences = b, .decode_context = 1024 * b, .logits = b};
+    return static_cast<double>(b) * static_cast<double>(llm->cost->iteration_ns(one)) /
+           static_cast<double>(llm->cost->iteration_ns(all));
+  }
+  return s.slots;
+}
+
+}  // namespace
+
+void World::start_services() {
+  const std::size_t count = scenario_.services.size();
+  services_.resize(count);
+  local_offset_.assign(count, 0);
+  std::size_t local = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    local_offset_[i] = local;
+    if (scenario_.services[i].local) local += scenario_.nodes[scenario_.services[i].group].count;
+  }
+  replica_of_node_.assign(local, ~0U);
+
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Service& spec = scenario_.services[i];
+    ServiceState& s = services_[i];
+    s.slots_per_replica = slots_of(spec);
+    s.parallel_speedup = speedup_of(spec);
+    if (spec.routing) s.routing = spec.routing->make(*spec.routing_parameters);
+    const NodeGroup& group = scenario_.nodes[spec.group];
+    if (spec.local) {
+      for (std::uint32_t n = 0; n < group.count; ++n) make_replica(i, group.first + n, true);
+      s.asked = group.count;
+      continue;
+    }
+    for (std::uint32_t n = 0; n < spec.replicas; ++n)
+      if (!start_replica(i, true))
+        throw InputError(fmt::format(
+            "service \"{}\": only {} of {} replicas fit on \"{}\" ({} nodes with {} accelerators, {} "
+            "per replica, shared with the services placed before)",
+            spec.name, n, spec.replicas, group.name, group.count, group.accelerators, spec.parallel));
+    s.asked = spec.replicas;
+    if (spec.autoscaling.policy) {
+      s.autoscaler = spec.autoscaling.policy->make(*spec.autoscaling.parameters);
+      every(spec.autoscaling.scrape_period, EventKind::scrape, i);
+      every(spec.autoscaling.period, EventKind::control, i);
+    }
+  }
+}
+
+// Finds a node with free units: the first one in order. Returns false when none has.
+bool World::start_replica(std::uint32_t service, bool at_once) {
+  const Service& spec = scenario_.services[service];
+  const NodeGroup& group = scenario_.nodes[spec.group];
+  const bool law = std::holds_alternative<ServiceLaw>(spec.work);
+  if (law || group.units.empty()) {
+    // Laws take no unit: spread them over the nodes in turn.
+    for (std::uint32_t k = 0; k < group.count; ++k) {
+      const std::uint32_t node = group.first + (services_[service].next_number + k) % group.count;
+      if (!nodes_[node].up) continue;
+      make_replica(service, node, at_once);
+      return true;
+    }
+    return false;
+  }
+  for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
+    if (!nodes_[n].up || nodes_[n].free_units[spec.unit] < spec.parallel) continue;
+    make_replica(service, n, at_once);
+    return true;
+  }
+  return false;
+}
+
+void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once) {
+  const Service& spec = scenario_.services[service];
+  ServiceState& s = services_[service];
+  const auto id = static_cast<std::uint32_t>(replicas_.size());
+  Replica& p = replicas_.emplace_back();
+  p.service = service;
+  p.number = s.next_number++;
+  p.node = node;
+  p.started_at = now_;
+  p.busy.reset(now_);
+  if (const auto* llm = std::get_if<LlmModel>(&spec.work)) {
+    const ContinuousBatching& c = spec.batching.continuous;
+    devices::EngineLimits limits;
+    limits.max_sequences = c.max_sequences;
+    limits.max_batched_tokens = c.max_batched_tokens;
+    limits.block_size = c.block_size;
+    limits.chunked_prefill = c.chunked_prefill;
+    const std::int64_t capacity =
+        c.kv_tokens > 0 ? c.kv_tokens : llm->cost->kv_capacity_tokens(c.memory_utilization);
+    limits.kv_blocks = capacity / c.block_size;
+    p.engine = std::make_unique<devices::LlmEngine>(llm->cost, limits);
+  } else {
+    p.server = std::make_unique<devices::BatchServer>(
+        spec.slots, spec.queue_capacity,
+        spec.batching.policy ? spec.batching.policy->make(*spec.batching.parameters) : nullptr);
+    p.batches.resize(spec.slots);
+  }
+  NodeState& n = nodes_[node];
+  if (!std::holds_alternative<ServiceLaw>(spec.work) && !n.free_units.empty()) {
+    if (n.free_units[spec.unit] < spec.parallel)
+      throw InputError(fmt::format("service \"{}\": no free unit on \"{}\" (another service has it)",
+                                   spec.name, scenario_.nodes[n.group].name));
+    n.free_units[spec.unit] -= spec.parallel;
+  }
+  ++n.hosted;
+  if (!scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 1);
+  s.replicas.push_back(id);
+  if (spec.local) {
+    replica_of_node_[local_offset_[service] + (node - scenario_.nodes[spec.group].first)] = id;
+  }
+  if (at_once || spec.cold_start == Duration::zero()) {
+    on_replica_ready(id);
+  } else {
+    ++s.cold_starts;
+    p.ready = queue_.push(now_ + spec.cold_start, EventKind::replica_ready, id);
+  }
+}
+
+void World::update_ready(std::uint32_t service) {
+  ServiceState& s = services_[service];
+  s.ready_count.set(now_, static_cast<double>(s.ready.size()));
+  s.total_slots.set(now_, static_cast<double>(s.ready.size()) * s.slots_per_replica);
+  s.max_ready = std::max(s.max_ready, static_cast<std::uint32_t>(s.ready.size()));
+}
+
+void World::on_replica_ready(std::uint32_t id) {
+  Replica& p = replicas_[id];
+  if (p.phase != ReplicaPhase::starting) return;
+  p.phase = ReplicaPhase::ready;
+  ServiceState& s = services_[p.service];
+  s.ready.push_back(id);
+  update_ready(p.service);
+  // Requests that waited for a first replica go now.
+  std::deque<std::uint64_t> pending;
+  pending.swap(s.pending);
+  const std::uint32_t service = p.service;
+  for (const std::uint64_t tag : pending)
+    if (Request* r = find(Handle::unpack(tag))) {
+      queue_.cancel(r->queue_timer);
+      assign_service(Handle::unpack(tag).slot, service);
+    }
+}
+
+// Stops sending requests to a replica; it goes once it has answered those it has.
+void World::retire(std::uint32_t id) {
+  Replica& p = replicas_[id];
+  ServiceState& s = services_[p.service];
+  if (p.phase == ReplicaPhase::ready) {
+    s.ready.erase(std::find(s.ready.begin(), s.ready.end(), id));
+    update_ready(p.service);
+  }
+  queue_.cancel(p.ready);
+  p.phase = ReplicaPhase::draining;
+  release(id);
+}
+
+// Frees a draining replica when nothing is left for it to do.
+void World::release(std::uint32_t id) {
+  Replica& p = replicas_[id];
+  const bool busy = p.outstanding > 0 || (p.engine && (p.engine->busy() || p.engine->has_work())) ||
+                    (p.server && p.server->busy_slots() > 0);
+  if (busy) return;
+  show_load(id);
+  p.phase = ReplicaPhase::gone;
+  ServiceState& s = services_[p.service];
+  s.replicas.erase(std::find(s.replicas.begin(), s.replicas.end(), id));
+  if (p.engine) {
+    s.iterations += p.engine->iterations();
+    s.preemptions += p.engine->preemptions();
+    p.engine.reset();
+  }
+  queue_.cancel(p.look_again);
+  NodeState& n = nodes_[p.node];
+  const Service& spec = scenario_.services[p.service];
+  if (!std::holds_alternative<ServiceLaw>(spec.work) && !n.free_units.empty())
+    n.free_units[spec.unit] += spec.parallel;
+  --n.hosted;
+  if (n.hosted == 0 && !scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 0);
+}
+
+// Carries out a controller's wish; the newest replicas go first.
+void World::set_replicas(std::uint32_t service, std::uint32_t desired) {
+  const Service& spec = scenario_.services[service];
+  ServiceState& s = services_[service];
+  desired = std::clamp(desired, spec.min_replicas, spec.max_replicas);
+  s.asked = desired;
+  const auto alive = [&] {
+    return static_cast<std::uint32_t>(std::count_if(
+        s.replicas.begin(), s.replicas.end(),
+        [&](std::uint32_t id) { return replicas_[id].phase != ReplicaPhase::draining; }));
+  };
+  while (alive() < desired)
+    if (!start_replica(service, false)) return;  // no room now: tried again at the next period
+  while (alive() > desired) {
+    const auto newest = std::find_if(s.replicas.rbegin(), s.replicas.rend(), [&](std::uint32_t id) {
+      return replicas_[id].phase != ReplicaPhase::draining;
+    });
+    retire(*newest);
+  }
+}
+
+void World::scrape(std::uint32_t service) {
+  ServiceState& s = services_[service];
+  Scrape sample;
+  sample.observed_at = now_;
+  for (const std::uint32_t id : s.replicas) {
+    Replica& p = replicas_[id];
+    if (p.phase == ReplicaPhase::draining) continue;
+    schedulers::ReplicaSample r;
+    r.ready = p.phase == ReplicaPhase::ready;
+    r.age = now_ - p.started_at;
+    if (r.ready) {
+      r.utilization = p.busy.mean(now_) / s.slots_per_replica;
+      r.in_flight = p.outstanding;
+    }
+    p.busy.reset(now_);
+    sample.replicas.push_back(r);
+  }
+  s.scrapes.push_back(std::move(sample));
+}
+
+// Asks the controller, which sees the newest sample that is old enough.
+void World::control(std::uint32_t service) {
+  ServiceState& s = services_[service];
+  const Duration delay = scenario_.services[service].autoscaling.scrape_delay;
+  while (s.scrapes.size() > 1 && s.scrapes[1].observed_at + delay <= now_) s.scrapes.pop_front();
+  if (s.scrapes.empty() || s.scrapes.front().observed_at + delay > now_) return;
+  const Scrape& seen = s.scrapes.front();
+  const schedulers::AutoscalingDecision d =
+      s.autoscaler->decide({now_, seen.observed_at, s.asked, seen.replicas});
+  set_replicas(service, d.desired);
+}
+
+void World::sample_services() {
+  for (std::uint32_t i = 0; i < services_.size(); ++i) {
+    ServiceState& s = services_[i];
+    const double busy = s.busy_slots.integral(now_), slots = s.total_slots.integral(now_);
+    const double span = slots - s.sampled_slots;
+    recorder_.add(results::ServiceSample{
+        now_, i, static_cast<std::uint32_t>(s.queued.value()) + static_cast<std::uint32_t>(s.pending.size()),
+        static_cast<std::uint32_t>(s.running.value()), static_cast<std::uint32_t>(s.ready.size()),
+        s.asked, span > 0 ? (busy - s.sampled_busy) / span : 0.0});
+    s.sampled_busy = busy;
+    s.sampled_slots = slots;
+  }
+}
+
+}  // namespace isthmus::world

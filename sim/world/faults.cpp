@@ -1,0 +1,101 @@
+// Failures by schedule: links go down and up, nodes lose what they run.
+#include <algorithm>
+
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+void World::schedule_faults() {
+  for (std::uint32_t i = 0; i < scenario_.faults.size(); ++i) {
+    const Fault& f = scenario_.faults[i];
+    queue_.push(f.at, EventKind::condition_change, i, 0);
+    const Instant end = f.at + f.lasts;
+    if (!end.is_never()) queue_.push(end, EventKind::condition_change, i, 1);
+  }
+}
+
+void World::on_condition_change(std::uint32_t index, bool begins) {
+  const Fault& f = scenario_.faults[index];
+  if (f.kind == FaultKind::link_down) {
+    network::LinkChange change;
+    change.up = !begins;
+    network_->change_link(LinkId(f.target), change, now_);
+  } else if (begins) {
+    fail_node(f.target);
+  } else {
+    recover_node(f.target);
+  }
+}
+
+// Everything that runs or waits on the node is lost; its clients retry if they may.
+void World::fail_node(std::uint32_t node) {
+  NodeState& n = nodes_[node];
+  if (!n.up) return;
+  n.up = false;
+  std::vector<std::uint64_t> lost;
+  for (std::uint32_t id = 0; id < replicas_.size(); ++id) {
+    Replica& p = replicas_[id];
+    if (p.node != node || p.phase == ReplicaPhase::gone) continue;
+    ServiceState& s = services_[p.service];
+    if (p.engine) {
+      p.engine->clear(lost);
+      queue_.cancel(p.work);
+    }
+    if (p.server) {
+      for (Batch& b : p.batches) {
+        if (!b.live) continue;
+        lost.insert(lost.end(), b.tags.begin(), b.tags.end());
+        queue_.cancel(b.done);
+        b.live = false;
+      }
+      p.server->clear(lost);
+      queue_.cancel(p.look_again);
+    }
+    queue_.cancel(p.ready);
+    show_load(id);
+    const auto it = std::find(s.ready.begin(), s.ready.end(), id);
+    if (it != s.ready.end()) {
+      s.ready.erase(it);
+      update_ready(p.service);
+    }
+    // Local and unscaled replicas come back with their node; scaled ones are replaced elsewhere.
+    const Service& spec = scenario_.services[p.service];
+    if (spec.autoscaling.policy) {
+      p.phase = ReplicaPhase::draining;
+    } else {
+      p.phase = ReplicaPhase::starting;
+    }
+  }
+  n.power.set(now_, Watts(0));
+  n.busy_units.set(now_, 0);
+  for (const std::uint64_t tag : lost) {
+    const Handle h = Handle::unpack(tag);
+    Request* r = find(h);
+    if (r && r->stage == Stage::queued) {
+      queue_.cancel(r->queue_timer);
+      retry_or_fail(h.slot, results::Cause::node_failed);
+    }
+  }
+  for (std::uint32_t id = 0; id < replicas_.size(); ++id)
+    if (replicas_[id].node == node && replicas_[id].phase == ReplicaPhase::draining) release(id);
+}
+
+void World::recover_node(std::uint32_t node) {
+  NodeState& n = nodes_[node];
+  if (n.up) return;
+  n.up = true;
+  const NodeGroup& group = scenario_.nodes[n.group];
+  double watts = group.base_power + (n.uploads > 0 ? group.upload_power : 0) +
+                 (n.downloads > 0 ? group.download_power : 0);
+  for (const auto& u : group.units)
+    watts += u.idle_power * (u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
+  n.power.set(now_, Watts(watts));
+  for (std::uint32_t id = 0; id < replicas_.size(); ++id) {
+    Replica& p = replicas_[id];
+    if (p.node != node || p.phase != ReplicaPhase::starting) continue;
+    ++services_[p.service].cold_starts;
+    p.ready = queue_.push(now_ + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
+  }
+}
+
+}  // namespace isthmus::world

@@ -1,0 +1,172 @@
+// What clients see of the services, and where their requests go.
+#include <algorithm>
+
+#include "devices/unit_power.hpp"
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+namespace {
+
+// Estimated time of a request alone on a service: the cost model at the request's known size and
+// the expected output length. Never the drawn service time or output length.
+Duration service_estimate(const Service& service, const Request& r, double expected_output) {
+  if (const auto* law = std::get_if<ServiceLaw>(&service.work))
+    return Duration::from_seconds(law->time.mean() + law->per_item);
+  if (const auto* graph = std::get_if<GraphModel>(&service.work))
+    return graph->cost->batch(1).time;
+  return std::get<LlmModel>(service.work)
+      .cost->request(std::max<std::int64_t>(1, r.record.prompt_tokens), r.image_tokens,
+                     expected_output)
+      .time;
+}
+
+}  // namespace
+
+std::uint32_t World::local_replica(std::uint32_t service, std::uint32_t host) const {
+  const NodeGroup& g = scenario_.nodes[scenario_.services[service].group];
+  if (host < g.first || host >= g.first + g.count) return ~0U;
+  return replica_of_node_[local_offset_[service] + (host - g.first)];
+}
+
+// A ready replica for the request, or ~0.
+std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
+  const Request& r = requests_[slot];
+  if (scenario_.services[service].local) {
+    const std::uint32_t id = local_replica(service, r.host);
+    return id != ~0U && replicas_[id].phase == ReplicaPhase::ready ? id : ~0U;
+  }
+  ServiceState& s = services_[service];
+  if (s.ready.empty()) return ~0U;
+  if (s.ready.size() == 1) return s.ready.front();
+  signals_.clear();
+  for (const std::uint32_t id : s.ready)
+    signals_.push_back({replicas_[id].number, replicas_[id].outstanding, 1.0});
+  Rng g = routing_draws_.at(r.record.identity, r.record.attempts);
+  const std::uint64_t session =
+      hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
+  const std::size_t i = s.routing->choose({now_, session, uniform01(g), signals_});
+  if (i >= s.ready.size()) throw Error("routing policy: chose a replica that does not exist");
+  return s.ready[i];
+}
+
+// Fills one candidate; false when this client can never use the service.
+bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
+                           schedulers::OffloadCandidate& c) {
+  const Request& r = requests_[slot];
+  const Service& service = scenario_.services[index];
+  const ServiceState& s = services_[index];
+  const NodeGroup& group = scenario_.nodes[service.group];
+  const Workload& workload = scenario_.workloads[r.record.workload];
+  c = schedulers::OffloadCandidate();
+  c.name = service.name;
+  c.tier = group.tier;
+  c.accuracy = service.accuracy;
+  c.service = service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
+  c.parallel_speedup = s.parallel_speedup;
+  std::uint32_t node = ~0U;
+
+  // A client sees its own device as it is, and other services as last reported.
+  if (service.local) {
+    const std::uint32_t id = local_replica(index, r.host);
+    if (id == ~0U) return false;
+    const Replica& p = replicas_[id];
+    node = p.node;
+    c.healthy = p.phase == ReplicaPhase::ready;
+    c.observed_at = now_;
+    c.slots = s.slots_per_replica;
+    c.queued = static_cast<std::uint32_t>(p.shown_queued);
+    c.running = static_cast<std::uint32_t>(p.shown_running);
+    c.load = std::min(1.0, p.busy.value() / s.slots_per_replica);
+  } else {
+    node = s.ready.empty() ? group.first : replicas_[s.ready.front()].node;
+    c.healthy = !s.ready.empty();
+    c.observed_at = s.signal.observed_at;
+    c.slots = s.signal.slots;
+    c.queued = s.signal.queued;
+    c.running = s.signal.running;
+    c.load = s.signal.load;
+  }
+
+  // Network and energy of the client, from nominal rates.
+  double upload = 0, download = 0;
+  if (r.host != ~0U && node != r.host) {
+    const double up = network_->path_bandwidth(r.host, node);
+    const double down = network_->path_bandwidth(node, r.host);
+    if (up <= 0 || down <= 0) {
+      c.healthy = false;
+    } else {
+      const Duration latency = network_->path_latency(r.host, node) + network_->path_latency(node, r.host);
+      upload = r.record.upload / up;
+      download = r.record.download / down;
+      c.network = latency + Duration::from_seconds(std::min(1e6, upload + download + r.protocol));
+    }
+  }
+  if (r.host != ~0U) {
+    const NodeGroup& client = scenario_.nodes[nodes_[r.host].group];
+    c.client_energy = client.upload_power * upload + client.download_power * download +
+                      client.base_power * (c.network + c.service).seconds();
+    if (service.local && !group.units.empty())
+      c.client_energy += devices::active_power(group.units[service.unit], 0.0).value() *
+                         service.parallel * c.service.seconds();
+  }
+  if (!service.local)
+    c.cost = group.price_per_hour / 3600.0 * service.parallel / std::max(1U, group.accelerators) *
+             c.service.seconds() / std::max(1.0, c.parallel_speedup);
+  return true;
+}
+
+std::uint32_t World::choose_service(std::uint32_t slot) {
+  if (!offload_) throw InternalError("offload target without a policy");
+  const Offload& spec = scenario_.offload;
+  Request& r = requests_[slot];
+  candidates_.clear();
+  // Candidates a client cannot reach at all stay in the list as unhealthy: indices keep their meaning.
+  for (const std::uint32_t service : spec.candidates) {
+    schedulers::OffloadCandidate c;
+    if (!candidate_view(slot, service, c)) c.healthy = false;
+    candidates_.push_back(c);
+  }
+  schedulers::OffloadView view;
+  view.now = now_;
+  view.request = r.record.request;
+  view.upload = r.record.upload;
+  view.download = r.record.download;
+  if (!scenario_.objectives.empty()) view.slo = scenario_.objectives.front().target;
+  Rng g = offload_draws_.at(r.record.identity, r.record.attempts);
+  view.uniform = uniform01(g);
+  view.candidates = candidates_;
+  const schedulers::OffloadDecision d = offload_->decide(view);
+  if (d.candidate >= candidates_.size())
+    throw Error("offload policy: chose a candidate that does not exist");
+
+  // The decision is an intent: an unhealthy or overloaded choice becomes the fallback.
+  const std::uint32_t chosen = spec.candidates[d.candidate];
+  const schedulers::OffloadCandidate& c = candidates_[d.candidate];
+  std::uint32_t used = chosen;
+  const bool overloaded =
+      spec.overload_queue > 0 && scenario_.services[chosen].local && c.queued >= spec.overload_queue;
+  if (!c.healthy || overloaded) used = spec.fallback;
+  r.candidate = static_cast<std::uint32_t>(
+      std::find(spec.candidates.begin(), spec.candidates.end(), used) - spec.candidates.begin());
+  if (r.candidate >= spec.candidates.size()) r.candidate = static_cast<std::uint32_t>(d.candidate);
+  if (r.record.first_choice == ~0U) r.record.first_choice = chosen;
+  if (scenario_.record_decisions)
+    recorder_.add({now_, r.record.request, chosen, used, d.score, d.reason});
+  return used;
+}
+
+// Services report their load to clients once per period.
+void World::publish_signals() {
+  for (std::uint32_t i = 0; i < services_.size(); ++i) {
+    ServiceState& s = services_[i];
+    if (scenario_.services[i].local) continue;
+    const double slots = std::max(1.0, s.total_slots.value());
+    s.signal = {now_, std::min(1.0, s.busy_slots.value() / slots),
+                static_cast<std::uint32_t>(s.queued.value()) +
+                    static_cast<std::uint32_t>(s.pending.size()),
+                static_cast<std::uint32_t>(s.running.value()), static_cast<std::uint32_t>(slots)};
+  }
+}
+
+}  // namespace isthmus::world

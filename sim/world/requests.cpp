@@ -1,0 +1,328 @@
+// The life of one request: created, prepared, placed, sent, served, answered - or dropped on the way.
+#include <algorithm>
+#include <cmath>
+
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+namespace {
+std::uint32_t tokens(double x) {
+  return static_cast<std::uint32_t>(std::clamp(std::round(x), 0.0, 1e9));
+}
+}  // namespace
+
+Request* World::find(Handle h) {
+  if (h.slot >= requests_.size()) return nullptr;
+  Request& r = requests_[h.slot];
+  return r.live && r.generation == h.generation ? &r : nullptr;
+}
+
+std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const Arrival& a,
+                                    std::uint32_t task_slot, double context) {
+  const Workload& spec = scenario_.workloads[w];
+  std::uint32_t slot;
+  if (free_requests_.empty()) {
+    slot = static_cast<std::uint32_t>(requests_.size());
+    requests_.emplace_back();
+  } else {
+    slot = free_requests_.back();
+    free_requests_.pop_back();
+  }
+  Request& r = requests_[slot];
+  const std::uint32_t generation = r.generation;
+  r = Request();
+  r.generation = generation;
+  r.live = true;
+  ++live_requests_;
+
+  // Who and when.
+  results::RequestRecord& rec = r.record;
+  rec.request = created_++;
+  rec.workload = w;
+  rec.client = client;
+  rec.created = now_;
+  rec.counted = counted();
+  if (task_slot != ~0U) {
+    r.task = task_slot;
+    rec.task = tasks_[task_slot].record.task;
+    rec.step = tasks_[task_slot].record.steps_done;
+    rec.counted = tasks_[task_slot].record.counted;
+  }
+  rec.identity = hash_combine(hash_combine(workloads_[w].draws.value(), a.index), rec.step);
+  if (spec.clients_group < scenario_.nodes.size()) {
+    const NodeGroup& g = scenario_.nodes[spec.clients_group];
+    r.host = g.first + client % g.count;
+  }
+
+  // What it carries: draws depend on (seed, workload, index, step) alone; a trace overrides them.
+  const RequestShape& shape = spec.request;
+  Rng g = workloads_[w].draws.at(a.index, rec.step);
+  const double prompt = shape.prompt_tokens.sample(g), image = shape.image_tokens.sample(g),
+               output = shape.output_tokens.sample(g);
+  r.image_tokens = a.image_tokens ? *a.image_tokens : tokens(image);
+  rec.prompt_tokens = tokens((a.prompt_tokens ? *a.prompt_tokens : prompt) + context) + r.image_tokens;
+  rec.output_tokens = std::max(1U, a.output_tokens ? *a.output_tokens : tokens(output));
+  rec.upload = a.upload ? *a.upload
+                        : std::max(0.0, shape.upload.sample(g)) +
+                              shape.upload_per_token * rec.prompt_tokens;
+  rec.download = a.download ? *a.download
+                            : std::max(0.0, shape.download.sample(g)) +
+                                  shape.download_per_token * rec.output_tokens;
+  r.preprocess = shape.preprocess.sample(g);
+  r.protocol = shape.protocol.sample(g);
+
+  const Handle h = handle_of(slot);
+  if (shape.deadline != Duration::max())
+    r.deadline_timer = queue_.push(now_ + shape.deadline, EventKind::queue_timeout, 1, h.pack());
+  if (r.preprocess > 0) {
+    r.timer = queue_.push(now_ + Duration::from_seconds(r.preprocess), EventKind::local_step, 0,
+                          h.pack());
+    return slot;
+  }
+  place(slot);
+  return slot;
+}
+
+// A delay inside the request is over.
+void World::on_local_step(Handle h) {
+  Request* r = find(h);
+  if (!r) return;
+  switch (r->stage) {
+    case Stage::preparing:
+    case Stage::backing_off: place(h.slot); break;
+    case Stage::connecting: start_upload(h.slot); break;
+    default: throw InternalError("request: delay ended in a stage without delays");
+  }
+}
+
+void World::place(std::uint32_t slot) {
+  const int fixed = scenario_.workloads[requests_[slot].record.workload].service;
+  const std::uint32_t service = fixed >= 0 ? static_cast<std::uint32_t>(fixed) : choose_service(slot);
+  assign_service(slot, service);
+}
+
+void World::assign_service(std::uint32_t slot, std::uint32_t service) {
+  Request& r = requests_[slot];
+  if (service == ~0U) return drop(slot, results::Status::rejected, results::Cause::no_replica);
+  r.record.service = service;
+  if (r.record.first_choice == ~0U) r.record.first_choice = service;
+  r.record.accuracy = scenario_.services[service].accuracy;
+  r.replica = route(slot, service);
+  if (r.replica != ~0U) {
+    ++replicas_[r.replica].outstanding;
+    r.record.replica = replicas_[r.replica].number;
+    return send(slot);
+  }
+  // Nobody is ready: wait for a replica that starts, if one does.
+  ServiceState& s = services_[service];
+  const bool starting = std::any_of(s.replicas.begin(), s.replicas.end(), [&](std::uint32_t id) {
+    return replicas_[id].phase == ReplicaPhase::starting;
+  });
+  const bool scaled = scenario_.services[service].autoscaling.policy != nullptr;
+  if (!(starting || scaled) || s.pending.size() >= scenario_.services[service].queue_capacity)
+    return drop(slot, results::Status::rejected, results::Cause::no_replica);
+  r.stage = Stage::pending;
+  s.pending.push_back(handle_of(slot).pack());
+  if (scenario_.services[service].queue_timeout != Duration::max())
+    r.queue_timer = queue_.push(now_ + scenario_.services[service].queue_timeout,
+                                EventKind::queue_timeout, 0, handle_of(slot).pack());
+}
+
+// Local requests are there at once; remote ones pay the protocol, then the upload.
+void World::send(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  queue_.cancel(r.queue_timer);
+  r.record.sent = now_;
+  if (r.host == ~0U || replicas_[r.replica].node == r.host) return arrive(slot);
+  if (r.protocol > 0) {
+    r.stage = Stage::connecting;
+    r.timer = queue_.push(now_ + Duration::from_seconds(r.protocol), EventKind::local_step, 0,
+                          handle_of(slot).pack());
+    return;
+  }
+  start_upload(slot);
+}
+
+void World::set_radio(std::uint32_t host, int uploads, int downloads) {
+  NodeState& n = nodes_[host];
+  const NodeGroup& g = scenario_.nodes[n.group];
+  const auto watts = [&] {
+    return (n.uploads > 0 ? g.upload_power : 0.0) + (n.downloads > 0 ? g.download_power : 0.0);
+  };
+  const double before = watts();
+  n.uploads = static_cast<std::uint32_t>(static_cast<int>(n.uploads) + uploads);
+  n.downloads = static_cast<std::uint32_t>(static_cast<int>(n.downloads) + downloads);
+  const double after = watts();
+  if (after != before && n.up) n.power.change(now_, Watts(after - before));
+}
+
+void World::start_upload(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  r.stage = Stage::uploading;
+  r.transfer_start = now_;
+  set_radio(r.host, 1, 0);
+  const std::uint32_t node = replicas_[r.replica].node;
+  r.flow = network_->start({r.host, node, r.record.upload, 0.0, handle_of(slot).pack()}, now_);
+}
+
+void World::on_flow_ended(Handle h, network::Outcome outcome) {
+  Request* r = find(h);
+  if (!r || (r->stage != Stage::uploading && r->stage != Stage::downloading)) return;
+  const bool up = r->stage == Stage::uploading;
+  const double seconds = (now_ - r->transfer_start).seconds();
+  set_radio(r->host, up ? -1 : 0, up ? 0 : -1);
+  const NodeGroup& g = scenario_.nodes[nodes_[r->host].group];
+  r->record.client_energy += seconds * (up ? g.upload_power : g.download_power);
+  r->flow = FlowId::none();
+  if (outcome != network::Outcome::delivered)
+    return retry_or_fail(h.slot, results::Cause::network_failed);
+  if (up) arrive(h.slot);
+  else complete(h.slot);
+}
+
+// A failed transfer or node: start again with a new decision, while retries last.
+void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
+  Request& r = requests_[slot];
+  const RequestShape& shape = scenario_.workloads[r.record.workload].request;
+  if (r.replica != ~0U && r.record.served.is_never()) {
+    --replicas_[r.replica].outstanding;
+    const std::uint32_t replica = r.replica;
+    r.replica = ~0U;
+    if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+  }
+  if (r.record.attempts > shape.retries) return drop(slot, results::Status::failed, cause);
+  const Duration wait = shape.retry_backoff * (1LL << std::min<int>(r.record.attempts - 1, 20));
+  ++r.record.attempts;
+  r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
+  r.replica = ~0U;
+  r.stage = Stage::backing_off;
+  r.timer = queue_.push(now_ + wait, EventKind::local_step, 0, handle_of(slot).pack());
+}
+
+// The request is at the service. Its replica may have gone while it travelled.
+void World::arrive(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  const ReplicaPhase phase = replicas_[r.replica].phase;
+  if (phase == ReplicaPhase::gone || phase == ReplicaPhase::starting) {
+    --replicas_[r.replica].outstanding;
+    r.replica = route(slot, r.record.service);
+    if (r.replica == ~0U) return drop(slot, results::Status::failed, results::Cause::node_failed);
+    ++replicas_[r.replica].outstanding;
+    r.record.replica = replicas_[r.replica].number;
+  }
+  r.record.arrived = now_;
+  r.stage = Stage::queued;
+  enqueue(slot);
+}
+
+// The service is done with it: the answer travels back.
+void World::served(std::uint32_t slot, Instant at) {
+  Request& r = requests_[slot];
+  r.record.served = at;
+  const std::uint32_t replica = r.replica;
+  const std::uint32_t node = replicas_[replica].node;
+  --replicas_[replica].outstanding;
+  if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+  if (r.host == ~0U || node == r.host) return complete(slot);
+  if (scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud && warm_)
+    egress_cost_ += r.record.download * scenario_.egress_price;
+  r.stage = Stage::downloading;
+  r.transfer_start = now_;
+  set_radio(r.host, 0, 1);
+  r.flow = network_->start({node, r.host, r.record.download, 0.0, handle_of(slot).pack()}, now_);
+}
+
+void World::complete(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  r.record.status = results::Status::completed;
+  r.record.completed = now_;
+  finish_record(slot);
+}
+
+void World::drop(std::uint32_t slot, results::Status status, results::Cause cause) {
+  Request& r = requests_[slot];
+  r.record.status = status;
+  r.record.cause = cause;
+  finish_record(slot);
+}
+
+// Hands the record over, tells the policy, frees the slot, moves its task on.
+void World::finish_record(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  queue_.cancel(r.deadline_timer);
+  queue_.cancel(r.queue_timer);
+  if (r.host != ~0U) {
+    const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
+    r.record.client_energy += g.base_power * (now_ - r.record.created).seconds();
+  }
+  recorder_.add(r.record);
+  if (offload_ && r.candidate != ~0U)
+    offload_->observe({r.record.request, r.candidate, r.record.status == results::Status::completed,
+                       now_ - r.record.created, r.record.client_energy});
+  r.live = false;
+  ++r.generation;
+  --live_requests_;
+  const Request ended = r;
+  free_requests_.push_back(slot);
+  end_of_request(ended);
+}
+
+// Deadline (1) or queue timeout (0).
+void World::on_request_timer(std::uint32_t which, Handle h) {
+  Request* r = find(h);
+  if (!r) return;
+  if (which == 0) {
+    // Only those who still wait are turned away.
+    if (r->stage == Stage::queued && !r->record.started.is_never()) return;
+    if (r->stage != Stage::queued && r->stage != Stage::pending) return;
+  }
+  withdraw(h.slot);
+  if (which == 0) drop(h.slot, results::Status::rejected, results::Cause::queue_timeout);
+  else drop(h.slot, results::Status::failed, results::Cause::cancelled);
+}
+
+// Takes a request out of whatever it is in.
+void World::withdraw(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  const std::uint64_t tag = handle_of(slot).pack();
+  switch (r.stage) {
+    case Stage::preparing:
+    case Stage::connecting:
+    case Stage::backing_off: queue_.cancel(r.timer); break;
+    case Stage::pending: {
+      auto& pending = services_[r.record.service].pending;
+      pending.erase(std::find(pending.begin(), pending.end(), tag));
+      break;
+    }
+    case Stage::uploading:
+    case Stage::downloading: {
+      const bool up = r.stage == Stage::uploading;
+      set_radio(r.host, up ? -1 : 0, up ? 0 : -1);
+      const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
+      r.record.client_energy +=
+          (now_ - r.transfer_start).seconds() * (up ? g.upload_power : g.download_power);
+      network_->cancel(r.flow, now_);
+      break;
+    }
+    case Stage::queued: {
+      Replica& p = replicas_[r.replica];
+      if (p.engine) {
+        p.engine->cancel(tag);
+        if (p.engine->busy()) interrupt_span(r.replica);
+      } else {
+        p.server->remove(tag);  // a batch in service runs on; its end finds a stale tag
+      }
+      show_load(r.replica);
+      break;
+    }
+  }
+  if (r.replica != ~0U && r.record.served.is_never()) {
+    const std::uint32_t replica = r.replica;
+    r.replica = ~0U;
+    --replicas_[replica].outstanding;
+    if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+  }
+}
+
+}  // namespace isthmus::world

@@ -1,0 +1,133 @@
+// One run from scenario to summary: in this thread with the fluid network, in a worker process with
+// SimGrid, whose engine is a process-wide singleton.
+#include "sim/world/run.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "models/hdf5.hpp"
+#include "network/network.hpp"
+#include "sim/core/hash.hpp"
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+namespace {
+
+std::uint64_t seed_of(const Scenario& s, std::uint32_t replication) {
+  return replication == 0 ? s.seed : hash_combine(s.seed, replication);
+}
+
+results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string network) {
+  results::RunInfo info;
+  info.name = s.name;
+  info.scenario_json = s.resolved_json;
+  info.seed = seed_of(s, o.replication);
+  info.replication = o.replication;
+  info.label = o.label;
+  info.network = std::move(network);
+  info.duration = s.duration;
+  info.warmup = s.warmup;
+  for (const auto& w : s.workloads) info.workloads.push_back(w.name);
+  for (const auto& v : s.services) info.services.push_back(v.name);
+  for (const auto& n : s.nodes) info.nodes.push_back(n.name);
+  info.objectives = s.objectives;
+  info.notes = s.notices;
+  return info;
+}
+
+results::Summary run_here(const Scenario& s, const RunOptions& o) {
+  auto network = s.simgrid ? network::make_simgrid_network(s.topology, s.flow_model, s.simgrid_options)
+                           : network::make_fluid_network(s.topology, s.flow_model);
+  results::RecorderOptions record;
+  record.streaming = s.streaming;
+  record.directory = o.directory;
+  record.csv = o.csv;
+  record.html = o.html;
+  record.trace = o.trace;
+  results::Recorder recorder(info_of(s, o, network->describe()), record);
+  World world(s, seed_of(s, o.replication), std::move(network), recorder);
+  return recorder.finish(world.run());
+}
+
+void write_all(int fd, const std::string& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;  // the parent sees a short answer
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+// First byte of a worker's answer.
+constexpr char answer_summary = 'S', answer_input_error = 'I', answer_error = 'E', answer_bug = 'B';
+
+results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0)
+    throw Error(fmt::format("cannot make a pipe for the worker: {}", std::strerror(errno)));
+  pid_t pid;
+  {
+    // HDF5 must not be in the middle of a call of another thread when its state is copied.
+    const auto guard = h5::lock();
+    pid = ::fork();
+  }
+  if (pid < 0) {
+    ::close(fds[0]);
+    ::close(fds[1]);
+    throw Error(fmt::format("cannot start a worker process: {}", std::strerror(errno)));
+  }
+  if (pid == 0) {
+    ::close(fds[0]);
+    std::string answer;
+    try {
+      answer = answer_summary + results::to_json(run_here(s, o));
+    } catch (const InputError& e) {
+      answer = answer_input_error + std::string(e.what());
+    } catch (const InternalError& e) {
+      answer = answer_bug + std::string(e.what());
+    } catch (const std::exception& e) {
+      answer = answer_error + std::string(e.what());
+    }
+    write_all(fds[1], answer);
+    ::_exit(0);
+  }
+  ::close(fds[1]);
+  std::string answer;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t n = ::read(fds[0], buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    answer.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::close(fds[0]);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (answer.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    throw Error(fmt::format("the SimGrid worker died ({} {}); its results are lost",
+                            WIFSIGNALED(status) ? "signal" : "exit status",
+                            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+  const std::string body = answer.substr(1);
+  switch (answer.front()) {
+    case answer_summary: return results::summary_from_json(body);
+    case answer_input_error: throw InputError(body);
+    case answer_bug: throw InternalError(body);
+    default: throw Error(body);
+  }
+}
+
+}  // namespace
+
+results::Summary run(const Scenario& scenario, const RunOptions& options) {
+  if (scenario.simgrid && !options.in_process) return run_in_worker(scenario, options);
+  return run_here(scenario, options);
+}
+
+}  // namespace isthmus::world

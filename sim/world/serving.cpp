@@ -1,0 +1,241 @@
+// Replicas at work: queues, batches and engine spans.
+#include <algorithm>
+
+#include "devices/unit_power.hpp"
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+void World::enqueue(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  Replica& p = replicas_[r.replica];
+  const Service& service = scenario_.services[p.service];
+  const std::uint64_t tag = handle_of(slot).pack();
+  const auto turn_away = [&](results::Cause cause) {
+    const std::uint32_t replica = r.replica;
+    --replicas_[replica].outstanding;
+    r.replica = ~0U;
+    if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+    drop(slot, results::Status::rejected, cause);
+  };
+
+  if (p.engine) {
+    const devices::EngineRequest job{tag, std::max<std::int64_t>(1, r.record.prompt_tokens),
+                                     r.image_tokens, r.record.output_tokens};
+    if (!p.engine->fits(job)) return turn_away(results::Cause::too_large);
+    if (p.engine->waiting() >= service.queue_capacity) return turn_away(results::Cause::queue_full);
+    p.engine->enqueue(job);
+  } else if (!p.server->enqueue(tag, now_)) {
+    return turn_away(results::Cause::queue_full);
+  }
+  if (service.queue_timeout != Duration::max())
+    r.queue_timer =
+        queue_.push(now_ + service.queue_timeout, EventKind::queue_timeout, 0, tag);
+
+  // Single requests start at once; batches and engines look at the whole instant first.
+  const std::uint32_t replica = r.replica;
+  if (p.engine) {
+    if (p.engine->busy()) interrupt_span(replica);
+    else request_dispatch(replica);
+  } else if (service.batching.policy) {
+    if (p.server->can_start()) request_dispatch(replica);
+  } else if (p.server->can_start()) {
+    start_batch(replica);
+  }
+  show_load(replica);
+}
+
+// One dispatch event per replica and instant, after all arrivals of the instant.
+void World::request_dispatch(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  if (p.dispatch_pending) return;
+  p.dispatch_pending = true;
+  queue_.push(now_, EventKind::dispatch, replica, p.number);
+}
+
+void World::dispatch(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  p.dispatch_pending = false;
+  if (p.phase == ReplicaPhase::gone || p.phase == ReplicaPhase::starting) return;
+  if (p.engine) {
+    if (!p.engine->busy()) dispatch_engine(replica);
+  } else {
+    while (p.server->can_start()) {
+      const std::uint32_t before = p.server->busy_slots();
+      start_batch(replica);
+      if (p.server->busy_slots() == before) break;  // the policy waits
+    }
+  }
+  show_load(replica);
+}
+
+// ---- batch servers ---------------------------------------------------------------------------------
+
+std::int64_t World::service_ns(const Service& service, const std::vector<std::uint64_t>& batch,
+                               double& compute_share) {
+  if (const auto* law = std::get_if<ServiceLaw>(&service.work)) {
+    const results::RequestRecord& first = requests_[Handle::unpack(batch.front()).slot].record;
+    Rng g = service_draws_.at(first.identity, first.attempts);
+    compute_share = 1;
+    return Duration::from_seconds(law->time.sample(g) +
+                                  law->per_item * static_cast<double>(batch.size()))
+        .ns();
+  }
+  const auto& graph = std::get<GraphModel>(service.work);
+  const models::Prediction p = graph.cost->batch(static_cast<std::int64_t>(batch.size()));
+  compute_share = p.compute_share;
+  return p.time.ns();
+}
+
+void World::start_batch(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  const Service& service = scenario_.services[p.service];
+  const Instant again = p.server->form_batch(now_, batch_);
+  if (batch_.empty()) {
+    queue_.cancel(p.look_again);
+    p.look_again = again.is_never()
+                       ? EventHandle()
+                       : queue_.push(again, EventKind::dispatch, replica, p.number);
+    return;
+  }
+  double compute_share = 0;
+  const std::int64_t ns = service_ns(service, batch_, compute_share);
+
+  // Occupy a slot and the unit's power.
+  const auto it = std::find_if(p.batches.begin(), p.batches.end(), [](const Batch& b) { return !b.live; });
+  Batch& b = *it;
+  const auto index = static_cast<std::uint32_t>(it - p.batches.begin());
+  b.live = true;
+  b.tags = batch_;
+  b.start = now_;
+  const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
+  b.watts = group.units.empty()
+                ? 0.0
+                : devices::active_power(group.units[service.unit], compute_share).value() *
+                      service.parallel / static_cast<double>(service.slots);
+  nodes_[p.node].power.change(now_, Watts(b.watts));
+  nodes_[p.node].busy_units.change(now_, static_cast<double>(service.parallel) / service.slots);
+  b.done = queue_.push(now_ + Duration(ns), EventKind::work_done, replica, index);
+
+  ServiceState& s = services_[p.service];
+  ++s.batches;
+  s.batched += batch_.size();
+  for (const std::uint64_t tag : batch_) {
+    Request& r = *find(Handle::unpack(tag));
+    r.record.started = now_;
+    r.record.batch = static_cast<std::uint32_t>(batch_.size());
+    if (r.queue_timer.valid()) queue_.cancel(r.queue_timer);
+  }
+}
+
+void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
+  Replica& p = replicas_[replica];
+  const Service& service = scenario_.services[p.service];
+  Batch& b = p.batches[index];
+  const auto size = static_cast<std::uint32_t>(b.tags.size());
+  p.server->finish(size);
+  b.live = false;
+  nodes_[p.node].power.change(now_, Watts(-b.watts));
+  nodes_[p.node].busy_units.change(now_, -static_cast<double>(service.parallel) / service.slots);
+  const double energy = b.watts * (now_ - b.start).seconds() / size;
+  batch_ = b.tags;
+  for (const std::uint64_t tag : batch_) {
+    Request* r = find(Handle::unpack(tag));
+    if (!r || r->stage != Stage::queued) continue;
+    if (service.local) r->record.client_energy += energy;
+    served(Handle::unpack(tag).slot, now_);
+  }
+  if (replicas_[replica].phase == ReplicaPhase::gone) return;
+  if (replicas_[replica].server->can_start()) {
+    if (service.batching.policy) request_dispatch(replica);
+    else start_batch(replica);
+  }
+  show_load(replica);
+}
+
+// ---- engines ---------------------------------------------------------------------------------------
+
+void World::dispatch_engine(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  const Service& service = scenario_.services[p.service];
+  admitted_.clear();
+  const Instant end = p.engine->begin(now_, admitted_);
+  for (const devices::Admission& a : admitted_) {
+    Request* r = find(Handle::unpack(a.tag));
+    if (!r) continue;
+    r->record.started = a.at;
+    r->record.batch = p.engine->running();
+    r->energy_mark = p.energy_per_sequence;
+    queue_.cancel(r->queue_timer);
+  }
+  if (end.is_never()) return;
+  const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
+  p.span_watts = devices::active_power(group.units[service.unit], p.engine->compute_share()).value() *
+                 service.parallel;
+  p.span_start = now_;
+  nodes_[p.node].power.change(now_, Watts(p.span_watts));
+  nodes_[p.node].busy_units.change(now_, service.parallel);
+  p.work = queue_.push(end, EventKind::work_done, replica, 0);
+}
+
+void World::interrupt_span(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  const Instant end = p.engine->interrupt(now_);
+  queue_.cancel(p.work);
+  p.work = queue_.push(end < now_ ? now_ : end, EventKind::work_done, replica, 0);
+}
+
+void World::on_span_done(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  const Service& service = scenario_.services[p.service];
+  nodes_[p.node].power.change(now_, Watts(-p.span_watts));
+  nodes_[p.node].busy_units.change(now_, -static_cast<double>(service.parallel));
+  const double sequences = std::max(1U, p.engine->running());
+  p.energy_per_sequence += p.span_watts * (now_ - p.span_start).seconds() / sequences;
+  progress_.clear();
+  p.engine->finish(progress_);
+  for (const devices::Progress& e : progress_) {
+    const Handle h = Handle::unpack(e.tag);
+    Request* r = find(h);
+    if (!r) continue;
+    if (e.what == devices::Progress::What::first_token) {
+      r->record.first_token = e.at;
+      continue;
+    }
+    if (service.local) r->record.client_energy += p.energy_per_sequence - r->energy_mark;
+    served(h.slot, e.at);
+  }
+  if (replicas_[replica].phase == ReplicaPhase::gone) return;
+  if (replicas_[replica].engine->has_work()) request_dispatch(replica);
+  show_load(replica);
+}
+
+void World::on_work_done(std::uint32_t replica, std::uint64_t payload) {
+  if (replicas_[replica].engine) on_span_done(replica);
+  else on_batch_done(replica, static_cast<std::uint32_t>(payload));
+}
+
+// Keeps the service's totals in step with one replica.
+void World::show_load(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  ServiceState& s = services_[p.service];
+  double queued = 0, running = 0, busy = 0;
+  if (p.engine) {
+    queued = p.engine->waiting();
+    running = busy = p.engine->running();
+  } else if (p.server) {
+    queued = p.server->waiting();
+    running = p.server->in_service();
+    busy = p.server->busy_slots();
+  }
+  if (queued != p.shown_queued) s.queued.change(now_, queued - p.shown_queued);
+  if (running != p.shown_running) s.running.change(now_, running - p.shown_running);
+  if (busy != p.busy.value()) {
+    s.busy_slots.change(now_, busy - p.busy.value());
+    p.busy.set(now_, busy);
+  }
+  p.shown_queued = queued;
+  p.shown_running = running;
+}
+
+}  // namespace isthmus::world

@@ -1,0 +1,156 @@
+// The mutable state of a run: what the scenario's things are doing right now. Plain structs; the
+// rules are in the World's parts.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "devices/batch_server.hpp"
+#include "devices/llm_engine.hpp"
+#include "devices/power_meter.hpp"
+#include "results/records.hpp"
+#include "sim/core/event_queue.hpp"
+#include "sim/core/ids.hpp"
+#include "sim/world/arrivals.hpp"
+#include "sim/world/time_average.hpp"
+
+namespace isthmus::world {
+
+//! A slot of a slab with the generation that makes stale references harmless, in 64 bits.
+struct Handle {
+  std::uint32_t slot = 0xffffffffU;
+  std::uint32_t generation = 0;
+  static Handle unpack(std::uint64_t v) {
+    return {static_cast<std::uint32_t>(v), static_cast<std::uint32_t>(v >> 32)};
+  }
+  std::uint64_t pack() const { return static_cast<std::uint64_t>(generation) << 32 | slot; }
+};
+
+//! Where a request is in its life.
+enum class Stage : std::uint8_t {
+  preparing,    //!< on the client: pre-processing, then the decision
+  connecting,   //!< protocol delay before the upload
+  pending,      //!< no replica is ready yet
+  uploading,
+  queued,       //!< at a replica, or running in its engine or batch
+  downloading,
+  backing_off,  //!< after a failed transfer
+};
+
+struct Request {
+  results::RequestRecord record;
+  std::uint32_t generation = 0;
+  bool live = false;
+  Stage stage = Stage::preparing;
+  std::uint32_t host = 0xffffffffU;    // client's node; ~0: outside every network
+  std::uint32_t replica = 0xffffffffU;
+  std::uint32_t image_tokens = 0;
+  std::uint32_t candidate = 0xffffffffU;  // index into the offload candidates
+  std::uint32_t task = 0xffffffffU;    // slot in the task slab
+  double protocol = 0;                 // s
+  double preprocess = 0;               // s
+  double energy_mark = 0;              // engine's energy per sequence when it started
+  double upload_seconds = 0;           // with the radio on
+  Instant transfer_start;
+  FlowId flow;
+  EventHandle timer, queue_timer, deadline_timer;
+};
+
+struct Task {
+  results::TaskRecord record;
+  std::uint32_t generation = 0;
+  bool live = false;
+  std::uint64_t index = 0;             // of the arrival, for draws
+  double context = 0;                  // prompt tokens added so far
+  Arrival arrival;                     // what a trace said
+};
+
+//! A batch in service.
+struct Batch {
+  std::vector<std::uint64_t> tags;
+  Instant start;
+  double watts = 0;
+  bool live = false;
+  EventHandle done;
+};
+
+enum class ReplicaPhase : std::uint8_t { starting, ready, draining, gone };
+
+struct Replica {
+  std::uint32_t service = 0, number = 0, node = 0;
+  ReplicaPhase phase = ReplicaPhase::starting;
+  std::uint32_t outstanding = 0;       // routed here and not yet served
+  std::unique_ptr<devices::BatchServer> server;
+  std::unique_ptr<devices::LlmEngine> engine;
+  std::vector<Batch> batches;          // one per slot
+  EventHandle work, look_again, ready;
+  bool dispatch_pending = false;
+  double span_watts = 0;               // power above idle of the running span
+  Instant span_start;
+  double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
+  TimeAverage busy;                    // busy share of slots since the last scrape
+  Instant started_at;
+  double shown_queued = 0, shown_running = 0;  // what the service totals already count
+};
+
+//! A sample that a controller will see once it is old enough.
+struct Scrape {
+  Instant observed_at;
+  std::vector<schedulers::ReplicaSample> replicas;
+};
+
+//! What clients are told about a service.
+struct LoadSignal {
+  Instant observed_at;
+  double load = 0;
+  std::uint32_t queued = 0, running = 0, slots = 1;
+};
+
+struct ServiceState {
+  std::vector<std::uint32_t> replicas;   // global indices, every replica that is not gone
+  std::vector<std::uint32_t> ready;      // global indices, by number
+  std::deque<std::uint64_t> pending;     // requests that wait for a first replica
+  std::uint32_t asked = 0;
+  std::uint32_t next_number = 0;
+  std::shared_ptr<schedulers::RoutingPolicy> routing;
+  std::shared_ptr<schedulers::AutoscalingPolicy> autoscaler;
+  std::deque<Scrape> scrapes;
+  LoadSignal signal;
+  double parallel_speedup = 1;
+  std::uint32_t slots_per_replica = 1;
+  TimeAverage queued, running, ready_count, busy_slots, total_slots;
+  double sampled_busy = 0, sampled_slots = 0;  // integrals at the last interval sample
+  std::uint32_t max_ready = 0;
+  std::uint64_t batches = 0, batched = 0, cold_starts = 0;
+  std::uint64_t iterations = 0, preemptions = 0;  // of engines that are gone
+};
+
+struct NodeState {
+  std::uint32_t group = 0;
+  bool up = true;
+  devices::PowerMeter power;
+  std::uint32_t uploads = 0, downloads = 0;
+  std::vector<std::uint32_t> free_units; // per unit kind of the group
+  std::uint32_t hosted = 0;              // replicas that are starting, ready or draining
+  TimeAverage billed;                    // 1 while it is paid for
+  TimeAverage busy_units;
+};
+
+//! A client in a closed loop.
+struct ClosedClient {
+  std::uint64_t cycle = 0;
+  bool active = false;
+};
+
+struct WorkloadState {
+  std::unique_ptr<ArrivalSource> source;
+  Arrival next;                          // read ahead by one
+  bool open = false;                     // more arrivals will come
+  StreamKey draws, thinks;
+  std::vector<ClosedClient> clients;     // closed loops only
+  std::uint32_t population = 0;
+};
+
+}  // namespace isthmus::world

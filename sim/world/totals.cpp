@@ -1,0 +1,102 @@
+// What the run adds up to, from the end of the warm-up on.
+#include <algorithm>
+#include <map>
+
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+void World::reset_totals() {
+  for (ServiceState& s : services_) {
+    for (TimeAverage* a : {&s.queued, &s.running, &s.ready_count, &s.busy_slots, &s.total_slots})
+      a->reset(now_);
+    s.sampled_busy = s.sampled_slots = 0;
+    s.max_ready = static_cast<std::uint32_t>(s.ready.size());
+    s.batches = s.batched = 0;
+  }
+  for (NodeState& n : nodes_) {
+    n.power.reset(now_);
+    n.billed.reset(now_);
+    n.busy_units.reset(now_);
+  }
+  egress_cost_ = 0;
+  carried_before_.clear();
+  for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l)
+    carried_before_.push_back(network_->carried_bytes(LinkId(l)));
+}
+
+results::WorldTotals World::totals() {
+  results::WorldTotals t;
+  if (!horizon_.is_never()) now_ = horizon_;
+  // Whoever has no answer yet is in flight.
+  for (Request& r : requests_) {
+    if (!r.live) continue;
+    r.record.status = results::Status::in_flight;
+    recorder_.add(r.record);
+  }
+  for (Task& task : tasks_)
+    if (task.live) recorder_.add(task.record);
+  t.created = created_;
+  t.events = events_;
+  t.fingerprint = fingerprint_.value();
+  t.end = now_;
+  t.network_cost = egress_cost_;
+
+  for (const NodeGroup& group : scenario_.nodes) {
+    results::NodeTotals n;
+    n.name = group.name;
+    n.count = group.count;
+    for (std::uint32_t i = group.first; i < group.first + group.count; ++i) {
+      n.energy += nodes_[i].power.energy(now_).value();
+      n.busy_seconds += nodes_[i].busy_units.integral(now_);
+      n.hours += nodes_[i].billed.integral(now_) / 3600.0;
+    }
+    n.cost = n.hours * group.price_per_hour;
+    t.nodes.push_back(n);
+  }
+
+  for (std::uint32_t i = 0; i < services_.size(); ++i) {
+    const Service& spec = scenario_.services[i];
+    ServiceState& s = services_[i];
+    results::ServiceTotals out;
+    out.name = spec.name;
+    out.model = spec.model;
+    out.variant = spec.variant;
+    out.timing = spec.timing;
+    out.timing_error = spec.timing_error;
+    const double slots = s.total_slots.integral(now_);
+    out.utilization = slots > 0 ? s.busy_slots.integral(now_) / slots : 0.0;
+    out.mean_queue = s.queued.mean(now_);
+    out.mean_in_system = out.mean_queue + s.running.mean(now_);
+    out.mean_replicas = s.ready_count.mean(now_);
+    out.max_replicas = s.max_ready;
+    out.iterations = s.batches + s.iterations;
+    out.preemptions = s.preemptions;
+    for (const std::uint32_t id : s.replicas)
+      if (const auto& engine = replicas_[id].engine) {
+        out.iterations += engine->iterations();
+        out.preemptions += engine->preemptions();
+      }
+    out.mean_batch = s.batches > 0 ? static_cast<double>(s.batched) / static_cast<double>(s.batches) : 0;
+    out.cold_starts = s.cold_starts;
+    t.services.push_back(out);
+  }
+
+  // Instances of one scenario link ("5g[17]") are one row.
+  const double seconds = (now_ - Instant::zero() - (warm_ ? scenario_.warmup : Duration::zero())).seconds();
+  std::map<std::string, std::size_t> rows;
+  std::map<std::string, double> capacity;
+  for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l) {
+    const network::Link& link = scenario_.topology.links[l];
+    const std::string name = link.name.substr(0, link.name.find('['));
+    const auto [it, fresh] = rows.emplace(name, t.links.size());
+    if (fresh) t.links.push_back({name, 0, 0});
+    t.links[it->second].bytes += network_->carried_bytes(LinkId(l)) - carried_before_[l];
+    capacity[name] += link.bandwidth;
+  }
+  for (results::LinkTotals& l : t.links)
+    if (seconds > 0 && capacity[l.name] > 0) l.utilization = l.bytes / (capacity[l.name] * seconds);
+  return t;
+}
+
+}  // namespace isthmus::world

@@ -1,0 +1,135 @@
+// The clock of a run and the one switch over events.
+#include "sim/world/world.hpp"
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "sim/core/errors.hpp"
+
+namespace isthmus::world {
+
+World::World(const Scenario& scenario, std::uint64_t seed,
+             std::unique_ptr<network::Network> network, results::Recorder& recorder)
+    : scenario_(scenario),
+      seed_(seed),
+      network_(std::move(network)),
+      recorder_(recorder),
+      service_draws_(seed, "service"),
+      offload_draws_(seed, "offload"),
+      routing_draws_(seed, "routing") {
+  const bool open_ended = scenario.duration == Duration::max();
+  horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
+  for (const Workload& w : scenario.workloads)
+    if (open_ended && w.arrivals.kind != ArrivalKind::trace && w.arrivals.kind != ArrivalKind::times &&
+        w.arrivals.limit == ~0ULL)
+      throw InputError(fmt::format("workload \"{}\" never ends: give the scenario a duration", w.name));
+
+  // Nodes idle from the start.
+  nodes_.resize(scenario.node_count());
+  for (std::uint32_t g = 0; g < scenario.nodes.size(); ++g) {
+    const NodeGroup& group = scenario.nodes[g];
+    double idle = group.base_power;
+    for (const auto& u : group.units)
+      idle += u.idle_power * (u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
+    for (std::uint32_t i = 0; i < group.count; ++i) {
+      NodeState& n = nodes_[group.first + i];
+      n.group = g;
+      n.power.set(now_, Watts(idle));
+      for (const auto& u : group.units)
+        n.free_units.push_back(u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
+      n.billed.set(now_, group.billed_when_idle ? 1 : 0);
+    }
+  }
+  if (scenario.offload.policy)
+    offload_ = scenario.offload.policy->make(*scenario.offload.parameters);
+  start_services();
+  open_workloads();
+  schedule_faults();
+  publish_signals();
+  if (offload_) every(scenario.offload.signal_age, EventKind::scrape, ~0U);
+  every(scenario.sample_period, EventKind::sample, 0);
+  if (scenario.warmup > Duration::zero())
+    queue_.push(Instant::zero() + scenario.warmup, EventKind::phase_end, 0, 0);
+  else
+    warm_ = true;
+  if (!open_ended) queue_.push(horizon_, EventKind::phase_end, 0, 1);
+}
+
+Instant World::next() {
+  if (ended_) return Instant::never();
+  if (horizon_.is_never() && finished()) return Instant::never();
+  return queue_.next_time();
+}
+
+void World::step() {
+  const Event e = queue_.pop();
+  now_ = e.time;
+  ++events_;
+  fingerprint_.add(e.time.ns(), static_cast<std::uint32_t>(e.kind), e.target, e.payload);
+  handle(e);
+}
+
+void World::flow_ended(const network::FlowEnd& end) {
+  const Instant at = end.at < queue_.now() ? queue_.now() : end.at;
+  queue_.push(at, EventKind::flow_ended, static_cast<std::uint32_t>(end.outcome), end.tag);
+}
+
+void World::handle(const Event& e) {
+  switch (e.kind) {
+    case EventKind::condition_change: on_condition_change(e.target, e.payload == 0); break;
+    case EventKind::flow_ended:
+      on_flow_ended(Handle::unpack(e.payload), static_cast<network::Outcome>(e.target));
+      break;
+    case EventKind::work_done: on_work_done(e.target, e.payload); break;
+    case EventKind::replica_ready: on_replica_ready(e.target); break;
+    case EventKind::arrival: on_arrival(e.target, e.payload); break;
+    case EventKind::task_step: on_task_step(Handle::unpack(e.payload)); break;
+    case EventKind::local_step: on_local_step(Handle::unpack(e.payload)); break;
+    case EventKind::dispatch: dispatch(e.target); break;
+    case EventKind::queue_timeout: on_request_timer(e.target, Handle::unpack(e.payload)); break;
+    case EventKind::scrape:
+      if (e.target == ~0U) {
+        publish_signals();
+        every(scenario_.offload.signal_age, EventKind::scrape, ~0U);
+      } else {
+        scrape(e.target);
+        every(scenario_.services[e.target].autoscaling.scrape_period, EventKind::scrape, e.target);
+      }
+      break;
+    case EventKind::control:
+      control(e.target);
+      every(scenario_.services[e.target].autoscaling.period, EventKind::control, e.target);
+      break;
+    case EventKind::sample:
+      sample_services();
+      every(scenario_.sample_period, EventKind::sample, 0);
+      break;
+    case EventKind::phase_end: on_phase_end(e.payload); break;
+    case EventKind::count_: throw InternalError("event without a kind");
+  }
+}
+
+void World::every(Duration period, EventKind kind, std::uint32_t target) {
+  queue_.push(now_ + period, kind, target);
+}
+
+void World::on_phase_end(std::uint64_t phase) {
+  if (phase == 1) {
+    ended_ = true;
+    return;
+  }
+  warm_ = true;
+  reset_totals();
+}
+
+results::WorldTotals World::run() {
+  const std::clock_t start = std::clock();
+  reset_totals();
+  network_->run(*this, horizon_);
+  results::WorldTotals t = totals();
+  t.cpu_seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  return t;
+}
+
+}  // namespace isthmus::world

@@ -1,0 +1,151 @@
+// The running system: one World per run, all state in it, one switch over events.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "network/network.hpp"
+#include "results/recorder.hpp"
+#include "sim/core/fingerprint.hpp"
+#include "sim/world/scenario.hpp"
+#include "sim/world/state.hpp"
+
+namespace isthmus::world {
+
+//! One run of a scenario. The scenario and the recorder must outlive it.
+class World final : public network::EventLoop {
+ public:
+  //! `seed`: master seed of this run. Throws InputError when the scenario cannot run (no unit for a
+  //! replica, closed loop without an end, ...).
+  World(const Scenario& scenario, std::uint64_t seed, std::unique_ptr<network::Network> network,
+        results::Recorder& recorder);
+
+  //! Runs to the end and reports everything; call once.
+  results::WorldTotals run();
+
+  // network::EventLoop
+  Instant next() override;
+  void step() override;
+  void flow_ended(const network::FlowEnd& end) override;
+
+ private:
+  // world.cpp: the clock and the switch
+  void handle(const Event& event);
+  void on_phase_end(std::uint64_t phase);
+  bool finished() const { return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0; }
+  void every(Duration period, EventKind kind, std::uint32_t target);
+  bool counted() const { return warm_; }
+
+  // arriving.cpp: arrivals, closed loops, tasks
+  void open_workloads();
+  void on_arrival(std::uint32_t workload, std::uint64_t payload);
+  void schedule_next_arrival(std::uint32_t workload);
+  void start_closed_client(std::uint32_t workload, std::uint32_t client, Duration after);
+  void on_population_step(std::uint32_t workload, std::size_t step);
+  void begin_work(std::uint32_t workload, std::uint32_t client, const Arrival& arrival);
+  void on_task_step(Handle task);
+  void end_of_request(const Request& request);
+  void end_task(std::uint32_t slot, bool succeeded);
+
+  // requests.cpp: the life of a request
+  std::uint32_t create_request(std::uint32_t workload, std::uint32_t client, const Arrival& arrival,
+                               std::uint32_t task_slot, double context);
+  Request* find(Handle handle);
+  Handle handle_of(std::uint32_t slot) const { return {slot, requests_[slot].generation}; }
+  void on_local_step(Handle handle);
+  void place(std::uint32_t slot);
+  void assign_service(std::uint32_t slot, std::uint32_t service);
+  void send(std::uint32_t slot);
+  void start_upload(std::uint32_t slot);
+  void on_flow_ended(Handle handle, network::Outcome outcome);
+  void arrive(std::uint32_t slot);
+  void served(std::uint32_t slot, Instant at);
+  void complete(std::uint32_t slot);
+  void drop(std::uint32_t slot, results::Status status, results::Cause cause);
+  void finish_record(std::uint32_t slot);
+  void retry_or_fail(std::uint32_t slot, results::Cause cause);
+  void on_request_timer(std::uint32_t which, Handle handle);
+  void withdraw(std::uint32_t slot);
+  void set_radio(std::uint32_t host, int uploads, int downloads);
+
+  // serving.cpp: queues, batches, engines
+  void enqueue(std::uint32_t slot);
+  void request_dispatch(std::uint32_t replica);
+  void dispatch(std::uint32_t replica);
+  void start_batch(std::uint32_t replica);
+  void dispatch_engine(std::uint32_t replica);
+  void on_work_done(std::uint32_t replica, std::uint64_t payload);
+  void on_batch_done(std::uint32_t replica, std::uint32_t batch);
+  void on_span_done(std::uint32_t replica);
+  void interrupt_span(std::uint32_t replica);
+  void show_load(std::uint32_t replica);
+  std::int64_t service_ns(const Service& service, const std::vector<std::uint64_t>& batch,
+                          double& compute_share);
+
+  // offloading.cpp: what clients see, and their choice
+  std::uint32_t choose_service(std::uint32_t slot);
+  bool candidate_view(std::uint32_t slot, std::uint32_t service, schedulers::OffloadCandidate& c);
+  void publish_signals();
+  std::uint32_t route(std::uint32_t slot, std::uint32_t service);
+  std::uint32_t local_replica(std::uint32_t service, std::uint32_t host) const;
+
+  // control_loops.cpp: replicas come and go
+  void start_services();
+  bool start_replica(std::uint32_t service, bool at_once);
+  void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
+  void on_replica_ready(std::uint32_t replica);
+  void retire(std::uint32_t replica);
+  void release(std::uint32_t replica);
+  void set_replicas(std::uint32_t service, std::uint32_t desired);
+  void scrape(std::uint32_t service);
+  void control(std::uint32_t service);
+  void sample_services();
+  void update_ready(std::uint32_t service);
+
+  // faults.cpp
+  void schedule_faults();
+  void on_condition_change(std::uint32_t fault, bool begins);
+  void fail_node(std::uint32_t node);
+  void recover_node(std::uint32_t node);
+
+  // totals.cpp
+  void reset_totals();
+  results::WorldTotals totals();
+
+  const Scenario& scenario_;
+  std::uint64_t seed_;
+  std::unique_ptr<network::Network> network_;
+  results::Recorder& recorder_;
+  EventQueue queue_;
+  Fingerprint fingerprint_;
+  Instant now_, horizon_;
+  bool warm_ = false, ended_ = false;
+  std::uint64_t events_ = 0, created_ = 0;
+  std::uint64_t open_sources_ = 0, live_requests_ = 0, live_tasks_ = 0, next_task_ = 0;
+  double egress_cost_ = 0;
+  std::vector<double> carried_before_;   // bytes per link when the warm-up ended
+
+  std::vector<NodeState> nodes_;
+  std::vector<ServiceState> services_;
+  std::vector<Replica> replicas_;
+  std::vector<std::uint32_t> replica_of_node_;  // [service * nodes + node] for local services
+  std::vector<std::size_t> local_offset_;       // per service; npos: not local
+  std::vector<WorkloadState> workloads_;
+  std::vector<Request> requests_;
+  std::vector<std::uint32_t> free_requests_;
+  std::vector<Task> tasks_;
+  std::vector<std::uint32_t> free_tasks_;
+  std::shared_ptr<schedulers::OffloadPolicy> offload_;
+  StreamKey service_draws_, offload_draws_, routing_draws_;
+
+  // scratch, to spare allocations
+  std::vector<schedulers::OffloadCandidate> candidates_;
+  std::vector<schedulers::ReplicaSignal> signals_;
+  std::vector<std::uint64_t> batch_;
+  std::vector<devices::Admission> admitted_;
+  std::vector<devices::Progress> progress_;
+  std::vector<std::uint64_t> lost_;
+};
+
+}  // namespace isthmus::world
