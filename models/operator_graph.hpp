@@ -1,0 +1,121 @@
+// Models as graphs of operators, on Boost.Graph. All counts are per sample (batch 1).
+#pragma once
+
+#include <array>
+#include <boost/graph/adjacency_list.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace isthmus::models {
+
+//! What an operator computes; also the name of its timings in kernel profiles.
+enum class OperatorKind : std::uint8_t {
+  input,           //!< a model input; costs nothing
+  conv,            //!< dense or grouped convolution
+  depthwise_conv,  //!< one filter per channel
+  gemm,            //!< fully connected layer
+  batched_gemm,    //!< product of two activations
+  attention,       //!< scaled dot-product attention, scores and weighted sum together
+  elementwise,     //!< add, multiply and activation functions
+  pool,            //!< pooling over a window or over the whole plane
+  norm,            //!< layer norm, RMS norm; batch norm that could not be folded
+  softmax,
+  embedding,  //!< table look-up
+  copy,       //!< concatenation, reshape with movement, transposition, upsampling
+  count_
+};
+
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(OperatorKind::count_)>
+    operator_kind_names{"input",     "conv",        "depthwise_conv", "gemm", "batched_gemm",
+                        "attention", "elementwise", "pool",           "norm", "softmax",
+                        "embedding", "copy"};
+
+constexpr std::string_view name_of(OperatorKind k) {
+  return operator_kind_names[static_cast<std::size_t>(k)];
+}
+std::optional<OperatorKind> operator_kind_from(std::string_view name);
+
+//! Dimensions of a tensor without the batch: {channels, height, width}, {tokens, features} or
+//! {features}.
+using Shape = std::vector<std::int64_t>;
+
+//! Number of elements; 1 for an empty shape.
+double elements(const Shape& shape);
+//! "32x112x112".
+std::string to_string(const Shape& shape);
+
+//! One operator. flops count a multiply-add as 2; macs are those of products only, as papers print.
+struct Operator {
+  std::string name;
+  OperatorKind kind = OperatorKind::elementwise;
+  std::vector<Shape> inputs;  //!< of activations, in order of the incoming edges
+  Shape output;
+  double flops = 0;
+  double macs = 0;
+  double params = 0;           //!< weights and biases, batch norm folded
+  double input_elements = 0;   //!< activation elements read
+  double output_elements = 0;  //!< activation elements written
+  std::int64_t kernel = 1;     //!< window side of conv, depthwise_conv and pool
+  std::int64_t stride = 1;
+  std::int64_t groups = 1;
+  std::int64_t heads = 1;  //!< of attention
+};
+
+//! Sums over a graph, per sample.
+struct GraphTotals {
+  std::size_t operators = 0;  //!< inputs not counted
+  double flops = 0, macs = 0, params = 0, activations = 0;
+};
+
+//! A directed graph of operators; an edge carries the producer's output to a consumer's next input.
+//! Immutable once built; indices are those of insertion.
+class OperatorGraph {
+ public:
+  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Operator>;
+
+  explicit OperatorGraph(std::string name) : name_(std::move(name)) {}
+
+  //! Adds an operator and returns its index. input_elements and output_elements are filled from the
+  //! shapes when they are 0.
+  std::size_t add(Operator op);
+  //! Connects producer to the next input slot of consumer.
+  void connect(std::size_t producer, std::size_t consumer);
+  //! Checks the whole graph: names unique, acyclic (the cycle is named), one edge per declared input
+  //! and equal shapes along every edge, no negative counts. Throws InputError with all problems.
+  void validate() const;
+
+  const std::string& name() const { return name_; }
+  std::size_t size() const { return boost::num_vertices(graph_); }
+  const Operator& at(std::size_t i) const { return graph_[i]; }
+  //! Producers in order of the input slots.
+  std::vector<std::size_t> predecessors(std::size_t i) const;
+  std::vector<std::size_t> successors(std::size_t i) const;
+  //! The Boost graph itself, for algorithms (min-cut, traversals).
+  const Graph& boost_graph() const { return graph_; }
+
+  //! Order in which every producer comes before its consumers; the smallest index first among equals,
+  //! so it is the same on every machine. Throws InputError naming a cycle.
+  std::vector<std::size_t> topological_order() const;
+  //! Longest path: the sum of `costs` (one per operator, any unit) along it, and its operators.
+  struct Path {
+    double cost = 0;
+    std::vector<std::size_t> operators;
+  };
+  Path critical_path(std::span<const double> costs) const;
+  GraphTotals totals() const;
+  //! Largest number of activation elements alive at once when operators run in topological_order():
+  //! an output lives from its operator to its last consumer; graph outputs live to the end.
+  double peak_live_elements() const;
+
+ private:
+  std::vector<std::size_t> find_cycle() const;
+  std::string name_;
+  Graph graph_;
+};
+
+}  // namespace isthmus::models
