@@ -19,13 +19,15 @@ struct ReplicaSample {
   Duration age;                        //!< since the replica was started
   std::optional<double> utilization;   //!< busy fraction of its request, e.g. 0.7; empty = missing
   std::optional<double> in_flight;     //!< requests queued or running there; empty = missing
+  std::optional<Duration> since_transition;  //!< since `ready` last changed; empty = never, i.e. age
 };
 
 struct AutoscalingView {
   Instant now;
   Instant observed_at;                 //!< date of the scrape behind `replicas`
   std::uint32_t current = 0;           //!< replicas asked for at the moment
-  std::span<const ReplicaSample> replicas;
+  std::span<const ReplicaSample> replicas;  //!< starting ones too, with ready = false
+  double waiting = 0;                  //!< requests that wait at the service, at no replica yet
 };
 
 struct AutoscalingDecision {

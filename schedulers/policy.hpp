@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,9 @@ namespace isthmus::schedulers {
 
 //! What a parameter measures; decides which unit strings a scenario accepts for it.
 enum class Dimension { none, count, fraction, duration, bytes, bandwidth, power, money, text };
+
+//! SI base unit of a dimension as printed in messages and docs; "" for dimensionless ones.
+std::string_view unit_of(Dimension dimension);
 
 //! One parameter of a policy. Values are SI base units (seconds, bytes, bytes/s, W, USD).
 struct ParameterSpec {
@@ -43,9 +47,14 @@ class Parameters {
     std::vector<double> list;
   };
   const ParameterSpec& spec(const std::string& name) const;
+  const Value& value(const std::string& name) const;
   std::vector<ParameterSpec> specs_;
   std::map<std::string, Value> values_;
 };
+
+//! End of an error message about a word that is none of `candidates`: `did you mean "x"?`, or all of
+//! them when nothing is close.
+std::string hint(std::string_view word, std::span<const std::string> candidates);
 
 //! A registered policy of kind `Policy` (an abstract class with one decision method).
 template <class Policy>

@@ -1,8 +1,8 @@
-#include "sim/core/did_you_mean.hpp"
-
 #include <gtest/gtest.h>
 
 #include <vector>
+
+#include "sim/core/did_you_mean.hpp"
 
 namespace isthmus {
 namespace {
@@ -12,8 +12,8 @@ TEST(EditDistance, CountsEachKindOfEditOnce) {
   EXPECT_EQ(edit_distance("", "abc"), 3u);
   EXPECT_EQ(edit_distance("abc", ""), 3u);
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
-  EXPECT_EQ(edit_distance("edge", "egde"), 1u);    // swap of neighbours
-  EXPECT_EQ(edit_distance("ca", "abc"), 3u);       // optimal string alignment, not the full form (2)
+  EXPECT_EQ(edit_distance("edge", "egde"), 1u);  // swap of neighbours
+  EXPECT_EQ(edit_distance("ca", "abc"), 3u);     // optimal string alignment, not the full form (2)
   EXPECT_EQ(edit_distance("edge", "edg"), 1u);
   EXPECT_EQ(edit_distance("edge", "wedge"), 1u);
 }
@@ -25,12 +25,13 @@ TEST(EditDistance, IgnoresCaseAndSeparator) {
 TEST(EditDistance, IsSymmetric) {
   const std::vector<std::string> words{"min-latency", "min-energy", "threshold", "score", "", "a"};
   for (const auto& a : words)
-    for (const auto& b : words) EXPECT_EQ(edit_distance(a, b), edit_distance(b, a)) << a << " " << b;
+    for (const auto& b : words)
+      EXPECT_EQ(edit_distance(a, b), edit_distance(b, a)) << a << " " << b;
 }
 
 TEST(DidYouMean, FindsTheNearest) {
-  const std::vector<std::string> names{"always-local", "always-edge", "min-latency", "min-energy",
-                                       "score", "score-corrected"};
+  const std::vector<std::string> names{"always-local", "always-edge", "min-latency",
+                                       "min-energy",   "score",       "score-corrected"};
   EXPECT_EQ(did_you_mean("alway-local", names), "always-local");
   EXPECT_EQ(did_you_mean("min_latency", names), "min-latency");
   EXPECT_EQ(did_you_mean("min-latnecy", names), "min-latency");

@@ -1,0 +1,79 @@
+// Every policy of isthmus. A new one is its own file plus two lines here: the declaration of its
+// entry, and the entry in its kind's table. Order is that of the documentation.
+#include "schedulers/autoscaling_policy.hpp"
+#include "schedulers/batching_policy.hpp"
+#include "schedulers/offload_policy.hpp"
+#include "schedulers/routing_policy.hpp"
+
+namespace isthmus::schedulers {
+
+PolicyEntry<OffloadPolicy> offload_always_local();
+PolicyEntry<OffloadPolicy> offload_always_edge();
+PolicyEntry<OffloadPolicy> offload_always_cloud();
+PolicyEntry<OffloadPolicy> offload_min_latency();
+PolicyEntry<OffloadPolicy> offload_min_energy();
+PolicyEntry<OffloadPolicy> offload_cheapest_within_slo();
+PolicyEntry<OffloadPolicy> offload_score();
+PolicyEntry<OffloadPolicy> offload_score_corrected();
+PolicyEntry<OffloadPolicy> offload_threshold();
+PolicyEntry<OffloadPolicy> offload_random();
+PolicyEntry<OffloadPolicy> offload_round_robin();
+
+PolicyEntry<RoutingPolicy> routing_round_robin();
+PolicyEntry<RoutingPolicy> routing_weighted_round_robin();
+PolicyEntry<RoutingPolicy> routing_least_connections();
+PolicyEntry<RoutingPolicy> routing_least_outstanding();
+PolicyEntry<RoutingPolicy> routing_random();
+PolicyEntry<RoutingPolicy> routing_power_of_two();
+PolicyEntry<RoutingPolicy> routing_consistent_hash();
+
+PolicyEntry<BatchingPolicy> batching_none();
+PolicyEntry<BatchingPolicy> batching_fixed();
+PolicyEntry<BatchingPolicy> batching_timeout();
+PolicyEntry<BatchingPolicy> batching_dynamic();
+PolicyEntry<BatchingPolicy> batching_greedy();
+
+PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
+PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
+PolicyEntry<AutoscalingPolicy> autoscaling_queue_length();
+
+const std::vector<PolicyEntry<OffloadPolicy>>& offload_policies() {
+  static const std::vector<PolicyEntry<OffloadPolicy>> table{
+      offload_always_local(), offload_always_edge(),     offload_always_cloud(),
+      offload_min_latency(),  offload_min_energy(),      offload_cheapest_within_slo(),
+      offload_score(),        offload_score_corrected(), offload_threshold(),
+      offload_random(),       offload_round_robin(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<RoutingPolicy>>& routing_policies() {
+  static const std::vector<PolicyEntry<RoutingPolicy>> table{
+      routing_round_robin(),
+      routing_weighted_round_robin(),
+      routing_least_connections(),
+      routing_least_outstanding(),
+      routing_random(),
+      routing_power_of_two(),
+      routing_consistent_hash(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<BatchingPolicy>>& batching_policies() {
+  static const std::vector<PolicyEntry<BatchingPolicy>> table{
+      batching_none(), batching_fixed(), batching_timeout(), batching_dynamic(), batching_greedy(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
+  static const std::vector<PolicyEntry<AutoscalingPolicy>> table{
+      autoscaling_fixed(),
+      autoscaling_hpa(),
+      autoscaling_queue_length(),
+  };
+  return table;
+}
+
+}  // namespace isthmus::schedulers

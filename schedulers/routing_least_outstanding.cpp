@@ -1,0 +1,36 @@
+// Join the shortest queue.
+#include <algorithm>
+
+#include "schedulers/entry.hpp"
+#include "schedulers/routing_policy.hpp"
+
+namespace isthmus::schedulers {
+
+namespace {
+
+class LeastOutstanding final : public RoutingPolicy {
+ public:
+  std::size_t choose(const RoutingView& view) override {
+    const auto best = std::min_element(view.replicas.begin(), view.replicas.end(),
+                                       [](const ReplicaSignal& a, const ReplicaSignal& b) {
+                                         return a.outstanding < b.outstanding;
+                                       });
+    return static_cast<std::size_t>(best - view.replicas.begin());
+  }
+};
+
+}  // namespace
+
+PolicyEntry<RoutingPolicy> routing_least_outstanding() {
+  return {
+      "least-outstanding",
+      "Takes the replica with the fewest outstanding requests, ignoring weights; ties go to the "
+      "lowest number.",
+      "join the shortest queue (Winston 1977)",
+      "load is light: ties keep sending everything to the replicas with low numbers.",
+      "O(replicas)",
+      {},
+      make_policy<RoutingPolicy, LeastOutstanding>};
+}
+
+}  // namespace isthmus::schedulers
