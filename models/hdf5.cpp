@@ -15,15 +15,16 @@ namespace {
 
 // The HDF5 library is one process-wide object and not always built thread-safe: every public entry
 // takes this lock, and silences HDF5's own printing (a per-thread setting in thread-safe builds).
+std::recursive_mutex& library_mutex() {
+  static std::recursive_mutex m;
+  return m;
+}
+
 class Lock {
  public:
-  Lock() : guard_(mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+  Lock() : guard_(library_mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
  private:
-  static std::recursive_mutex& mutex() {
-    static std::recursive_mutex m;
-    return m;
-  }
   std::lock_guard<std::recursive_mutex> guard_;
 };
 
@@ -252,6 +253,10 @@ Handle create_dataset(hid_t group, const std::string& where, std::string_view na
 }  // namespace
 
 // ---- Handle
+
+std::unique_lock<std::recursive_mutex> lock() {
+  return std::unique_lock<std::recursive_mutex>(library_mutex());
+}
 
 Handle& Handle::operator=(Handle&& o) noexcept {
   if (this != &o) {
