@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -50,9 +51,21 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::phase_end, 10, "phase_end"},
 }};
 
+//! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.
+static_assert([] {
+  for (std::size_t i = 0; i < event_kinds.size(); ++i)
+    if (event_kinds[i].kind != static_cast<EventKind>(i) || event_kinds[i].rank >= 64) return false;
+  return true;
+}());
+
 //! The rank of `kind` within one instant.
 constexpr std::uint8_t rank_of(EventKind kind) {
   return event_kinds[static_cast<std::size_t>(kind)].rank;
+}
+
+//! The name of `kind` in traces and messages.
+constexpr std::string_view name_of(EventKind kind) {
+  return event_kinds[static_cast<std::size_t>(kind)].name;
 }
 
 }  // namespace isthmus

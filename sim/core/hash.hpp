@@ -6,7 +6,8 @@
 
 namespace isthmus {
 
-//! Finalizer of SplitMix64 (Steele, Lea, Flood 2014, variant 13 of Stafford): a bijection on 64 bits.
+//! Finalizer of SplitMix64 (Steele, Lea, Flood 2014, variant 13 of Stafford): a bijection on 64
+//! bits.
 constexpr std::uint64_t mix64(std::uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <type_traits>
+
+#include "sim/core/errors.hpp"
 
 namespace isthmus {
 
@@ -14,15 +17,27 @@ class Id {
  public:
   constexpr Id() = default;
   constexpr explicit Id(Rep value) : value_(value) {}
+  //! The id of row `i`, any integer type; one that does not fit is an InternalError.
   template <class I>
-  static constexpr Id of(I i) { return Id(static_cast<Rep>(i)); }
+  static constexpr Id of(I i) {
+    static_assert(std::is_integral_v<I>);
+    const auto r = static_cast<Rep>(i);
+    if (static_cast<I>(r) != i || (i < I{}) || r == std::numeric_limits<Rep>::max()) fail_range();
+    return Id(r);
+  }
   //! The id that names nothing.
   static constexpr Id none() { return Id(); }
+  //! The index, to be used on its own table only.
   constexpr Rep value() const { return value_; }
+  //! False for none().
   constexpr bool valid() const { return value_ != std::numeric_limits<Rep>::max(); }
   constexpr auto operator<=>(const Id&) const = default;
 
  private:
+  [[noreturn, gnu::cold, gnu::noinline]] static void fail_range() {
+    throw InternalError("index out of the range of its id type");
+  }
+
   Rep value_ = std::numeric_limits<Rep>::max();
 };
 
