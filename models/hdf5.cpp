@@ -13,13 +13,13 @@ static_assert(std::is_same_v<hid_t, std::int64_t>);
 
 namespace {
 
-// The HDF5 library is one process-wide object and not always built thread-safe: every public entry
-// takes this lock, and silences HDF5's own printing (a per-thread setting in thread-safe builds).
 std::recursive_mutex& library_mutex() {
   static std::recursive_mutex m;
   return m;
 }
 
+// The HDF5 library is one process-wide object and not always built thread-safe: every public entry
+// takes this lock, and silences HDF5's own printing (a per-thread setting in thread-safe builds).
 class Lock {
  public:
   Lock() : guard_(library_mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
