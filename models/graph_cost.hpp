@@ -23,17 +23,27 @@ struct GraphVariant {
   std::string accuracy_metric, accuracy_source;
 };
 
-//! Prepared for one (graph, variant, unit); immutable. The time is that of the serial execution of
-//! all operators on the unit.
+//! Prepared for one (graph, variant, unit); immutable and safe from many threads. The time is that of
+//! the serial execution of all operators on the unit.
+//!
+//! An operator's time: its kernels in `profile` (measured or interpolated); outside the grid, the
+//! nearest measured row scaled by the roofline (extrapolated); without a table for its kind, the
+//! roofline. Activation functions that follow a product or a sum are fused into it, as every
+//! deployment runtime does, and cost nothing of their own. One launch_overhead per remaining operator.
 class GraphCost {
  public:
+  //! `profile` may be null. Throws InputError when the unit cannot compute the variant's format.
   GraphCost(const OperatorGraph& graph, const GraphVariant& variant, const ComputeUnit& unit,
             std::shared_ptr<const KernelProfile> profile);
   //! Time of a batch of `batch` >= 1 inputs, the unit's iteration_overhead included.
   Prediction batch(std::int64_t batch) const;
   std::int64_t batch_ns(std::int64_t batch) const;
-  //! Per-operator table for a batch.
+  //! Per-operator table for a batch, the overhead first; fused operators have a time of zero. The
+  //! times add up to batch() up to rounding.
   std::vector<OperatorCost> explain(std::int64_t batch) const;
+  //! Time of operator `index` of the graph alone, launch included; for executors that schedule
+  //! operators one by one.
+  Prediction operator_time(std::size_t index, std::int64_t batch) const;
   double weight_bytes() const;
   //! Largest sum of live activations in topological order, bytes, for a batch.
   double peak_activation_bytes(std::int64_t batch) const;

@@ -1,0 +1,203 @@
+#include "models/graph_cost.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/kernel_profile.hpp"
+#include "models/kernel_query.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::models {
+
+namespace {
+
+// Batches whose totals are computed once; larger ones are computed when asked.
+constexpr std::int64_t prepared_batches = 64;
+// An extrapolated kernel is never called better than this.
+constexpr double extrapolation_error = 0.3;
+
+// A time under construction, in ns.
+struct Time {
+  double ns = 0;
+  PredictionKind kind = PredictionKind::measured;
+  double relative_error = 0;
+};
+
+// Whether `op` disappears into its only producer: an activation function behind a product or a sum.
+bool is_fused(const OperatorGraph& g, std::size_t v) {
+  const Operator& op = g.at(v);
+  if (op.kind != OperatorKind::elementwise || op.inputs.size() != 1) return false;
+  const std::size_t producer = g.predecessors(v).front();
+  const OperatorKind kind = g.at(producer).kind;
+  const bool joins = kind == OperatorKind::conv || kind == OperatorKind::depthwise_conv ||
+                     kind == OperatorKind::gemm ||
+                     (kind == OperatorKind::elementwise && g.at(producer).inputs.size() == 2);
+  return joins && g.successors(producer).size() == 1;
+}
+
+}  // namespace
+
+struct GraphCost::Impl {
+  Impl(const OperatorGraph& graph_in, const GraphVariant& variant_in, const ComputeUnit& unit_in,
+       std::shared_ptr<const KernelProfile> profile_in)
+      : graph(graph_in), variant(variant_in), unit(unit_in), profile(std::move(profile_in)) {
+    graph.validate();
+    if (!(unit.memory_bandwidth > 0 && unit.bandwidth_efficiency > 0 && unit.compute_efficiency > 0))
+      throw InputError("unit '" + unit.name +
+                       "': memory_bandwidth and the efficiencies must be positive");
+    flops_per_ns =
+        usable_peak(unit, variant.weights, variant.activations) * unit.compute_efficiency * 1e-9;
+    bytes_per_ns = unit.memory_bandwidth * unit.bandwidth_efficiency * 1e-9;
+    peak_elements = graph.peak_live_elements();
+    for (std::size_t v = 0; v < graph.size(); ++v) fused.push_back(is_fused(graph, v));
+    for (std::int64_t b = 1; b <= prepared_batches; ++b) batches.push_back(total(b));
+  }
+
+  // Memory traffic of an operator: weights once, activations per sample.
+  double bytes(const Operator& op, double batch) const {
+    return op.params * bytes_of(variant.weights) +
+           (op.input_elements + op.output_elements) * batch * bytes_of(variant.activations);
+  }
+  double roofline_ns(double flops, double traffic) const {
+    return std::max(flops / flops_per_ns, traffic / bytes_per_ns);
+  }
+  double kernel_roofline_ns(const KernelQuery& q) const {
+    const KernelWork work = work_of(q);
+    return roofline_ns(work.flops, work.elements * bytes_of(variant.activations));
+  }
+  bool compute_bound(const Operator& op, double batch) const {
+    return op.flops * batch / flops_per_ns > bytes(op, batch) / bytes_per_ns;
+  }
+
+  // One kernel from the profile, or nothing when there is no table that fits it.
+  bool kernel_time(const KernelQuery& query, Time& time) const {
+    const KernelTable* table = profile->table(query.kind, variant.activations);
+    if (!table || table->parameters.size() != query.shape.size()) return false;
+    std::vector<double> shape;
+    for (const auto& parameter : table->parameters) {
+      const auto it = std::find_if(query.shape.begin(), query.shape.end(),
+                                   [&](const auto& p) { return p.first == parameter; });
+      if (it == query.shape.end()) return false;
+      shape.push_back(it->second);
+    }
+    Time kernel;
+    if (const auto hit = profile->lookup(query.kind, variant.activations, shape)) {
+      kernel = {hit->ns, hit->kind, hit->relative_error};
+    } else {
+      // Outside the grid: the nearest row, scaled as the roofline scales.
+      const auto anchor = profile->nearest(query.kind, variant.activations, shape);
+      KernelQuery near = query;
+      for (auto& [name, value] : near.shape)
+        for (std::size_t i = 0; i < table->parameters.size(); ++i)
+          if (table->parameters[i] == name) value = anchor->shape[i];
+      kernel = {anchor->ns * kernel_roofline_ns(query) / kernel_roofline_ns(near),
+                PredictionKind::extrapolated,
+                std::max(extrapolation_error, unit.efficiency_error)};
+    }
+    const double ns = kernel.ns * query.count;
+    const double error_ns = time.relative_error * time.ns + kernel.relative_error * ns;
+    time.ns += ns;
+    time.relative_error = time.ns > 0 ? error_ns / time.ns : 0;
+    time.kind = std::max(time.kind, kernel.kind);
+    return true;
+  }
+
+  // Time of one operator, launch included.
+  Time time(std::size_t v, std::int64_t batch) const {
+    const Operator& op = graph.at(v);
+    if (op.kind == OperatorKind::input || fused[v]) return {};
+    const double size = static_cast<double>(batch);
+    const double launch = static_cast<double>(unit.launch_overhead.ns());
+    // Tables hold products of equal formats; widened weights are the roofline's business.
+    if (profile && bytes_of(variant.weights) == bytes_of(variant.activations)) {
+      Time t;
+      const auto kernels = kernels_of(op, size);
+      const bool all = std::all_of(kernels.begin(), kernels.end(),
+                                   [&](const KernelQuery& q) { return kernel_time(q, t); });
+      if (all) {
+        t.ns += launch;
+        return t;
+      }
+    }
+    return {roofline_ns(op.flops * size, bytes(op, size)) + launch, PredictionKind::roofline,
+            unit.efficiency_error};
+  }
+
+  // Serial execution of everything. Errors add up as if they were common to all operators.
+  Prediction total(std::int64_t batch) const {
+    double ns = static_cast<double>(unit.iteration_overhead.ns()), error_ns = 0, compute_ns = 0;
+    PredictionKind kind = PredictionKind::measured;
+    for (std::size_t v = 0; v < graph.size(); ++v) {
+      const Time t = time(v, batch);
+      ns += t.ns;
+      error_ns += t.ns * t.relative_error;
+      kind = std::max(kind, t.kind);
+      if (compute_bound(graph.at(v), static_cast<double>(batch))) compute_ns += t.ns;
+    }
+    return {.time = Duration(std::llround(ns)),
+            .kind = kind,
+            .relative_error = ns > 0 ? error_ns / ns : 0,
+            .compute_share = ns > 0 ? compute_ns / ns : 0};
+  }
+
+  OperatorGraph graph;
+  GraphVariant variant;
+  ComputeUnit unit;
+  std::shared_ptr<const KernelProfile> profile;
+  double flops_per_ns = 0, bytes_per_ns = 0, peak_elements = 0;
+  std::vector<bool> fused;
+  std::vector<Prediction> batches;
+};
+
+GraphCost::GraphCost(const OperatorGraph& graph, const GraphVariant& variant,
+                     const ComputeUnit& unit, std::shared_ptr<const KernelProfile> profile)
+    : impl_(std::make_shared<const Impl>(graph, variant, unit, std::move(profile))) {}
+
+Prediction GraphCost::batch(std::int64_t batch) const {
+  if (batch < 1) throw InternalError("GraphCost: a batch has at least one input");
+  return batch <= prepared_batches ? impl_->batches[static_cast<std::size_t>(batch - 1)]
+                                   : impl_->total(batch);
+}
+
+std::int64_t GraphCost::batch_ns(std::int64_t batch) const {
+  return this->batch(batch).time.ns();
+}
+
+Prediction GraphCost::operator_time(std::size_t index, std::int64_t batch) const {
+  const Time t = impl_->time(index, batch);
+  return {.time = Duration(std::llround(t.ns)),
+          .kind = t.kind,
+          .relative_error = t.relative_error,
+          .compute_share =
+              impl_->compute_bound(impl_->graph.at(index), static_cast<double>(batch)) ? 1.0 : 0.0};
+}
+
+std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
+  const double size = static_cast<double>(batch);
+  const double launch = static_cast<double>(impl_->unit.launch_overhead.ns());
+  std::vector<OperatorCost> rows;
+  rows.push_back({"iteration_overhead", "overhead", 0, 0, Bound::launch,
+                  {.time = impl_->unit.iteration_overhead, .kind = PredictionKind::measured}});
+  for (std::size_t v = 0; v < impl_->graph.size(); ++v) {
+    const Operator& op = impl_->graph.at(v);
+    if (op.kind == OperatorKind::input) continue;
+    const Prediction p = operator_time(v, batch);
+    const double work_ns = static_cast<double>(p.time.ns()) - launch;
+    const Bound bound = launch > work_ns                ? Bound::launch
+                        : impl_->compute_bound(op, size) ? Bound::compute
+                                                         : Bound::memory;
+    rows.push_back({op.name, std::string(name_of(op.kind)), op.flops * size,
+                    impl_->fused[v] ? 0 : impl_->bytes(op, size), bound, p});
+  }
+  return rows;
+}
+
+double GraphCost::weight_bytes() const {
+  return impl_->graph.totals().params * bytes_of(impl_->variant.weights);
+}
+
+double GraphCost::peak_activation_bytes(std::int64_t batch) const {
+  return impl_->peak_elements * static_cast<double>(batch) * bytes_of(impl_->variant.activations);
+}
+
+}  // namespace isthmus::models

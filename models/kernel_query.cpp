@@ -1,0 +1,91 @@
+#include "models/kernel_query.hpp"
+
+#include <string>
+
+#include "sim/core/errors.hpp"
+
+namespace isthmus::models {
+
+namespace {
+
+double d(std::int64_t v) { return static_cast<double>(v); }
+
+KernelQuery gemm(double m, double n, double k, double count = 1) {
+  return {"gemm", {{"m", m}, {"n", n}, {"k", k}}, count};
+}
+KernelQuery rows_of(std::string_view kind, double rows, double columns, double count = 1) {
+  return {kind, {{"rows", rows}, {"columns", columns}}, count};
+}
+KernelQuery flat(std::string_view kind, double elements) {
+  return {kind, {{"elements", elements}}, 1};
+}
+
+}  // namespace
+
+double KernelQuery::at(std::string_view name) const {
+  for (const auto& [key, value] : shape)
+    if (key == name) return value;
+  throw InternalError("kernel '" + std::string(kind) + "' has no parameter '" + std::string(name) +
+                      "'");
+}
+
+std::vector<KernelQuery> kernels_of(const Operator& op, double batch) {
+  using K = OperatorKind;
+  const double out = op.output_elements * batch;
+  switch (op.kind) {
+    case K::input: return {};
+    case K::conv: {
+      // Rows are output positions, as after im2col; a 1x1 filter needs no unfolding.
+      const double groups = d(op.groups), positions = d(op.output[1] * op.output[2]) * batch;
+      const double depth = d(op.inputs[0][0]) / groups * d(op.kernel * op.kernel);
+      std::vector<KernelQuery> kernels{gemm(positions, d(op.output[0]) / groups, depth, groups)};
+      if (op.kernel > 1) kernels.push_back(flat("copy", positions * depth * groups));
+      return kernels;
+    }
+    case K::depthwise_conv:
+      return {{"depthwise_conv",
+               {{"channels", d(op.output[0]) * batch},
+                {"positions", d(op.output[1] * op.output[2])},
+                {"kernel", d(op.kernel)},
+                {"stride", d(op.stride)}},
+               1}};
+    case K::gemm: {
+      const double features = d(op.output.back());
+      return {gemm(out / features, features, d(op.inputs[0].back()))};
+    }
+    case K::batched_gemm:
+      return {gemm(d(op.output[0]), d(op.output[1]), d(op.inputs[0][1]), batch)};
+    case K::attention: {
+      const double queries = d(op.output[0]), keys = d(op.inputs[1][0]);
+      const double width = d(op.output[1] / op.heads), count = d(op.heads) * batch;
+      return {gemm(queries, keys, width, count), rows_of("softmax", queries, keys, count),
+              gemm(queries, width, keys, count)};
+    }
+    case K::elementwise: return {flat("elementwise", out)};
+    case K::pool: return {flat("elementwise", op.input_elements * batch)};
+    case K::norm: return {rows_of("norm", out / d(op.output.back()), d(op.output.back()))};
+    case K::softmax: return {rows_of("softmax", out / d(op.output.back()), d(op.output.back()))};
+    case K::embedding:
+    case K::copy: return {flat("copy", out)};
+    case K::count_: break;
+  }
+  throw InternalError("not an operator kind");
+}
+
+KernelWork work_of(const KernelQuery& q) {
+  if (q.kind == "gemm") {
+    const double m = q.at("m"), n = q.at("n"), k = q.at("k");
+    return {2 * m * n * k, m * k + n * k + m * n};
+  }
+  if (q.kind == "depthwise_conv") {
+    const double out = q.at("channels") * q.at("positions");
+    return {2 * out * q.at("kernel") * q.at("kernel"), out * (1 + q.at("stride") * q.at("stride"))};
+  }
+  if (q.kind == "elementwise") return {q.at("elements"), 3 * q.at("elements")};
+  if (q.kind == "copy") return {0, 2 * q.at("elements")};
+  const double cells = q.kind == "softmax" || q.kind == "norm" ? q.at("rows") * q.at("columns") : -1;
+  if (cells < 0) throw InternalError("no kernel is called '" + std::string(q.kind) + "'");
+  return {(q.kind == "norm" ? 7 : 5) * cells, 2 * cells};
+}
+
+}  // namespace isthmus::models
