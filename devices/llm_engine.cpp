@@ -18,7 +18,8 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
 
 bool LlmEngine::fits(const EngineRequest& r) const {
   if (blocks_for(r.prompt + r.output - 1) > limits_.kv_blocks) return false;
-  return limits_.chunked_prefill || r.prompt <= limits_.max_batched_tokens;
+  // Uncut prompts: also one that is computed again after its last token must fit the budget.
+  return limits_.chunked_prefill || r.prompt + r.output - 1 <= limits_.max_batched_tokens;
 }
 
 std::uint32_t LlmEngine::allocate_slot() {

@@ -59,8 +59,8 @@ class LlmEngine {
   //! Throws InputError when limits contradict each other.
   LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits);
 
-  //! True when the request can ever run: prompt + output - 1 tokens fit into the KV cache, and the
-  //! prompt into the token budget when prompts are not cut.
+  //! True when the request can ever run: prompt + output - 1 tokens fit into the KV cache and, when
+  //! prompts are not cut, into the token budget (vLLM's rule for its longest model length).
   bool fits(const EngineRequest& request) const;
   //! Joins the waiting queue; the request must fit (InternalError).
   void enqueue(const EngineRequest& request);

@@ -1,0 +1,217 @@
+#include "devices/llm_engine.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/devices/engine_driver.hpp"
+#include "models/builtin_llms.hpp"
+#include "sim/core/random.hpp"
+
+namespace isthmus::devices {
+namespace {
+
+using testing::Cancellation;
+using testing::Dates;
+using testing::drive;
+using testing::TimedRequest;
+
+models::ComputeUnit test_gpu() {
+  models::ComputeUnit u;
+  u.name = "gpu";
+  u.peak[static_cast<std::size_t>(models::Precision::bf16)] = 312e12;
+  u.memory_bandwidth = 2039e9;
+  u.memory = 80e9;
+  u.compute_efficiency = 0.8;
+  u.bandwidth_efficiency = 0.8;
+  u.iteration_overhead = Duration(2'000'000);
+  u.launch_overhead = Duration(3'000);
+  return u;
+}
+
+std::shared_ptr<const models::LlmCost> test_cost() {
+  static const auto cost = [] {
+    models::LlmVariant v;
+    v.name = "bf16";
+    return std::make_shared<const models::LlmCost>(models::builtin_llm("llama-3.1-8b"), v, test_gpu());
+  }();
+  return cost;
+}
+
+std::vector<TimedRequest> random_requests(std::uint64_t seed, std::size_t n, double gap_s,
+                                          std::int64_t max_prompt, std::int64_t max_output) {
+  Rng g(seed);
+  std::vector<TimedRequest> v;
+  Instant t;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (uniform01(g) < 0.8) t += Duration::from_seconds(sample_exponential(g, gap_s));
+    EngineRequest r;
+    r.tag = i + 1;
+    r.prompt = 1 + static_cast<std::int64_t>(uniform_index(g, static_cast<std::uint64_t>(max_prompt)));
+    r.image = static_cast<std::int64_t>(uniform_index(g, 2)) * (r.prompt / 2);
+    r.output = 1 + static_cast<std::int64_t>(uniform_index(g, static_cast<std::uint64_t>(max_output)));
+    v.push_back({t, r});
+  }
+  return v;
+}
+
+EngineLimits random_limits(Rng& g) {
+  EngineLimits l;
+  l.max_sequences = 1 + static_cast<std::uint32_t>(uniform_index(g, 24));
+  l.max_batched_tokens = l.max_sequences + static_cast<std::uint32_t>(uniform_index(g, 600));
+  l.block_size = 1 + static_cast<std::uint32_t>(uniform_index(g, 20));
+  l.kv_blocks = 20 + static_cast<std::int64_t>(uniform_index(g, 200));
+  l.chunked_prefill = uniform_index(g, 2) == 1;
+  return l;
+}
+
+// One sequence alone: prefill, then output - 1 decode iterations at growing context.
+TEST(LlmEngine, OneSequenceTakesPrefillThenOneIterationPerToken) {
+  EngineLimits l;
+  l.kv_blocks = 1000;
+  LlmEngine engine(test_cost(), l);
+  const auto dates = drive(engine, {{Instant(5), {1, 100, 0, 4}}});
+  models::IterationWork prefill;
+  prefill.prefill_tokens = prefill.prefill_context = 100;
+  prefill.prefill_attention = 100.0 * 50.0;
+  prefill.logits = 1;
+  const Instant first = Instant(5) + Duration(test_cost()->iteration_ns(prefill));
+  EXPECT_EQ(dates.at(1).started, Instant(5));
+  EXPECT_EQ(dates.at(1).first_token, first);
+  Instant end = first;
+  for (int i = 1; i <= 3; ++i) {
+    models::IterationWork w;
+    w.decode_sequences = w.logits = 1;
+    w.decode_context = 100 + i;
+    end += Duration(test_cost()->iteration_ns(w));
+  }
+  EXPECT_EQ(dates.at(1).completed, end);
+  EXPECT_EQ(engine.iterations(), 4U);
+  EXPECT_EQ(engine.free_blocks(), 1000);
+}
+
+// The promise of the leap: the same dates as single steps, to the nanosecond.
+TEST(LlmEngine, LeapsAndStepsGiveTheSameDates) {
+  Rng g(99);
+  std::uint64_t preemptions = 0, completed = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    EngineLimits limits = random_limits(g);
+    const auto arrivals = random_requests(g(), 60, 0.02 * uniform01(g), 400, 80);
+    std::vector<Cancellation> cancellations;
+    if (trial % 3 == 0)
+      for (const auto& a : arrivals)
+        if (uniform01(g) < 0.2)
+          cancellations.push_back(
+              {a.at + Duration::from_seconds(sample_exponential(g, 0.3)), a.request.tag});
+    std::sort(cancellations.begin(), cancellations.end(),
+              [](const auto& a, const auto& b) { return a.at < b.at; });
+    limits.leap = true;
+    LlmEngine leaping(test_cost(), limits);
+    const auto with = drive(leaping, arrivals, cancellations);
+    limits.leap = false;
+    LlmEngine stepping(test_cost(), limits);
+    const auto without = drive(stepping, arrivals, cancellations);
+    ASSERT_EQ(with, without) << "trial " << trial;
+    ASSERT_EQ(leaping.iterations(), stepping.iterations());
+    ASSERT_EQ(leaping.sequence_steps(), stepping.sequence_steps());
+    ASSERT_EQ(leaping.preemptions(), stepping.preemptions());
+    // Every block comes back.
+    ASSERT_EQ(leaping.free_blocks(), limits.kv_blocks);
+    ASSERT_EQ(stepping.free_blocks(), limits.kv_blocks);
+    ASSERT_EQ(leaping.running(), 0U);
+    preemptions += leaping.preemptions();
+    completed += with.size();
+  }
+  // The workloads do exercise preemption.
+  EXPECT_GT(preemptions, 500U);
+  EXPECT_GT(completed, 5000U);
+}
+
+// Causality and completeness on the same kind of workload.
+TEST(LlmEngine, EverySequenceThatFitsCompletesInOrderOfItsStages) {
+  Rng g(7);
+  for (int trial = 0; trial < 50; ++trial) {
+    const EngineLimits limits = random_limits(g);
+    const auto arrivals = random_requests(g(), 80, 0.01, 300, 60);
+    LlmEngine engine(test_cost(), limits);
+    const auto dates = drive(engine, arrivals);
+    for (const auto& a : arrivals) {
+      if (!engine.fits(a.request)) {
+        EXPECT_EQ(dates.count(a.request.tag), 0U);
+        continue;
+      }
+      const Dates& d = dates.at(a.request.tag);
+      EXPECT_GE(d.started, a.at);
+      EXPECT_GT(d.first_token, d.started);
+      EXPECT_GE(d.completed, d.first_token);
+      EXPECT_EQ(a.request.output == 1, d.completed == d.first_token);
+    }
+  }
+}
+
+// First come, first served: nobody starts before an earlier arrival.
+TEST(LlmEngine, StartsInOrderOfArrival) {
+  EngineLimits limits;
+  limits.max_sequences = 4;
+  limits.max_batched_tokens = 256;
+  limits.kv_blocks = 4000;
+  LlmEngine engine(test_cost(), limits);
+  const auto arrivals = random_requests(3, 200, 0.005, 300, 40);
+  const auto dates = drive(engine, arrivals);
+  Instant last;
+  for (const auto& a : arrivals) {
+    EXPECT_GE(dates.at(a.request.tag).started, last);
+    last = dates.at(a.request.tag).started;
+  }
+}
+
+// A prompt beyond the token budget is cut; decodes of others go on meanwhile.
+TEST(LlmEngine, LongPromptsAreCutByTheTokenBudget) {
+  EngineLimits limits;
+  limits.max_sequences = 8;
+  limits.max_batched_tokens = 100;
+  limits.kv_blocks = 1000;
+  LlmEngine engine(test_cost(), limits);
+  drive(engine, {{Instant(0), {1, 350, 0, 1}}});
+  EXPECT_EQ(engine.iterations(), 4U);  // 100 + 100 + 100 + 50
+}
+
+TEST(LlmEngine, RefusesWhatCanNeverFit) {
+  EngineLimits limits;
+  limits.kv_blocks = 10;
+  limits.block_size = 16;
+  LlmEngine engine(test_cost(), limits);
+  EXPECT_TRUE(engine.fits({1, 160, 0, 1}));
+  EXPECT_FALSE(engine.fits({1, 160, 0, 2}));  // the second token needs one more slot
+  limits.chunked_prefill = false;
+  limits.max_batched_tokens = 100;
+  LlmEngine whole(test_cost(), limits);
+  EXPECT_FALSE(whole.fits({1, 101, 0, 1}));
+}
+
+TEST(LlmEngine, RefusesContradictoryLimits) {
+  EngineLimits limits;
+  limits.kv_blocks = 0;
+  EXPECT_THROW(LlmEngine(test_cost(), limits), InputError);
+  limits.kv_blocks = 10;
+  limits.max_batched_tokens = 10;
+  limits.max_sequences = 11;
+  EXPECT_THROW(LlmEngine(test_cost(), limits), InputError);
+}
+
+TEST(LlmEngine, ClearLosesEverythingAndFreesTheCache) {
+  EngineLimits limits;
+  limits.kv_blocks = 100;
+  limits.max_sequences = 2;
+  LlmEngine engine(test_cost(), limits);
+  for (std::uint64_t tag = 1; tag <= 3; ++tag) engine.enqueue({tag, 50, 0, 5});
+  std::vector<Admission> admitted;
+  engine.begin(Instant(0), admitted);
+  EXPECT_EQ(admitted.size(), 2U);
+  std::vector<std::uint64_t> lost;
+  engine.clear(lost);
+  EXPECT_EQ(lost, (std::vector<std::uint64_t>{1, 2, 3}));
+  EXPECT_FALSE(engine.has_work());
+  EXPECT_EQ(engine.free_blocks(), 100);
+}
+
+}  // namespace
+}  // namespace isthmus::devices
