@@ -139,6 +139,7 @@ struct Arrivals {
   std::string file;                    //!< trace
   TraceFormat format = TraceFormat::csv;
   double time_scale = 1;               //!< trace: gaps are multiplied by this
+  std::uint32_t tokens_per_image = 576;  //!< trace: image tokens of one image (azure_llm NumImages)
   std::uint64_t limit = ~0ULL;         //!< largest number of arrivals
   Duration start;                      //!< first arrival is drawn from here on
 };
