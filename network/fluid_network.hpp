@@ -1,0 +1,211 @@
+// The fluid backend: exact weighted max-min sharing with SimGrid's CM02 semantics, for large fleets.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "network/flow_slots.hpp"
+#include "network/indexed_heap.hpp"
+#include "network/links.hpp"
+#include "network/network.hpp"
+#include "network/routes.hpp"
+
+namespace isthmus::network {
+
+//! Our exact max-min solver. A link matters only where the flows on it could ask for more than it
+//! has ("contended"); flows that cross no contended link run at their own cap at O(path) cost, flows
+//! whose only contended link is one shared link live in virtual time at O(log n), anything else is
+//! re-solved component by component.
+//!
+//! Besides Network it has a concrete interface for a hot loop without virtual calls:
+//!   while (work) { t = net.next_completion();
+//!                  if (t <= queue.next_time()) net.collect(t, ends); else handle(queue.pop()); }
+//! Not thread-safe; any number may live in one process, in any threads.
+class FluidNetwork final : public Network {
+ public:
+  //! Throws InputError for an invalid topology or model, and for models other than CM02 and LV08.
+  FluidNetwork(const Topology& topology, const FlowModel& model);
+
+  FlowId start(const Transfer& transfer, Instant now) override;
+  void cancel(FlowId flow, Instant now) override;
+  void change_link(LinkId link, const LinkChange& change, Instant now) override;
+  void run(EventLoop& loop, Instant horizon) override;
+  std::size_t in_flight() const override { return flows_.live(); }
+  Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
+  double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
+  double carried_bytes(LinkId link) const override;
+  std::string describe() const override { return "fluid " + model_.name; }
+
+  //! Date of the next thing that happens inside the network (an end, a paid latency or a scheduled
+  //! link change), never() when there is none. Collect it before events at the same or a later date.
+  Instant next_completion() {
+    if (!soon_.empty()) return soon_.front().at;
+    if (!dirty_.empty()) flush();
+    const Instant change = changes_.next();
+    return heap_.empty() ? change : std::min(change, instant_of(heap_.top().date));
+  }
+  //! Lets everything up to `until` happen and appends the ends, in order of date, to `out`.
+  void collect(Instant until, std::vector<FlowEnd>& out);
+
+ private:
+  static constexpr std::uint32_t none = 0xffffffffU;
+
+  // One shared direction of a link on the path of a flow.
+  struct Element {
+    ResourceIndex resource;
+    std::uint32_t place;     // in Resource::flows
+    std::uint32_t crossings; // forward; ACK crossings do not count as carried bytes
+    double use;              // capacity taken per unit of rate: 1 per crossing, 0.05 per ACK crossing
+  };
+  enum class Phase : std::uint8_t {
+    latent,   // pays its latency
+    own,      // has a rate of its own (alone, capped in a group, or in a mesh)
+    virtual_, // uncapped member of a group: served in virtual time
+    ended,    // its end waits to be collected
+  };
+  struct Flow {
+    std::uint8_t generation = 0;
+    bool used = false;
+    Phase phase = Phase::latent;
+    std::uint32_t heap_place = none;
+    std::uint32_t order = 0;      // start number, breaks ties
+    std::uint32_t stamp = 0;      // invalidates entries of group heaps
+    std::uint32_t epoch = 0;      // last walk that met this flow
+    ResourceIndex group = none;   // resource whose group it belongs to
+    double left = 0;              // bytes at `since`; or, in virtual time, the level where it ends
+    double since = 0;             // seconds
+    double rate = 0;              // payload bytes/s (phase own)
+    double weight = 1, bound = 0; // FlowTerms
+    double cap = 0;               // most it may consume: bound and capacities of its path
+    double value = 0;             // scratch of the mesh solver: consumption
+    bool fixed = false;           // scratch of the mesh solver
+    std::uint64_t tag = 0;
+    double bytes = 0, rate_cap = 0;
+    std::vector<LinkUse> path;
+    std::vector<Element> elements;
+  };
+  struct Member {
+    std::uint32_t flow, element;
+  };
+  // An entry of a group's heaps; stale when the flow's stamp has moved on.
+  struct Entry {
+    double key;
+    std::uint32_t flow, stamp, order;
+    bool operator>(const Entry& o) const { return key != o.key ? key > o.key : order > o.order; }
+    bool operator<(const Entry& o) const { return key != o.key ? key < o.key : order > o.order; }
+  };
+  // Flows whose only contended resource is this one, in virtual time: `level` is the integral of the
+  // service per unit of weight; every uncapped flow ends at a level fixed at its arrival.
+  struct Group {
+    bool active = false;
+    std::uint32_t heap_place = none;
+    std::uint32_t updates = 0;           // since the sums were last computed afresh
+    std::uint32_t uncapped = 0;
+    double level = 0, since = 0;         // level at date `since`, bytes of consumption per weight
+    double speed = 0;                    // level per second
+    double weight = 0;                   // sum of use * weight over uncapped flows
+    double taken = 0;                    // sum of use * cap over capped flows
+    std::vector<Entry> ends;             // uncapped, by end level, earliest first
+    std::vector<Entry> rising;           // uncapped, by cap / weight, smallest first
+    std::vector<Entry> falling;          // capped, by cap / weight, largest first
+  };
+  struct Resource {
+    double demand = 0;                   // sum of use * cap of its flows
+    std::uint32_t updates = 0;
+    std::uint32_t epoch = 0;
+    bool contended = false, dirty = false;
+    std::uint32_t group = none;          // index into groups_, kept once made
+    double left = 0, usage = 0, level = 0;  // scratch of the mesh solver
+    std::uint32_t unfixed = 0;
+    bool exact = false;
+    std::vector<Member> flows;
+  };
+  // Owners in the date heap: flow slots as they are, groups with the top bit set.
+  static constexpr std::uint32_t group_bit = 0x80000000U;
+  struct Place {
+    FluidNetwork* net;
+    std::uint32_t& operator()(std::uint32_t owner) const {
+      return (owner & group_bit) != 0 ? net->groups_[owner & ~group_bit].heap_place
+                                      : net->flows_[owner].heap_place;
+    }
+  };
+
+  static Instant instant_of(double seconds) {
+    const double ns = seconds * 1e9;
+    return ns < 9.2e18 ? Instant(std::llround(ns)) : Instant::never();
+  }
+
+  // Life of a flow (fluid_network.cpp).
+  void advance_to(Instant now);
+  void happen(const HeapKey& top);
+  void activate(std::uint32_t slot);
+  void deactivate(std::uint32_t slot);
+  void finish(std::uint32_t slot, Outcome outcome, Instant at);
+  void apply(LinkId link, const LinkChange& change);
+  void fail_flows_on(LinkId link);
+  void retune_flows_on(LinkId link);
+  void build_elements(Flow& f, const std::vector<LinkUse>& back) const;
+  double cap_of(const Flow& f) const;
+  double capacity(ResourceIndex r) const { return links_.capacity(r); }
+  double left_of(const Flow& f) const;
+  void report(const FlowEnd& end) { ends_->push_back(end); }
+
+  // Sharing (fluid_sharing.cpp).
+  void add_demand(ResourceIndex r, double amount);
+  void review(ResourceIndex r);
+  void mark(ResourceIndex r);
+  void settle(std::uint32_t slot);
+  void hold(std::uint32_t slot);
+  void set_rate(std::uint32_t slot, double consumption);
+  void flush();
+  void solve_from(std::uint32_t slot);
+  void solve_mesh();
+
+  // Virtual time (fluid_group.cpp).
+  Group& group_at(ResourceIndex r) { return groups_[resources_[r].group]; }
+  void build_group(ResourceIndex r);
+  void dissolve_group(ResourceIndex r);
+  void join_group(ResourceIndex r, std::uint32_t slot);
+  void leave_group(std::uint32_t slot);
+  void advance_group(Group& g);
+  void balance_group(ResourceIndex r);
+  void to_virtual(Group& g, std::uint32_t slot);
+  void to_own(Group& g, std::uint32_t slot);
+  std::uint32_t next_of_group(Group& g);
+  double use_in_group(const Flow& f) const;
+  bool fresh(const Entry& e, Phase phase) const {
+    return flows_[e.flow].stamp == e.stamp && flows_[e.flow].phase == phase;
+  }
+
+  FlowModel model_;
+  Router router_;
+  LinkTable links_;
+  ChangeStream changes_;
+  FlowSlots<Flow> flows_;
+  std::vector<Resource> resources_;
+  std::vector<Group> groups_;
+  std::vector<ResourceIndex> group_resource_;
+  IndexedHeap<Place> heap_;
+  std::vector<ResourceIndex> dirty_;
+  std::vector<double> carried_;
+  struct Soon {
+    FlowId flow;
+    Outcome outcome;
+    Instant at;
+  };
+  std::vector<Soon> soon_;             // ends found by start, cancel and change_link
+  std::vector<FlowEnd>* ends_ = nullptr;
+  double clock_ = 0;                   // seconds; at most half a nanosecond ahead of events
+  Instant last_;                       // date of the last report
+  std::uint32_t order_ = 0, epoch_ = 0;
+  std::vector<std::uint32_t> walk_flows_;
+  std::vector<ResourceIndex> walk_resources_;
+  std::vector<Entry> by_cap_, by_level_;
+  std::vector<LinkUse> scratch_;
+  std::vector<FlowEnd> run_ends_;
+};
+
+}  // namespace isthmus::network

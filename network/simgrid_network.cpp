@@ -1,0 +1,443 @@
+// The SimGrid backend. SimGrid owns the clock only while transfers are in flight: one SimGrid timer
+// stands at the earliest thing that we have to do (the gate), and between gates SimGrid shares
+// bandwidth and ends flows. While nothing is in flight the event loop runs freely.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <queue>
+#include <simgrid/kernel/Timer.hpp>
+#include <simgrid/kernel/resource/Action.hpp>
+#include <simgrid/kernel/resource/Model.hpp>
+#include <simgrid/s4u/Comm.hpp>
+#include <simgrid/s4u/Engine.hpp>
+#include <simgrid/s4u/Host.hpp>
+#include <simgrid/version.h>
+#include <unordered_map>
+#include <vector>
+
+#include "network/flow_slots.hpp"
+#include "network/simgrid_platform.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::network {
+
+namespace {
+
+namespace sg = simgrid::s4u;
+using simgrid::kernel::resource::Action;
+using simgrid::kernel::timer::Timer;
+
+// Thrown out of SimGrid's main loop when the horizon is reached; SimGrid can run on afterwards.
+struct HorizonReached {};
+
+struct Flow {
+  std::uint8_t generation = 0;
+  bool used = false;
+  enum class Phase : std::uint8_t { waiting, running, ended } phase = Phase::waiting;
+  Transfer transfer;
+  std::vector<LinkUse> path, back;  // back: ACK path, with cross traffic only
+  FlowTerms terms;
+  sg::CommPtr comm;
+  Action* action = nullptr;  // valid while running
+};
+
+class SimGridNetwork final : public Network {
+ public:
+  SimGridNetwork(const Topology& topology, const FlowModel& model,
+                 const std::vector<std::string>& options);
+  ~SimGridNetwork() override;
+
+  FlowId start(const Transfer& transfer, Instant now) override;
+  void cancel(FlowId flow, Instant now) override;
+  void change_link(LinkId link, const LinkChange& change, Instant now) override;
+  void run(EventLoop& loop, Instant horizon) override;
+  std::size_t in_flight() const override { return flows_.live(); }
+  Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
+  double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
+  double carried_bytes(LinkId link) const override;
+  std::string describe() const override;
+
+ private:
+  // A flow in its latency phase; earliest first, then in order of start.
+  struct Waiting {
+    double date;
+    std::uint64_t order;
+    FlowId flow;
+    bool operator>(const Waiting& o) const {
+      return date != o.date ? date > o.date : order > o.order;
+    }
+  };
+  struct Buried {
+    double date;
+    sg::CommPtr comm;
+  };
+
+  void gate();
+  void arm();
+  void disarm();
+  void launch(std::uint32_t slot, double clock);
+  void harvest();
+  void on_completion(const sg::Activity& activity);
+  void end(std::uint32_t slot, Outcome outcome, Instant at);
+  void end_soon(std::uint32_t slot, Outcome outcome, Instant at);
+  void deliver_soon();
+  void apply(LinkId link, const LinkChange& change, Instant now);
+  void apply_due(double clock);
+  void check_host(std::uint32_t host) const;
+  double moved(const Flow& f) const;
+  Instant now_in_simgrid() const;
+
+  SimGridPlatform platform_;
+  FlowModel model_;
+  FlowSlots<Flow> flows_;
+  std::unordered_map<const void*, std::uint32_t> by_activity_;
+  std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;
+  std::vector<std::pair<FlowId, FlowEnd>> soon_;  // ends found inside EventLoop::step
+  std::vector<Buried> buried_;
+  std::vector<double> carried_;
+  EventLoop* loop_ = nullptr;
+  Instant horizon_ = Instant::never();
+  Instant last_;  // date of the last event or end: reports never go back
+  Timer* timer_ = nullptr;
+  double timer_date_ = 0;
+  bool in_gate_ = false;
+  std::uint64_t order_ = 0;
+  std::vector<LinkUse> scratch_;
+};
+
+SimGridNetwork::SimGridNetwork(const Topology& topology, const FlowModel& model,
+                               const std::vector<std::string>& options)
+    : platform_(topology, model, options), model_(model) {
+  carried_.assign(platform_.links().size(), 0.0);
+#if SIMGRID_VERSION < 33400
+  sg::Activity::on_completion_cb([this](const sg::Activity& a) { on_completion(a); });
+#else
+  sg::Comm::on_completion_cb([this](const sg::Comm& c) { on_completion(c); });
+#endif
+  apply_due(0.0);
+}
+
+SimGridNetwork::~SimGridNetwork() {
+  // SimGrid complains about a communication that is freed before its end: let the process keep it.
+  static std::vector<sg::CommPtr>& kept = *new std::vector<sg::CommPtr>;
+  by_activity_.clear();
+  disarm();
+  for (std::uint32_t i = 0; i < flows_.extent(); ++i)
+    if (flows_[i].used && flows_[i].comm) kept.push_back(std::move(flows_[i].comm));
+  for (Buried& b : buried_) kept.push_back(std::move(b.comm));
+}
+
+void SimGridNetwork::check_host(std::uint32_t host) const {
+  if (host >= platform_.host_count())
+    throw InputError(fmt::format("transfer names host {}, there are {}", host,
+                                 platform_.host_count()));
+}
+
+FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
+  check_host(transfer.from);
+  check_host(transfer.to);
+  const std::uint32_t slot = flows_.take();
+  Flow& f = flows_[slot];
+  const FlowId id = flows_.id(slot);
+  f.transfer = transfer;
+  f.phase = Flow::Phase::waiting;
+  f.path.clear();
+  f.back.clear();
+  try {
+    platform_.append_path(transfer.from, transfer.to, f.path);
+    if (model_.cross_traffic) platform_.append_path(transfer.to, transfer.from, f.back);
+  } catch (...) {
+    flows_.release(slot);
+    throw;
+  }
+
+  // Inside one host nothing is transferred; over a dead link neither, and SimGrid would not say so.
+  const LinkTable& links = platform_.links();
+  if (transfer.from == transfer.to) {
+    end_soon(slot, Outcome::delivered, now);
+  } else if (!links.path_up(f.path) || !links.path_up(f.back)) {
+    end_soon(slot, Outcome::failed, now);
+  } else {
+    const double delay =
+        platform_.native() ? 0.0 : model_.latency_factor * links.path_latency(f.path).seconds();
+    waiting_.push({now.seconds() + delay, order_++, id});
+  }
+  return id;
+}
+
+// The latency is paid: the flow joins SimGrid's solver.
+void SimGridNetwork::launch(std::uint32_t slot, double clock) {
+  Flow& f = flows_[slot];
+  const bool native = platform_.native();
+  f.terms = flow_terms(platform_.links(), model_, f.path, f.transfer.rate_cap);
+  const bool instant = f.transfer.bytes <= 0 || (f.path.empty() && std::isinf(f.terms.bound));
+  if (!native && instant) return end(slot, Outcome::delivered, now_in_simgrid());
+
+  f.comm = sg::Comm::sendto_init(platform_.host(f.transfer.from), platform_.host(f.transfer.to));
+  f.comm->set_payload_size(static_cast<std::uint64_t>(std::ceil(f.transfer.bytes)));
+  if (f.transfer.rate_cap > 0 && native) f.comm->set_rate(f.transfer.rate_cap);
+  f.comm->start();
+  by_activity_.emplace(f.comm->get_impl(), slot);
+  f.phase = Flow::Phase::running;
+  f.action = nullptr;
+  if (native) return;
+
+  // A new action is the last of the started ones. Its bound replaces the bandwidth of the path that
+  // SimGrid froze into it; SimGrid's weight for a flow without latency, 1, becomes ours.
+  auto& started = *platform_.model().get_started_action_set();
+  if (started.empty() || started.back().get_activity() != f.comm->get_impl())
+    throw InternalError(fmt::format("SimGrid lost a transfer at {} s", clock));
+  f.action = &started.back();
+  f.action->set_remains(f.transfer.bytes);
+  f.action->set_user_bound(-1);
+  f.action->set_bound(std::isinf(f.terms.bound) ? -1.0 : f.terms.bound);
+  if (f.terms.weight != 1.0) f.action->set_sharing_penalty(1.0 / f.terms.weight);
+}
+
+Instant SimGridNetwork::now_in_simgrid() const {
+  return std::max(last_, Instant::from_seconds(sg::Engine::get_clock()));
+}
+
+double SimGridNetwork::moved(const Flow& f) const {
+  if (f.phase != Flow::Phase::running) return 0.0;
+  const double left = f.action != nullptr ? f.action->get_remains() : f.comm->get_remaining();
+  return std::clamp(f.transfer.bytes - left, 0.0, f.transfer.bytes);
+}
+
+// Books an end and tells the loop.
+void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at) {
+  Flow& f = flows_[slot];
+  if (outcome == Outcome::delivered)
+    for (const LinkUse& u : f.path) carried_[u.link.value()] += f.transfer.bytes;
+  const FlowEnd report{f.transfer.tag, outcome, at};
+  if (f.comm) {
+    by_activity_.erase(f.comm->get_impl());
+    buried_.push_back({sg::Engine::get_clock(), std::move(f.comm)});
+    f.comm = nullptr;
+  }
+  f.phase = Flow::Phase::ended;
+  f.action = nullptr;
+  flows_.release(slot);
+  last_ = std::max(last_, at);
+  loop_->flow_ended(report);
+}
+
+// Ends that come up inside EventLoop::step are reported after it: the caller has no FlowId yet.
+void SimGridNetwork::end_soon(std::uint32_t slot, Outcome outcome, Instant at) {
+  Flow& f = flows_[slot];
+  f.phase = Flow::Phase::ended;
+  soon_.push_back({flows_.id(slot), FlowEnd{f.transfer.tag, outcome, at}});
+}
+
+void SimGridNetwork::deliver_soon() {
+  for (std::size_t i = 0; i < soon_.size(); ++i) {
+    const auto [id, report] = soon_[i];
+    end(flows_.find(id), report.outcome, report.at);
+  }
+  soon_.clear();
+}
+
+void SimGridNetwork::cancel(FlowId flow, Instant now) {
+  const std::uint32_t slot = flows_.find(flow);
+  if (slot == FlowSlots<Flow>::slot_mask || flows_[slot].phase == Flow::Phase::ended) return;
+  Flow& f = flows_[slot];
+  const double bytes = moved(f);
+  for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
+  if (f.comm) {
+    // SimGrid calls back twice for a cancelled communication; we have forgotten it by then.
+    by_activity_.erase(f.comm->get_impl());
+    f.action = nullptr;
+    f.comm->cancel();
+  }
+  end_soon(slot, Outcome::cancelled, now);
+}
+
+void SimGridNetwork::change_link(LinkId link, const LinkChange& change, Instant now) {
+  apply(link, change, now);
+}
+
+void SimGridNetwork::apply(LinkId link, const LinkChange& change, Instant now) {
+  const auto crosses = [&](const Flow& f) {
+    const auto on = [&](const LinkUse& u) { return u.link == link; };
+    return std::any_of(f.path.begin(), f.path.end(), on) ||
+           std::any_of(f.back.begin(), f.back.end(), on);
+  };
+
+  // Transfers on a failing link fail, those in their latency phase too; noted before SimGrid acts.
+  if (change.up && !*change.up) {
+    for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
+      Flow& f = flows_[i];
+      if (!f.used || f.phase == Flow::Phase::ended || !crosses(f)) continue;
+      const double bytes = moved(f);
+      for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
+      if (f.comm) by_activity_.erase(f.comm->get_impl());
+      f.action = nullptr;
+      end_soon(i, Outcome::failed, now);
+    }
+  }
+  platform_.apply(link, change);
+
+  // Weights, windows and fatpipe bounds follow the new state.
+  if (platform_.native() || !(change.bandwidth || change.latency)) return;
+  for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
+    Flow& f = flows_[i];
+    if (!f.used || f.phase != Flow::Phase::running || !crosses(f)) continue;
+    const FlowTerms terms = flow_terms(platform_.links(), model_, f.path, f.transfer.rate_cap);
+    if (terms.bound != f.terms.bound)
+      f.action->set_bound(std::isinf(terms.bound) ? -1.0 : terms.bound);
+    if (terms.weight != f.terms.weight) f.action->set_sharing_penalty(1.0 / terms.weight);
+    f.terms = terms;
+  }
+}
+
+void SimGridNetwork::apply_due(double clock) {
+  ChangeStream& changes = platform_.changes();
+  while (!changes.next().is_never() && changes.next().seconds() <= clock) {
+    const Instant date = changes.next();
+    const ChangeStream::Item item = changes.pop();
+    apply(item.link, item.change, std::max(date, last_));
+  }
+}
+
+// Flows that SimGrid ended at this very date, before it tells us: timers run ahead of that.
+void SimGridNetwork::harvest() {
+  for (Action& a : *platform_.model().get_finished_action_set()) {
+    const auto it = by_activity_.find(a.get_activity());
+    if (it != by_activity_.end()) end(it->second, Outcome::delivered, now_in_simgrid());
+  }
+  for (Action& a : *platform_.model().get_failed_action_set()) {
+    const auto it = by_activity_.find(a.get_activity());
+    if (it != by_activity_.end()) end(it->second, Outcome::failed, now_in_simgrid());
+  }
+}
+
+void SimGridNetwork::on_completion(const sg::Activity& activity) {
+  const auto it = by_activity_.find(activity.get_impl());
+  if (it == by_activity_.end()) return;
+  const bool good = activity.get_state() == sg::Activity::State::FINISHED;
+  end(it->second, good ? Outcome::delivered : Outcome::failed, now_in_simgrid());
+  if (!in_gate_) arm();
+}
+
+// Everything of ours that is due at SimGrid's present date, in the order of the event table.
+void SimGridNetwork::gate() {
+  in_gate_ = true;
+  timer_ = nullptr;
+  const double clock = sg::Engine::get_clock();
+  // A communication may be freed once SimGrid's round at its end is over.
+  std::erase_if(buried_, [&](const Buried& b) { return b.date < clock; });
+  harvest();
+  for (;;) {
+    deliver_soon();
+    if (platform_.changes().next().seconds() <= clock) {
+      apply_due(clock);
+      continue;
+    }
+    if (!waiting_.empty() && waiting_.top().date <= clock) {
+      const std::uint32_t slot = flows_.find(waiting_.top().flow);
+      waiting_.pop();
+      if (slot != FlowSlots<Flow>::slot_mask && flows_[slot].phase == Flow::Phase::waiting)
+        launch(slot, clock);
+      continue;
+    }
+    const Instant next = loop_->next();
+    if (next > horizon_ || next.is_never() || next.seconds() > clock) break;
+    last_ = std::max(last_, next);
+    loop_->step();
+  }
+  in_gate_ = false;
+  if (!horizon_.is_never() && horizon_.seconds() <= clock) throw HorizonReached{};
+  arm();
+}
+
+// Sets the timer to the earliest thing to do; to nothing when no transfer is in flight, and SimGrid's
+// main loop ends then.
+void SimGridNetwork::arm() {
+  if (flows_.live() == 0) return disarm();
+  Instant next = std::min(platform_.changes().next(), horizon_);
+  next = std::min(next, loop_->next());
+  double date = next.is_never() ? std::numeric_limits<double>::infinity() : next.seconds();
+  if (!soon_.empty()) date = 0;
+  if (!waiting_.empty()) date = std::min(date, waiting_.top().date);
+  if (std::isinf(date)) return disarm();
+  date = std::max(date, sg::Engine::get_clock());
+  if (timer_ != nullptr && timer_date_ == date) return;
+  disarm();
+  timer_date_ = date;
+  timer_ = Timer::set(date, [this] { gate(); });
+}
+
+void SimGridNetwork::disarm() {
+  if (timer_ != nullptr) timer_->remove();
+  timer_ = nullptr;
+}
+
+void SimGridNetwork::run(EventLoop& loop, Instant horizon) {
+  loop_ = &loop;
+  horizon_ = horizon;
+  for (;;) {
+    deliver_soon();
+    const Instant next = loop.next();
+
+    // Nothing in flight: no need of SimGrid.
+    if (flows_.live() == 0) {
+      const Instant limit = std::min(next, horizon);
+      if (!limit.is_never()) apply_due(limit.seconds());
+      if (next > horizon || next.is_never()) break;
+      last_ = std::max(last_, next);
+      loop.step();
+      continue;
+    }
+
+    // SimGrid runs until nothing is in flight or the horizon is reached.
+    arm();
+    try {
+      platform_.engine().run();
+    } catch (const HorizonReached&) {
+      break;
+    }
+    if (flows_.live() != 0)
+      throw InternalError(fmt::format("SimGrid stopped at {} s with {} transfers in flight",
+                                      sg::Engine::get_clock(), flows_.live()));
+  }
+  in_gate_ = false;
+}
+
+Duration SimGridNetwork::path_latency(std::uint32_t from, std::uint32_t to) const {
+  std::vector<LinkUse> path;
+  platform_.append_path(from, to, path);
+  return platform_.links().path_latency(path);
+}
+
+double SimGridNetwork::path_bandwidth(std::uint32_t from, std::uint32_t to) const {
+  std::vector<LinkUse> path;
+  platform_.append_path(from, to, path);
+  return platform_.links().path_bandwidth(path);
+}
+
+double SimGridNetwork::carried_bytes(LinkId link) const {
+  double sum = carried_.at(link.value());
+  for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
+    const Flow& f = flows_[i];
+    if (!f.used || f.phase != Flow::Phase::running) continue;
+    const auto n = std::count_if(f.path.begin(), f.path.end(),
+                                 [&](const LinkUse& u) { return u.link == link; });
+    if (n > 0) sum += static_cast<double>(n) * moved(f);
+  }
+  return sum;
+}
+
+std::string SimGridNetwork::describe() const {
+  return fmt::format("simgrid {}.{} {}{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR, model_.name,
+                     platform_.native() ? " native" : "");
+}
+
+}  // namespace
+
+std::unique_ptr<Network> make_simgrid_network(const Topology& topology, const FlowModel& model,
+                                              const std::vector<std::string>& options) {
+  return std::make_unique<SimGridNetwork>(topology, model, options);
+}
+
+}  // namespace isthmus::network

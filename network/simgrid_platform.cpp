@@ -1,0 +1,254 @@
+#include "network/simgrid_platform.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <simgrid/kernel/resource/Model.hpp>
+#include <simgrid/kernel/resource/NetworkModelIntf.hpp>
+#include <simgrid/kernel/routing/NetPoint.hpp>
+#include <simgrid/kernel/routing/NetZoneImpl.hpp>
+#include <simgrid/s4u/Engine.hpp>
+#include <simgrid/s4u/Host.hpp>
+#include <simgrid/s4u/Link.hpp>
+#include <simgrid/s4u/NetZone.hpp>
+#include <simgrid/version.h>
+
+#include "sim/core/errors.hpp"
+
+namespace isthmus::network {
+
+namespace {
+
+namespace sg = simgrid::s4u;
+namespace routing = simgrid::kernel::routing;
+
+// More than any flow can take, yet far from overflow inside the solver. bytes/s.
+constexpr double unlimited = 1e30;
+
+// One flat zone for all hosts whose routes come from our Router. SimGrid's own zones either store a
+// table of routes (quadratic in hosts) or cannot hold exceptions for single pairs across zones.
+class RouterZone final : public routing::NetZoneImpl {
+ public:
+  RouterZone(const Router& router, const LinkTable& links, bool native)
+      : NetZoneImpl("isthmus"), router_(router), links_(links), native_(native) {}
+
+  void set_resources(const std::vector<sg::Link*>* resources, sg::Link* wire) {
+    resources_ = resources;
+    wire_ = wire;
+  }
+
+ protected:
+  // Hosts are the zone's only vertices, so that a netpoint's rank is the index of its host.
+  void get_local_route(const routing::NetPoint* src, const routing::NetPoint* dst,
+                       routing::Route* into, double* latency) override {
+    path_.clear();
+    router_.append_path(static_cast<std::uint32_t>(src->id()), static_cast<std::uint32_t>(dst->id()),
+                        path_);
+    for (const LinkUse& u : path_) {
+      // Fatpipes limit each flow by itself: SimGrid's own lets a light flow take less than that.
+      if (!native_ && links_.sharing(u.link) == Sharing::fatpipe) continue;
+      into->link_list_.push_back((*resources_)[links_.resource(u)]->get_impl());
+      if (native_ && latency != nullptr) *latency += links_.latency(u.link).seconds();
+    }
+    // SimGrid takes an empty route for a missing one.
+    if (into->link_list_.empty()) into->link_list_.push_back(wire_->get_impl());
+  }
+
+ private:
+  const Router& router_;
+  const LinkTable& links_;
+  bool native_;
+  const std::vector<sg::Link*>* resources_ = nullptr;
+  sg::Link* wire_ = nullptr;
+  std::vector<LinkUse> path_;
+};
+
+}  // namespace
+
+SimGridPlatform::SimGridPlatform(const Topology& topology, const FlowModel& model,
+                                 const std::vector<std::string>& options)
+    : native_(model.native || (model.name != "CM02" && model.name != "LV08")) {
+  validate(topology);
+  validate(model);
+  if (!topology.platform_xml.empty() && !std::filesystem::exists(topology.platform_xml))
+    throw InputError(fmt::format("platform file '{}' does not exist", topology.platform_xml));
+
+  // The engine is a process-wide singleton whose clock never restarts.
+  static bool used = false;
+  if (used)
+    throw Error("SimGrid can run once per process: give every simgrid run a process of its own, "
+                "or use the fluid backend");
+  used = true;
+
+  configure(model, options);
+  if (topology.platform_xml.empty()) build(topology);
+  else load(topology);
+  model_ = dynamic_cast<simgrid::kernel::resource::Model*>(
+      engine_->get_netzone_root()->get_network_model());
+  if (model_ == nullptr) throw Error("this SimGrid hides its network model");
+}
+
+void SimGridPlatform::configure(const FlowModel& model, const std::vector<std::string>& options) {
+  // SimGrid keeps pointers to its arguments.
+  static std::string arguments[] = {"isthmus", "--log=root.thresh:critical", "--log=no_loc"};
+  static char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), nullptr};
+  static int argc = 3;
+  engine_ = new sg::Engine(&argc, argv);  // never deleted: its destructor would end SimGrid
+
+  const auto set = [](const std::string& name, const std::string& value) {
+    try {
+      sg::Engine::set_config(name + ":" + value);
+    } catch (const std::exception& e) {
+      throw InputError(fmt::format("SimGrid setting '{}:{}': {}", name, value, e.what()));
+    }
+  };
+  const bool known = model.name == "CM02" || model.name == "LV08";
+  set("network/model", native_ ? model.name : "CM02");
+  if (known) {
+    // Unless native, latency, weight and window are ours: the reasons stand in docs/network.md.
+    set("network/latency-factor", fmt::format("{}", native_ ? model.latency_factor : 1.0));
+    set("network/bandwidth-factor", fmt::format("{}", model.bandwidth_factor));
+    set("network/weight-S", fmt::format("{}", native_ ? model.weight_s : 0.0));
+    set("network/TCP-gamma", fmt::format("{}", native_ ? model.tcp_gamma : 0.0));
+    set("network/crosstraffic", model.cross_traffic ? "1" : "0");
+  }
+  for (const std::string& o : options) {
+    const auto colon = o.find(':');
+    if (colon == std::string::npos)
+      throw InputError(fmt::format("SimGrid setting '{}': write it as name:value", o));
+    set(o.substr(0, colon), o.substr(colon + 1));
+  }
+}
+
+void SimGridPlatform::build(const Topology& topology) {
+  router_ = std::make_unique<Router>(topology);
+  table_ = std::make_unique<LinkTable>(topology);
+  changes_ = std::make_unique<ChangeStream>(topology);
+  auto* zone = new RouterZone(*router_, *table_, native_);  // SimGrid owns it from here on
+  sg::NetZone* root = zone->get_iface();
+
+  // Links: two one-way links for split duplex, so that each way may have its own bandwidth.
+  resources_.assign(2 * topology.links.size(), nullptr);
+  for (std::size_t l = 0; l < topology.links.size(); ++l) {
+    const Link& link = topology.links[l];
+    const auto add = [&](std::size_t resource, const std::string& suffix) {
+      sg::Link* s = root->create_link(link.name + suffix,
+                                      table_->capacity(static_cast<ResourceIndex>(resource)));
+      if (native_) s->set_latency(link.latency.seconds());
+      if (link.sharing == Sharing::fatpipe)
+        s->set_sharing_policy(sg::Link::SharingPolicy::FATPIPE);
+      resources_[resource] = s->seal();
+    };
+    if (link.sharing == Sharing::split_duplex) {
+      add(2 * l, "_UP");
+      add(2 * l + 1, "_DOWN");
+    } else {
+      add(2 * l, "");
+    }
+  }
+  sg::Link* wire = root->create_link("__isthmus_wire__", unlimited)
+                       ->set_sharing_policy(sg::Link::SharingPolicy::FATPIPE)
+                       ->seal();
+  zone->set_resources(&resources_, wire);
+
+  // Hosts compute nothing in SimGrid.
+  hosts_.reserve(topology.hosts.size());
+  for (const Host& h : topology.hosts) hosts_.push_back(root->create_host(h.name, 1.0)->seal());
+  root->seal();
+}
+
+void SimGridPlatform::load(const Topology& topology) {
+  try {
+    engine_->load_platform(topology.platform_xml);
+  } catch (const std::exception& e) {
+    throw InputError(fmt::format("platform file '{}': {}", topology.platform_xml, e.what()));
+  }
+
+  // Hosts are found by name.
+  std::vector<std::string> problems;
+  for (const Host& h : topology.hosts) {
+    sg::Host* host = engine_->host_by_name_or_null(h.name);
+    hosts_.push_back(host);
+    if (host != nullptr) continue;
+    std::vector<std::string> names;
+    for (const sg::Host* known : engine_->get_all_hosts()) names.push_back(known->get_name());
+    std::sort(names.begin(), names.end());
+    const std::size_t shown = std::min<std::size_t>(names.size(), 20);
+    problems.push_back(fmt::format(
+        "platform file '{}' has no host '{}'; it has: {}{}", topology.platform_xml, h.name,
+        fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+        shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : ""));
+    if (problems.size() == 20) break;
+  }
+  if (!problems.empty()) throw InputError(std::move(problems));
+
+  // Our table of its links, in order of name; SimGrid lists them in order of a hash.
+  std::vector<sg::Link*> links = engine_->get_all_links();
+  std::sort(links.begin(), links.end(),
+            [](const sg::Link* a, const sg::Link* b) { return a->get_name() < b->get_name(); });
+  Topology mirror;
+  for (sg::Link* l : links) {
+    link_ids_.emplace(l, static_cast<std::uint32_t>(mirror.links.size()));
+    Link link;
+    link.name = l->get_name();
+    link.bandwidth = l->get_bandwidth();
+    link.latency = Duration::from_seconds(l->get_latency());
+    link.sharing = l->get_sharing_policy() == sg::Link::SharingPolicy::FATPIPE ? Sharing::fatpipe
+                                                                               : Sharing::shared;
+    mirror.links.push_back(link);
+    resources_.push_back(l);
+    resources_.push_back(nullptr);
+    // From here on the latency is paid by us, and fatpipes limit each flow by its bound.
+    if (!native_ && l->get_sharing_policy() != sg::Link::SharingPolicy::WIFI) {
+      l->set_latency(0.0);
+      if (link.sharing == Sharing::fatpipe) l->set_bandwidth(unlimited);
+    }
+  }
+  table_ = std::make_unique<LinkTable>(mirror);
+  changes_ = std::make_unique<ChangeStream>(mirror);
+
+  // Profiles inside the file change links behind our back: keep the table true.
+  sg::Link::on_bandwidth_change_cb([this](const sg::Link& l) {
+    const auto it = link_ids_.find(&l);
+    if (it == link_ids_.end() || l.get_bandwidth() >= unlimited) return;
+    LinkChange c;
+    c.bandwidth = l.get_bandwidth();
+    if (*c.bandwidth > 0) table_->apply(LinkId(it->second), c);
+  });
+  sg::Link::on_state_change_cb([this](const sg::Link& l) {
+    const auto it = link_ids_.find(&l);
+    if (it == link_ids_.end()) return;
+    LinkChange c;
+    c.up = l.is_on();
+    table_->apply(LinkId(it->second), c);
+  });
+}
+
+void SimGridPlatform::append_path(std::uint32_t from, std::uint32_t to,
+                                  std::vector<LinkUse>& out) const {
+  if (router_) return router_->append_path(from, to, out);
+  if (from == to) return;
+  std::vector<sg::Link*> links;
+  double latency = 0;
+  hosts_[from]->route_to(hosts_[to], links, &latency);
+  for (const sg::Link* l : links) {
+    const auto it = link_ids_.find(l);
+    if (it != link_ids_.end()) out.push_back({LinkId(it->second), Direction::up});
+  }
+}
+
+void SimGridPlatform::apply(LinkId link, const LinkChange& change) {
+  table_->apply(link, change);
+  for (ResourceIndex r = 2 * link.value(); r < 2 * link.value() + 2; ++r) {
+    sg::Link* s = resources_[r];
+    if (s == nullptr) continue;
+    const bool ours = !native_ && table_->sharing(link) == Sharing::fatpipe;
+    if (change.bandwidth && !ours) s->set_bandwidth(*change.bandwidth);
+    if (change.latency && native_) s->set_latency(change.latency->seconds());
+    if (change.up && *change.up) s->turn_on();
+    if (change.up && !*change.up) s->turn_off();
+  }
+}
+
+}  // namespace isthmus::network
