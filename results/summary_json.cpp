@@ -1,0 +1,293 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "results/summary.hpp"
+#include "results/version.hpp"
+
+namespace isthmus::results {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// JSON has neither NaN nor infinities: null is NaN, the words are infinities.
+Json from_double(double v) {
+  if (std::isnan(v)) return nullptr;
+  if (std::isinf(v)) return v > 0 ? "Infinity" : "-Infinity";
+  return v;
+}
+double to_double(const Json& j) {
+  if (j.is_null()) return std::numeric_limits<double>::quiet_NaN();
+  if (j.is_string()) {
+    const std::string& s = j.get_ref<const std::string&>();
+    if (s != "Infinity" && s != "-Infinity") throw InputError("'" + s + "' is not a number");
+    return s.front() == '-' ? -std::numeric_limits<double>::infinity()
+                            : std::numeric_limits<double>::infinity();
+  }
+  return j.get<double>();
+}
+
+// Metrics as an object: name -> {value, unit}, in the order of the list.
+Json from_metrics(const std::vector<Metric>& metrics) {
+  Json j = Json::object();
+  for (const Metric& m : metrics) j[m.name] = {{"value", from_double(m.value)}, {"unit", m.unit}};
+  return j;
+}
+std::vector<Metric> to_metrics(const Json& j) {
+  std::vector<Metric> metrics;
+  for (const auto& [name, m] : j.items())
+    metrics.push_back({name, to_double(m.at("value")), m.at("unit").get<std::string>()});
+  return metrics;
+}
+
+Json from_groups(const std::map<std::string, std::vector<Metric>>& groups) {
+  Json j = Json::object();
+  for (const auto& [name, metrics] : groups) j[name] = from_metrics(metrics);
+  return j;
+}
+std::map<std::string, std::vector<Metric>> to_groups(const Json& j) {
+  std::map<std::string, std::vector<Metric>> groups;
+  for (const auto& [name, metrics] : j.items()) groups[name] = to_metrics(metrics);
+  return groups;
+}
+
+Json from_info(const RunInfo& i) {
+  Json objectives = Json::array();
+  for (const Objective& o : i.objectives)
+    objectives.push_back({{"metric", o.metric},
+                          {"percentile", from_double(o.percentile)},
+                          {"target_ns", o.target.ns()}});
+  return {{"name", i.name},
+          {"label", i.label},
+          {"seed", i.seed},
+          {"replication", i.replication},
+          {"network", i.network},
+          {"duration_ns", i.duration.ns()},
+          {"warmup_ns", i.warmup.ns()},
+          {"workloads", i.workloads},
+          {"services", i.services},
+          {"nodes", i.nodes},
+          {"objectives", objectives},
+          {"notes", i.notes},
+          {"scenario", i.scenario_json}};
+}
+RunInfo to_info(const Json& j) {
+  RunInfo i;
+  i.name = j.at("name");
+  i.label = j.at("label");
+  i.seed = j.at("seed");
+  i.replication = j.at("replication");
+  i.network = j.at("network");
+  i.duration = Duration(j.at("duration_ns").get<std::int64_t>());
+  i.warmup = Duration(j.at("warmup_ns").get<std::int64_t>());
+  i.workloads = j.at("workloads").get<std::vector<std::string>>();
+  i.services = j.at("services").get<std::vector<std::string>>();
+  i.nodes = j.at("nodes").get<std::vector<std::string>>();
+  for (const Json& o : j.at("objectives"))
+    i.objectives.push_back({o.at("metric").get<std::string>(), to_double(o.at("percentile")),
+                            Duration(o.at("target_ns").get<std::int64_t>())});
+  i.notes = j.at("notes").get<std::vector<std::string>>();
+  i.scenario_json = j.at("scenario");
+  return i;
+}
+
+Json from_node(const NodeTotals& n) {
+  return {{"name", n.name},
+          {"count", n.count},
+          {"energy", from_double(n.energy)},
+          {"busy_seconds", from_double(n.busy_seconds)},
+          {"hours", from_double(n.hours)},
+          {"cost", from_double(n.cost)}};
+}
+NodeTotals to_node(const Json& j) {
+  NodeTotals n;
+  n.name = j.at("name");
+  n.count = j.at("count");
+  n.energy = to_double(j.at("energy"));
+  n.busy_seconds = to_double(j.at("busy_seconds"));
+  n.hours = to_double(j.at("hours"));
+  n.cost = to_double(j.at("cost"));
+  return n;
+}
+
+Json from_service(const ServiceTotals& s) {
+  return {{"name", s.name},
+          {"model", s.model},
+          {"variant", s.variant},
+          {"timing", s.timing},
+          {"utilization", from_double(s.utilization)},
+          {"mean_queue", from_double(s.mean_queue)},
+          {"mean_in_system", from_double(s.mean_in_system)},
+          {"mean_replicas", from_double(s.mean_replicas)},
+          {"max_replicas", s.max_replicas},
+          {"mean_batch", from_double(s.mean_batch)},
+          {"iterations", s.iterations},
+          {"timing_error", from_double(s.timing_error)},
+          {"cold_starts", s.cold_starts},
+          {"preemptions", s.preemptions}};
+}
+ServiceTotals to_service(const Json& j) {
+  ServiceTotals s;
+  s.name = j.at("name");
+  s.model = j.at("model");
+  s.variant = j.at("variant");
+  s.timing = j.at("timing");
+  s.utilization = to_double(j.at("utilization"));
+  s.mean_queue = to_double(j.at("mean_queue"));
+  s.mean_in_system = to_double(j.at("mean_in_system"));
+  s.mean_replicas = to_double(j.at("mean_replicas"));
+  s.max_replicas = j.at("max_replicas");
+  s.mean_batch = to_double(j.at("mean_batch"));
+  s.iterations = j.at("iterations");
+  s.timing_error = to_double(j.at("timing_error"));
+  s.cold_starts = j.at("cold_starts");
+  s.preemptions = j.at("preemptions");
+  return s;
+}
+
+Json from_link(const LinkTotals& l) {
+  return {{"name", l.name},
+          {"bytes", from_double(l.bytes)},
+          {"utilization", from_double(l.utilization)}};
+}
+LinkTotals to_link(const Json& j) {
+  LinkTotals l;
+  l.name = j.at("name");
+  l.bytes = to_double(j.at("bytes"));
+  l.utilization = to_double(j.at("utilization"));
+  return l;
+}
+
+template <class T, class F>
+Json from_list(const std::vector<T>& list, F convert) {
+  Json j = Json::array();
+  for (const T& item : list) j.push_back(convert(item));
+  return j;
+}
+template <class T, class F>
+std::vector<T> to_list(const Json& j, F convert) {
+  std::vector<T> list;
+  for (const Json& item : j) list.push_back(convert(item));
+  return list;
+}
+
+Json from_summary(const Summary& s) {
+  return {{"filetype", "isthmus summary"},
+          {"version", results_version},
+          {"run", from_info(s.info)},
+          {"requests",
+           {{"created", s.created},
+            {"completed", s.completed},
+            {"rejected", s.rejected},
+            {"failed", s.failed},
+            {"in_flight", s.in_flight},
+            {"by_cause", s.by_cause}}},
+          {"metrics", from_metrics(s.metrics)},
+          {"by_workload", from_groups(s.by_workload)},
+          {"by_service", from_groups(s.by_service)},
+          {"nodes", from_list(s.nodes, from_node)},
+          {"services", from_list(s.services, from_service)},
+          {"links", from_list(s.links, from_link)},
+          {"events", s.events},
+          // Hexadecimal, because JavaScript and others keep 53 bits of a number only.
+          {"fingerprint", fmt::format("{:016x}", s.fingerprint)}};
+}
+
+Json from_performance(const Summary& s) {
+  const auto rate = [&](std::uint64_t n) {
+    return from_double(s.cpu_seconds > 0 ? static_cast<double>(n) / s.cpu_seconds
+                                         : std::numeric_limits<double>::quiet_NaN());
+  };
+  return {{"cpu_seconds", from_double(s.cpu_seconds)},
+          {"events_per_cpu_second", rate(s.events)},
+          {"requests_per_cpu_second", rate(s.created)}};
+}
+
+std::string dump(const Json& j, int indent) {
+  try {
+    return j.dump(indent);
+  } catch (const Json::exception&) {
+    throw Error("a name or note of the run is not UTF-8 text: its summary cannot be JSON");
+  }
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError("cannot read '" + path.string() + "'");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace
+
+std::string to_json(const Summary& s) {
+  Json j = from_summary(s);
+  j["performance"] = from_performance(s);
+  j["directory"] = s.directory.string();
+  return dump(j, -1);
+}
+
+std::string reproducible_json(const Summary& s) { return dump(from_summary(s), 1) + "\n"; }
+
+std::string performance_json(const Summary& s) { return dump(from_performance(s), 1) + "\n"; }
+
+Summary summary_from_json(const std::string& text) {
+  try {
+    const Json j = Json::parse(text);
+    if (j.at("filetype") != "isthmus summary") throw InputError("not an isthmus summary");
+    if (j.at("version") != results_version)
+      throw InputError(fmt::format("summary of version {}, this program reads version {}",
+                                   j.at("version").dump(), results_version));
+    Summary s;
+    s.info = to_info(j.at("run"));
+    const Json& r = j.at("requests");
+    s.created = r.at("created");
+    s.completed = r.at("completed");
+    s.rejected = r.at("rejected");
+    s.failed = r.at("failed");
+    s.in_flight = r.at("in_flight");
+    s.by_cause = r.at("by_cause").get<std::map<std::string, std::uint64_t>>();
+    s.metrics = to_metrics(j.at("metrics"));
+    s.by_workload = to_groups(j.at("by_workload"));
+    s.by_service = to_groups(j.at("by_service"));
+    s.nodes = to_list<NodeTotals>(j.at("nodes"), to_node);
+    s.services = to_list<ServiceTotals>(j.at("services"), to_service);
+    s.links = to_list<LinkTotals>(j.at("links"), to_link);
+    s.events = j.at("events");
+    const std::string fingerprint = j.at("fingerprint");
+    std::size_t used = 0;
+    s.fingerprint = std::stoull(fingerprint, &used, 16);
+    if (used != fingerprint.size()) throw InputError("fingerprint is not hexadecimal");
+    if (j.contains("performance")) s.cpu_seconds = to_double(j["performance"].at("cpu_seconds"));
+    if (j.contains("directory")) s.directory = j["directory"].get<std::string>();
+    return s;
+  } catch (const Json::exception& e) {
+    throw InputError(std::string("not a readable summary: ") + e.what());
+  } catch (const std::logic_error& e) {  // of stoull
+    throw InputError("not a readable summary: fingerprint is not hexadecimal");
+  }
+}
+
+Summary load_summary(const std::filesystem::path& directory) {
+  Summary s;
+  try {
+    s = summary_from_json(read_text(directory / "summary.json"));
+  } catch (const InputError& e) {
+    throw InputError((directory / "summary.json").string() + ": " + e.what());
+  }
+  s.directory = directory;
+  if (const auto path = directory / "performance.json"; std::filesystem::exists(path)) {
+    try {
+      s.cpu_seconds = to_double(Json::parse(read_text(path)).at("cpu_seconds"));
+    } catch (const Json::exception& e) {
+      throw InputError(path.string() + ": " + e.what());
+    }
+  }
+  return s;
+}
+
+}  // namespace isthmus::results
