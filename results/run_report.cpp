@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "results/comparison.hpp"
+#include "results/format.hpp"
+#include "results/text_table.hpp"
+
+namespace isthmus::results {
+
+namespace {
+
+double value_in(const std::vector<Metric>& metrics, const std::string& name) {
+  for (const Metric& m : metrics)
+    if (m.name == name) return m.value;
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+std::string seconds(double v) { return format_quantity(v, "s"); }
+
+// One row of the latency table, for the whole run, a workload or a service.
+void latency_row(TextTable& table, const std::string& name, const std::vector<Metric>& m) {
+  const auto v = [&](const char* metric) { return value_in(m, metric); };
+  table.add_row({name, fmt::format("{:.0f}", v("completed")), seconds(v("latency.mean")),
+                 seconds(v("latency.p50")), seconds(v("latency.p95")), seconds(v("latency.p99")),
+                 seconds(v("latency.max")), seconds(v("queue_wait.mean")),
+                 seconds(v("network_time.mean")), seconds(v("service_time.mean"))});
+}
+
+std::string latency_section(const Summary& s) {
+  TextTable table({"latency", "answers", "mean", "p50", "p95", "p99", "max", "queue", "network",
+                   "service"});
+  latency_row(table, "all", s.metrics);
+  if (s.by_workload.size() > 1)
+    for (const std::string& name : s.info.workloads)
+      if (const auto at = s.by_workload.find(name); at != s.by_workload.end())
+        latency_row(table, "from " + name, at->second);
+  if (s.by_service.size() > 1)
+    for (const std::string& name : s.info.services)
+      if (const auto at = s.by_service.find(name); at != s.by_service.end())
+        latency_row(table, "at " + name, at->second);
+  return table.text();
+}
+
+// Token figures, only of services that made tokens.
+std::string token_section(const Summary& s) {
+  TextTable table({"tokens", "per second", "TTFT mean", "TTFT p95", "TPOT mean", "TPOT p95",
+                   "ITL mean"});
+  for (const std::string& name : s.info.services) {
+    const auto at = s.by_service.find(name);
+    if (at == s.by_service.end() || std::isnan(value_in(at->second, "ttft.mean"))) continue;
+    const auto v = [&](const char* metric) { return value_in(at->second, metric); };
+    table.add_row({"at " + name, format_figure(v("output_token_throughput")),
+                   seconds(v("ttft.mean")), seconds(v("ttft.p95")), seconds(v("tpot.mean")),
+                   seconds(v("tpot.p95")), seconds(v("itl.mean"))});
+  }
+  return table.empty() ? "" : "\n" + table.text();
+}
+
+std::string service_section(const Summary& s) {
+  TextTable table({"service", "share", "utilization", "queue", "replicas", "most", "batch",
+                   "cold starts", "preempted", "model"});
+  std::string evidence;
+  for (const ServiceTotals& t : s.services) {
+    table.add_row({t.name, format_percent(s.value("share." + t.name)),
+                   format_percent(t.utilization), format_figure(t.mean_queue),
+                   format_figure(t.mean_replicas), fmt::format("{}", t.max_replicas),
+                   format_figure(t.mean_batch), fmt::format("{}", t.cold_starts),
+                   fmt::format("{}", t.preemptions),
+                   t.variant.empty() ? t.model : t.model + " " + t.variant});
+    if (!t.timing.empty()) evidence += fmt::format("timing of {}: {}\n", t.name, t.timing);
+  }
+  return table.empty() ? "" : "\n" + table.text() + evidence;
+}
+
+std::string node_section(const Summary& s) {
+  TextTable table({"nodes", "count", "energy", "node-hours", "cost"});
+  for (const NodeTotals& n : s.nodes)
+    table.add_row({n.name, fmt::format("{}", n.count), format_quantity(n.energy, "J"),
+                   format_figure(n.hours), format_quantity(n.cost, "USD")});
+  if (table.empty()) return "";
+  return "\n" + table.text() +
+         fmt::format("energy per request {}, of which at the client {}; cost per 1000 requests {}\n",
+                     format_quantity(s.value("energy_per_request"), "J"),
+                     format_quantity(s.value("client_energy_per_request"), "J"),
+                     format_quantity(s.value("cost_per_1000"), "USD"));
+}
+
+std::string link_section(const Summary& s) {
+  TextTable table({"link", "bytes", "utilization"});
+  for (const LinkTotals& l : s.links)
+    table.add_row({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization)});
+  return table.empty() ? "" : "\n" + table.text();
+}
+
+std::string objective_section(const Summary& s) {
+  std::string out;
+  for (std::size_t i = 0; i < s.info.objectives.size(); ++i) {
+    const Objective& o = s.info.objectives[i];
+    const double met = s.value(fmt::format("slo.{}.met", i));
+    out += fmt::format("SLO {} <= {} for {} of requests: {}, {}\n", o.metric,
+                       seconds(o.target.seconds()), format_percent(o.percentile / 100),
+                       format_percent(s.value(fmt::format("slo.{}.attainment", i))),
+                       std::isnan(met) ? "no data" : met > 0 ? "met" : "MISSED");
+  }
+  return out.empty() ? out : "\n" + out;
+}
+
+}  // namespace
+
+std::string run_report(const Summary& s) {
+  std::string out = fmt::format("{}{}\n", s.info.name,
+                                s.info.label.empty() ? "" : ": " + s.info.label);
+  out += fmt::format("seed {}, replication {}, {} simulated ({} warm-up), network: {}\n",
+                     s.info.seed, s.info.replication, seconds(s.info.duration.seconds()),
+                     seconds(s.info.warmup.seconds()), s.info.network);
+  out += s.conservation_line() + "\n";
+  out += fmt::format("throughput {}, goodput {}; {} requests counted after the warm-up\n\n",
+                     format_quantity(s.value("throughput"), "1/s"),
+                     format_quantity(s.value("goodput"), "1/s"),
+                     fmt::format("{:.0f}", s.value("requests")));
+  out += latency_section(s) + token_section(s);
+  if (!std::isnan(s.value("task_success")))
+    out += fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
+                       s.value("tasks"), format_percent(s.value("task_success")),
+                       seconds(s.value("task_duration.mean")),
+                       seconds(s.value("task_duration.p95")));
+  out += service_section(s) + node_section(s) + link_section(s) + objective_section(s);
+  if (!std::isnan(s.value("accuracy")))
+    out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
+  out += "\n";
+  for (const std::string& note : s.info.notes) out += "note: " + note + "\n";
+  out += fmt::format("fingerprint {:016x}, {} events, {} of processor time\n", s.fingerprint,
+                     s.events, seconds(s.cpu_seconds));
+  out += s.directory.empty() ? "results were not written\n"
+                             : fmt::format("results in {}\n", s.directory.string());
+  return out;
+}
+
+}  // namespace isthmus::results
