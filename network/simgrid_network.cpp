@@ -82,6 +82,7 @@ class SimGridNetwork final : public Network {
   void end(std::uint32_t slot, Outcome outcome, Instant at);
   void end_soon(std::uint32_t slot, Outcome outcome, Instant at);
   void deliver_soon();
+  void withdraw(Flow& f);
   void apply(LinkId link, const LinkChange& change, Instant now);
   void apply_due(double clock);
   void check_host(std::uint32_t host) const;
@@ -174,9 +175,12 @@ void SimGridNetwork::launch(std::uint32_t slot, double clock) {
   const bool instant = f.transfer.bytes <= 0 || (f.path.empty() && std::isinf(f.terms.bound));
   if (!native && instant) return end(slot, Outcome::delivered, now_in_simgrid());
 
-  f.comm = sg::Comm::sendto_init(platform_.host(f.transfer.from), platform_.host(f.transfer.to));
-  f.comm->set_payload_size(static_cast<std::uint64_t>(std::ceil(f.transfer.bytes)));
+  // The rate comes first: SimGrid counts a communication with both hosts as started.
+  f.comm = sg::Comm::sendto_init();
   if (f.transfer.rate_cap > 0 && native) f.comm->set_rate(f.transfer.rate_cap);
+  f.comm->set_source(platform_.host(f.transfer.from));
+  f.comm->set_destination(platform_.host(f.transfer.to));
+  f.comm->set_payload_size(static_cast<std::uint64_t>(std::ceil(f.transfer.bytes)));
   f.comm->start();
   by_activity_.emplace(f.comm->get_impl(), slot);
   f.phase = Flow::Phase::running;
@@ -244,13 +248,17 @@ void SimGridNetwork::cancel(FlowId flow, Instant now) {
   Flow& f = flows_[slot];
   const double bytes = moved(f);
   for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
-  if (f.comm) {
-    // SimGrid calls back twice for a cancelled communication; we have forgotten it by then.
-    by_activity_.erase(f.comm->get_impl());
-    f.action = nullptr;
-    f.comm->cancel();
-  }
+  withdraw(f);
   end_soon(slot, Outcome::cancelled, now);
+}
+
+// Stops a flow in SimGrid, which calls back twice for that; we have forgotten the flow by then. A
+// failing link does not do it for us: fatpipes are on no route of SimGrid's.
+void SimGridNetwork::withdraw(Flow& f) {
+  if (!f.comm) return;
+  by_activity_.erase(f.comm->get_impl());
+  f.action = nullptr;
+  f.comm->cancel();
 }
 
 void SimGridNetwork::change_link(LinkId link, const LinkChange& change, Instant now) {
@@ -271,8 +279,7 @@ void SimGridNetwork::apply(LinkId link, const LinkChange& change, Instant now) {
       if (!f.used || f.phase == Flow::Phase::ended || !crosses(f)) continue;
       const double bytes = moved(f);
       for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
-      if (f.comm) by_activity_.erase(f.comm->get_impl());
-      f.action = nullptr;
+      withdraw(f);
       end_soon(i, Outcome::failed, now);
     }
   }

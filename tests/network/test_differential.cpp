@@ -1,0 +1,205 @@
+// The two backends against each other on random networks: every end within 2 ns + 1e-9 relative.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <iostream>
+
+#include "sim/core/random.hpp"
+#include "tests/network/script.hpp"
+
+namespace isthmus::network::test {
+namespace {
+
+struct Case {
+  Topology topology;
+  std::vector<Op> ops;
+};
+
+enum class Shape { star, two_level, dumbbell };
+
+// What may happen in a case beside transfers.
+struct Extras {
+  bool changes = false, failures = false, cancels = false;
+};
+
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : rng_(seed) {}
+  double uniform(double lo, double hi) { return lo + (hi - lo) * uniform01(rng_); }
+  std::uint32_t index(std::size_t n) { return static_cast<std::uint32_t>(uniform_index(rng_, n)); }
+  bool chance(double p) { return uniform01(rng_) < p; }
+
+ private:
+  Rng rng_;
+};
+
+Link random_link(Draw& draw, const std::string& name, double scale) {
+  Link l;
+  l.name = name;
+  l.bandwidth = std::floor(scale * draw.uniform(0.5, 4.0));
+  l.latency = Duration::from_seconds(draw.uniform(1e-4, 0.03));
+  const double kind = draw.uniform(0, 1);
+  l.sharing = kind < 0.5   ? Sharing::split_duplex
+              : kind < 0.85 ? Sharing::shared
+                            : Sharing::fatpipe;
+  if (l.sharing == Sharing::split_duplex && draw.chance(0.3))
+    l.bandwidth_down = std::floor(l.bandwidth * draw.uniform(1, 5));
+  return l;
+}
+
+Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flows) {
+  Draw draw(seed);
+  Case c;
+  Topology& t = c.topology;
+  const auto add_link = [&](double scale) {
+    t.links.push_back(random_link(draw, "link" + std::to_string(t.links.size()), scale));
+    return LinkId::of(t.links.size() - 1);
+  };
+  const auto add_host = [&](std::uint32_t zone, std::vector<LinkId> access) {
+    t.hosts.push_back({"host" + std::to_string(t.hosts.size()), zone, std::move(access)});
+  };
+
+  // Hosts and links.
+  if (shape == Shape::star) {
+    t.zones = {{"z"}};
+    for (int i = 0; i < 8; ++i) add_host(0, {add_link(1e6)});
+    if (draw.chance(0.5)) t.zone_routes.push_back({0, 0, {{add_link(2e6), Direction::up}}});
+  } else {
+    const std::uint32_t zones = shape == Shape::dumbbell ? 2 : 4;
+    for (std::uint32_t z = 0; z < zones; ++z) {
+      t.zones.push_back({"z" + std::to_string(z)});
+      const LinkId cell = add_link(2e6);
+      for (int i = 0; i < 5; ++i) {
+        std::vector<LinkId> access = {add_link(1e6)};
+        if (shape == Shape::two_level) access.push_back(cell);
+        add_host(z, access);
+      }
+    }
+    const LinkId backbone = add_link(3e6);
+    for (std::uint32_t a = 0; a < zones; ++a)
+      for (std::uint32_t b = a + 1; b < zones; ++b)
+        t.zone_routes.push_back({a, b, {{backbone, Direction::up}, {add_link(4e6), Direction::up}}});
+    // An exception for one pair.
+    t.host_routes.push_back({0, 6, {{add_link(1e6), Direction::up}}});
+  }
+
+  // Transfers, staggered over ten seconds; some with a cap, some empty.
+  for (int i = 0; i < flows; ++i) {
+    const std::uint32_t from = draw.index(t.hosts.size());
+    std::uint32_t to = draw.index(t.hosts.size());
+    if (to == from) to = (to + 1) % static_cast<std::uint32_t>(t.hosts.size());
+    const double bytes = draw.chance(0.03) ? 0 : std::floor(draw.uniform(1e3, 1e6));
+    c.ops.push_back(start_at(std::floor(draw.uniform(0, 1e6)) * 1e-5, from, to, bytes,
+                             draw.chance(0.2) ? draw.uniform(5e4, 5e5) : 0));
+  }
+  if (extras.cancels)
+    for (int i = 0; i < flows / 10; ++i) {
+      const std::size_t which = draw.index(static_cast<std::size_t>(flows));
+      c.ops.push_back(cancel_at(c.ops[which].at.seconds() + draw.uniform(0.001, 2), which));
+    }
+
+  // Capacities, states and (rarely) latencies change by schedule, some of them in loops.
+  for (Link& l : t.links) {
+    if (extras.changes && draw.chance(0.5)) {
+      double at = 0;
+      for (int i = 0; i < 8; ++i) {
+        at += draw.uniform(0.1, 1.5);
+        LinkChange change;
+        change.at = Duration::from_seconds(at);
+        change.bandwidth = std::floor(l.bandwidth * draw.uniform(0.2, 3));
+        if (draw.chance(0.1)) change.latency = Duration::from_seconds(draw.uniform(1e-4, 0.03));
+        l.changes.push_back(change);
+      }
+      if (draw.chance(0.5)) l.loop_period = Duration::from_seconds(at + 0.25);
+    } else if (extras.failures && draw.chance(0.3)) {
+      LinkChange down, up;
+      down.at = Duration::from_seconds(draw.uniform(0.5, 8));
+      down.up = false;
+      up.at = down.at + Duration::from_seconds(draw.uniform(0.1, 1));
+      up.up = true;
+      l.changes = {down, up};
+    }
+  }
+  return c;
+}
+
+// Compares the ends of one case on both backends and returns the worst deviation in ns.
+double compare(const Case& c, const FlowModel& model, const std::vector<std::string>& options = {}) {
+  const auto fluid = by_tag(run_fluid(c.topology, model, c.ops));
+  const auto simgrid = by_tag(run_simgrid(c.topology, model, c.ops, Instant::never(), options));
+  EXPECT_EQ(fluid.size(), simgrid.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < std::min(fluid.size(), simgrid.size()); ++i) {
+    EXPECT_EQ(fluid[i].tag, simgrid[i].tag);
+    EXPECT_EQ(static_cast<int>(fluid[i].outcome), static_cast<int>(simgrid[i].outcome))
+        << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " simgrid "
+        << simgrid[i].at.ns();
+    const double deviation =
+        std::abs(static_cast<double>(fluid[i].at.ns() - simgrid[i].at.ns()));
+    EXPECT_LE(deviation, 2 + 1e-9 * static_cast<double>(simgrid[i].at.ns()))
+        << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " simgrid "
+        << simgrid[i].at.ns();
+    worst = std::max(worst, deviation);
+    if (::testing::Test::HasFailure()) return worst;
+  }
+  return worst;
+}
+
+void sweep(const Extras& extras, const FlowModel& model, std::uint64_t salt, int flows = 300,
+           const std::vector<std::string>& options = {}) {
+  double worst = 0;
+  for (const Shape shape : {Shape::star, Shape::two_level, Shape::dumbbell})
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      SCOPED_TRACE("shape " + std::to_string(static_cast<int>(shape)) + " seed " +
+                   std::to_string(seed));
+      worst = std::max(worst, compare(random_case(seed * 1000 + salt, shape, extras, flows), model,
+                                      options));
+      if (::testing::Test::HasFailure()) return;
+    }
+  std::cout << "  largest deviation between backends: " << worst << " ns\n";
+}
+
+FlowModel equal() {
+  FlowModel m;
+  m.equal_shares = true;
+  return m;
+}
+
+TEST(Differential, MaxMin) { sweep({}, equal(), 1); }
+TEST(Differential, MaxMinWithChangesFailuresCancels) { sweep({true, true, true}, equal(), 2); }
+TEST(Differential, Cm02) { sweep({}, {}, 3); }
+TEST(Differential, Cm02WithChangesFailuresCancels) { sweep({true, true, true}, {}, 4); }
+TEST(Differential, Lv08) { sweep({}, flow_model("LV08"), 5); }
+TEST(Differential, Lv08WithChangesFailuresCancels) {
+  sweep({true, true, true}, flow_model("LV08"), 6);
+}
+
+// Against SimGrid left to itself: no fatpipes, whose light flows it slows, and nothing that changes.
+Case without_fatpipes(Case c) {
+  for (Link& l : c.topology.links)
+    if (l.sharing == Sharing::fatpipe) l.sharing = Sharing::shared;
+  return c;
+}
+void sweep_native(FlowModel model, std::uint64_t salt) {
+  for (const Shape shape : {Shape::star, Shape::two_level, Shape::dumbbell})
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+      const Case c =
+          without_fatpipes(random_case(seed * 1000 + salt, shape, {false, true, true}, 200));
+      FlowModel native = model;
+      native.native = true;
+      const auto fluid = by_tag(run_fluid(c.topology, model, c.ops));
+      const auto simgrid = by_tag(run_simgrid(c.topology, native, c.ops));
+      ASSERT_EQ(fluid.size(), simgrid.size());
+      for (std::size_t i = 0; i < fluid.size(); ++i) {
+        const auto at = static_cast<double>(simgrid[i].at.ns());
+        ASSERT_EQ(static_cast<int>(fluid[i].outcome), static_cast<int>(simgrid[i].outcome)) << i;
+        ASSERT_NEAR(static_cast<double>(fluid[i].at.ns()), at, 2 + 1e-9 * at)
+            << "flow " << i << " seed " << seed << " shape " << static_cast<int>(shape);
+      }
+    }
+}
+TEST(Differential, NativeCm02) { sweep_native({}, 7); }
+TEST(Differential, NativeLv08) { sweep_native(flow_model("LV08"), 8); }
+
+}  // namespace
+}  // namespace isthmus::network::test
