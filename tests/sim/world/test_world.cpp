@@ -33,9 +33,10 @@ TEST(World, MM2) {
 // Same seed, same bytes; another replication, other draws.
 TEST(World, FingerprintDependsOnTheSeedOnly) {
   const Scenario s = queue_scenario(exponential(1.0), 0.7, 2e4);
-  const auto a = run(s, {}), b = run(s, {});
+  auto a = run(s, {}), b = run(s, {});
   EXPECT_EQ(a.fingerprint, b.fingerprint);
-  EXPECT_EQ(results::to_json(a), results::to_json(b));
+  a.cpu_seconds = b.cpu_seconds = 0;  // the only figure that may differ
+  EXPECT_TRUE(results::to_json(a) == results::to_json(b));
   RunOptions other;
   other.replication = 1;
   EXPECT_NE(run(s, other).fingerprint, a.fingerprint);
