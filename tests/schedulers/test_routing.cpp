@@ -1,0 +1,275 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <iostream>
+#include <queue>
+#include <set>
+
+#include "schedulers/registry.hpp"
+#include "sim/core/random.hpp"
+#include "tests/schedulers/truth.hpp"
+
+namespace isthmus::schedulers {
+namespace {
+
+using nlohmann::json;
+
+std::shared_ptr<RoutingPolicy> make(std::string_view name) {
+  const auto& e = find_entry(routing_policies(), name);
+  return e.make(Parameters(e.parameters));
+}
+
+std::vector<ReplicaSignal> replicas(const std::vector<double>& weights) {
+  std::vector<ReplicaSignal> out;
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    out.push_back({static_cast<std::uint32_t>(i), 0, weights[i]});
+  return out;
+}
+
+std::size_t choose(RoutingPolicy& policy, const std::vector<ReplicaSignal>& replicas,
+                   double uniform = 0.5, std::uint64_t session = 0) {
+  RoutingView view;
+  view.replicas = replicas;
+  view.uniform = uniform;
+  view.session = session;
+  return policy.choose(view);
+}
+
+std::vector<int> sequence(RoutingPolicy& policy, const std::vector<ReplicaSignal>& replicas,
+                          int n) {
+  std::vector<int> out;
+  for (int i = 0; i < n; ++i) out.push_back(static_cast<int>(choose(policy, replicas)));
+  return out;
+}
+
+TEST(WeightedRoundRobin, GivesTheCanonicalSequence) {
+  EXPECT_EQ(sequence(*make("weighted-round-robin"), replicas({5, 1, 1}), 7),
+            (std::vector<int>{0, 0, 1, 0, 2, 0, 0}));
+}
+
+TEST(WeightedRoundRobin, KeepsTheSharesWhenReplicasComeAndGo) {
+  const auto policy = make("weighted-round-robin");
+  const auto three = replicas({3, 2, 1});
+  const std::vector<ReplicaSignal> two{three[0], three[2]};
+  sequence(*policy, three, 4);
+  int first = 0;
+  for (const int i : sequence(*policy, two, 400)) first += i == 0;
+  EXPECT_NEAR(first, 300, 2);
+  int counts[3] = {};
+  for (const int i : sequence(*policy, three, 600)) ++counts[i];
+  EXPECT_NEAR(counts[0], 300, 3);
+  EXPECT_NEAR(counts[1], 200, 3);
+  EXPECT_NEAR(counts[2], 100, 3);
+}
+
+TEST(WeightedRoundRobin, NeverChoosesAWeightlessReplicaUnlessAllAre) {
+  const auto policy = make("weighted-round-robin");
+  for (const int i : sequence(*policy, replicas({1, 0, 2}), 30)) EXPECT_NE(i, 1);
+  EXPECT_EQ(sequence(*make("weighted-round-robin"), replicas({0, 0}), 4),
+            (std::vector<int>{0, 1, 0, 1}));
+}
+
+TEST(RoundRobin, GoesOnAfterAReplicaLeft) {
+  const auto policy = make("round-robin");
+  auto all = replicas({1, 1, 1, 1});
+  EXPECT_EQ(sequence(*policy, all, 2), (std::vector<int>{0, 1}));
+  all.erase(all.begin() + 1);  // numbers 0, 2, 3: the turn is number 2's
+  EXPECT_EQ(sequence(*policy, all, 4), (std::vector<int>{1, 2, 0, 1}));
+}
+
+TEST(LeastConnections, WeighsOutstandingRequests) {
+  auto two = replicas({3, 1});
+  two[0].outstanding = 2;
+  two[1].outstanding = 1;
+  EXPECT_EQ(choose(*make("least-connections"), two), 0u);  // 2/3 < 1/1
+  two[0].outstanding = 4;
+  EXPECT_EQ(choose(*make("least-connections"), two), 1u);
+}
+
+TEST(LeastConnections, BreaksTiesInWeightedTurns) {
+  EXPECT_EQ(sequence(*make("least-connections"), replicas({3, 2, 1}), 6),
+            (std::vector<int>{0, 1, 0, 2, 1, 0}));
+}
+
+TEST(LeastOutstanding, TakesTheLowestNumberOfTheShortest) {
+  auto four = replicas({1, 9, 1, 1});
+  four[0].outstanding = 2;
+  four[1].outstanding = four[2].outstanding = 1;
+  four[3].outstanding = 3;
+  EXPECT_EQ(choose(*make("least-outstanding"), four), 1u);
+}
+
+TEST(Random, FollowsTheWeights) {
+  const auto three = replicas({8, 5, 2});  // R16: cloud 8, edge 5, CPU 2
+  int counts[3] = {};
+  for (int i = 0; i < 1500; ++i) ++counts[choose(*make("random"), three, (i + 0.5) / 1500)];
+  EXPECT_EQ(counts[0], 800);
+  EXPECT_EQ(counts[1], 500);
+  EXPECT_EQ(counts[2], 200);
+}
+
+TEST(PowerOfTwo, TakesEveryPairEquallyOftenAndTheShorterOfIt) {
+  auto four = replicas({1, 1, 1, 1});
+  for (std::uint32_t i = 0; i < 4; ++i) four[i].outstanding = i;
+  int counts[4] = {};
+  for (int i = 0; i < 1200; ++i) ++counts[choose(*make("power-of-two"), four, (i + 0.5) / 1200)];
+  EXPECT_EQ(counts[0], 600);  // in 6 of 12 ordered pairs
+  EXPECT_EQ(counts[1], 400);
+  EXPECT_EQ(counts[2], 200);
+  EXPECT_EQ(counts[3], 0);  // the longest queue always loses
+}
+
+// Keys that move and loads, for a ring that grows from n replicas to n + 1.
+struct RingChange {
+  double moved = 0;
+  int moved_between_old = 0;
+  double max_over_mean = 0;
+};
+
+RingChange grow_ring(std::size_t n, int keys) {
+  const auto policy = make("consistent-hash");
+  const auto before = replicas(std::vector<double>(n, 1));
+  const auto after = replicas(std::vector<double>(n + 1, 1));
+  std::vector<std::size_t> was;
+  std::vector<int> load(n);
+  for (int k = 0; k < keys; ++k) {
+    was.push_back(choose(*policy, before, 0.5, static_cast<std::uint64_t>(k)));
+    ++load[was.back()];
+  }
+  RingChange change;
+  int moved = 0;
+  for (int k = 0; k < keys; ++k) {
+    const std::size_t is = choose(*policy, after, 0.5, static_cast<std::uint64_t>(k));
+    if (is == was[static_cast<std::size_t>(k)]) continue;
+    ++moved;
+    if (is != n) ++change.moved_between_old;
+  }
+  change.moved = moved / static_cast<double>(keys);
+  change.max_over_mean =
+      *std::max_element(load.begin(), load.end()) * static_cast<double>(n) / keys;
+  return change;
+}
+
+TEST(ConsistentHash, MovesKeysOnlyToTheNewReplica) {
+  for (const std::size_t n : {2u, 5u, 10u, 20u}) {
+    const RingChange change = grow_ring(n, 20'000);
+    EXPECT_EQ(change.moved_between_old, 0);
+    EXPECT_NEAR(change.moved, 1.0 / static_cast<double>(n + 1), 0.03);
+    EXPECT_LT(change.max_over_mean, 1.3);
+  }
+}
+
+TEST(ConsistentHash, GivesASessionTheSameReplicaEveryTime) {
+  const auto policy = make("consistent-hash");
+  const auto three = replicas({1, 1, 1});
+  const std::size_t home = choose(*policy, three, 0.1, 42);
+  EXPECT_EQ(choose(*policy, three, 0.9, 42), home);
+}
+
+TEST(ConsistentHash, FollowsTheWeights) {
+  const auto policy = make("consistent-hash");
+  const auto two = replicas({3, 1});
+  int first = 0;
+  for (std::uint64_t k = 0; k < 20'000; ++k) first += choose(*policy, two, 0.5, k) == 0;
+  EXPECT_NEAR(first / 20'000.0, 0.75, 0.05);
+}
+
+// --- truth/load_balancing.json --------------------------------------------------------------
+
+void smooth_weighted(const json& in, const json& expected) {
+  const auto all = replicas(in.at("weights"));
+  const auto got = sequence(*make("weighted-round-robin"), all, in.at("n"));
+  EXPECT_EQ(got, expected.at("sequence").get<std::vector<int>>());
+  std::vector<int> counts(all.size());
+  for (const int i : got) ++counts[static_cast<std::size_t>(i)];
+  EXPECT_EQ(counts, expected.at("counts").get<std::vector<int>>());
+}
+
+void naive_contrast(const json& in, const json& expected) {
+  const auto naive = expected.at("naive_sequence").get<std::vector<int>>();
+  EXPECT_NE(sequence(*make("weighted-round-robin"), replicas(in.at("weights")),
+                     static_cast<int>(naive.size())),
+            naive);
+}
+
+// Requests are in service side by side; one that ends at an arrival's date has left before it.
+void least_conn(const json& in, const json& expected) {
+  auto all = replicas(in.at("weights"));
+  const auto policy = make("least-connections");
+  using Departure = std::pair<double, std::size_t>;
+  std::priority_queue<Departure, std::vector<Departure>, std::greater<>> departures;
+  std::vector<std::size_t> got;
+  for (std::size_t i = 0; i < in.at("arrivals").size(); ++i) {
+    const double now = in.at("arrivals")[i];
+    for (; !departures.empty() && departures.top().first <= now; departures.pop())
+      --all[departures.top().second].outstanding;
+    got.push_back(choose(*policy, all));
+    ++all[got.back()].outstanding;
+    departures.emplace(now + in.at("service")[i].get<double>(), got.back());
+  }
+  EXPECT_EQ(got, expected.at("sequence").get<std::vector<std::size_t>>());
+}
+
+// The hash differs from libketama's MD5, so the case's rule is checked: keys move to the new node
+// only, about the ideal part of them, and the load is about as even.
+void ketama(const json& in, const json& expected) {
+  const RingChange got = grow_ring(in.at("nodes"), in.at("keys"));
+  EXPECT_EQ(got.moved_between_old, expected.at("keys_moved_between_old_nodes"));
+  EXPECT_NEAR(got.moved, expected.at("moved_fraction_ideal").get<double>(), 0.02);
+  EXPECT_NEAR(got.max_over_mean, expected.at("load_max_over_mean").get<double>(), 0.12);
+}
+
+void modulo_contrast(const json& in, const json& expected) {
+  const RingChange got = grow_ring(in.at("nodes"), 20'000);
+  EXPECT_LT(got.moved, expected.at("moved_fraction").get<double>() / 5);
+}
+
+TEST(RoutingTruth, EveryCaseOfAnImplementedRulePasses) {
+  ISTHMUS_NEED_TRUTH();
+  const std::map<std::string, std::function<void(const json&, const json&)>> handlers{
+      {"nginx smooth weighted round robin", smooth_weighted},
+      {"LVS-style / naive weighted RR (bursty) for contrast", naive_contrast},
+      {"nginx least_conn (conns/weight, ties by smooth WRR among tied)", least_conn},
+      {"Ketama ring (160 points/node, MD5): adding one node", ketama},
+      {"hash mod N remap (contrast)", modulo_contrast},
+  };
+  // Rules that no routing policy implements, or that need a running system.
+  const std::set<std::string> uncovered{
+      "Envoy priority-level failover, overprovisioning factor 1.4 (integer math)",
+      "Envoy locality-weighted LB: X weight 1 (x% healthy), Y weight 2 (100%)",
+      "nginx passive health: max_fails=1 fail_timeout=10s, peer 1 refuses connections for t<13 s, "
+      "next_upstream retry, one request per second",
+      "Jump consistent hash",
+      "Maglev table M=65537: balance and disruption when one backend is removed",
+      "Static probabilistic split to heterogeneous M/M/1: optimal vs proportional weights",
+      "Tail amplification by fan-out: P(any of n leaf calls exceeds its p99)",
+      "Independent failure prob p per attempt, up to r retries",
+  };
+  const json cases = testing::truth_cases("load_balancing");
+  std::map<std::string, int> passed;
+  for (const json& c : cases) {
+    const std::string model = c.at("model");
+    SCOPED_TRACE(c.at("id").get<std::string>());
+    const auto handler = handlers.find(model);
+    if (handler == handlers.end()) {
+      EXPECT_TRUE(uncovered.contains(model)) << "neither covered nor listed: " << model;
+      continue;
+    }
+    const int before = testing::failures_so_far();
+    handler->second(c.at("inputs"), c.at("expected"));
+    if (testing::failures_so_far() == before) ++passed[model];
+  }
+  int covered = 0, total = 0;
+  for (const auto& [model, n] : testing::cases_per_model(cases)) {
+    std::cout << (handlers.contains(model) ? std::to_string(passed[model]) : "-") << " of " << n
+              << "  " << model << "\n";
+    total += n;
+    if (handlers.contains(model)) covered += n;
+  }
+  EXPECT_GE(covered, 9);
+  EXPECT_EQ(total, static_cast<int>(cases.size()));
+}
+
+}  // namespace
+}  // namespace isthmus::schedulers
