@@ -203,6 +203,29 @@ TEST(EventQueue, CancelledSlotsAreReusedSoThatMemoryStaysBounded) {
   EXPECT_EQ(q.pop().kind, EventKind::phase_end);
 }
 
+TEST(EventQueue, PurgedHeapsOfEverySizeStayHeaps) {
+  // Cancelling most events rebuilds the heap; each size has another last inner node.
+  Rng g(16);
+  for (std::size_t size = 130; size < 400; ++size) {
+    EventQueue q;
+    std::vector<EventHandle> doomed;
+    for (std::size_t i = 0; i < size; ++i) {
+      const Instant t(static_cast<std::int64_t>(uniform_index(g, 1'000'000)));
+      const EventHandle h = q.push(t, EventKind::arrival, 1);
+      if (i % 5 < 3) doomed.push_back(h);
+    }
+    for (const EventHandle h : doomed) ASSERT_TRUE(q.cancel(h));
+    ASSERT_EQ(q.size(), size - doomed.size());
+    std::size_t popped = 0;
+    for (Instant last = Instant::zero(); !q.empty(); ++popped) {
+      const Instant t = q.pop().time;
+      ASSERT_LE(last, t);
+      last = t;
+    }
+    ASSERT_EQ(popped, size - doomed.size());
+  }
+}
+
 TEST(EventQueue, NextTimeLooksThroughCancelledEvents) {
   EventQueue q;
   const EventHandle a = q.push(Instant(1), EventKind::arrival, 1);
