@@ -1,0 +1,68 @@
+// State of one resolution: the checked tree on one side, the scenario that grows on the other.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scenarios/catalogue.hpp"
+#include "scenarios/compose.hpp"
+#include "scenarios/object_view.hpp"
+#include "scenarios/problems.hpp"
+#include "sim/world/scenario.hpp"
+
+namespace isthmus::scenarios {
+
+//! Shared by the steps below, which run in this order.
+struct Resolution {
+  const Document& document;
+  const Catalogue& catalogue;
+  Problems& problems;
+  world::Scenario scenario;
+  std::map<std::string, std::uint32_t> groups, zones, services;
+  std::map<std::string, std::vector<std::uint32_t>> links;  //!< instances in the topology, by name
+  std::vector<std::vector<std::uint32_t>> group_zones;      //!< zones that a group's machines take
+  bool joined = false;                                      //!< no network: everything is joined
+};
+
+//! Puts catalogue devices and link presets below the fields that override them.
+void expand_catalogue(Value& root, const Catalogue& catalogue);
+
+void resolve_nodes(Resolution& r, const ObjectView& root);
+void resolve_network(Resolution& r, const ObjectView& root);
+void resolve_services(Resolution& r, const ObjectView& root);
+void resolve_workloads(Resolution& r, const ObjectView& root);
+void resolve_offload(Resolution& r, const ObjectView& root);
+void resolve_faults(Resolution& r, const ObjectView& root);
+//! Joins the zones of clients and services that no single route joins.
+void complete_routes(Resolution& r, const ObjectView& root);
+
+//! States of a link over time from a list or a CSV file; `row` is the link.
+std::vector<network::LinkChange> read_trace(Resolution& r, const ObjectView& row);
+
+//! The view of an object row that may also be a bare policy name.
+ObjectView policy_view(const ObjectView& owner, std::string_view name, const ObjectSpec& spec,
+                       Value& storage);
+//! Parameters of a policy as the scenario states them.
+template <class Entry>
+schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view);
+
+//! The unit description of a node: its main unit with the node's own unit fields on top.
+models::ComputeUnit unit_of(const std::string& name, const ObjectView& view,
+                            const std::filesystem::path& folder, Problems& problems);
+
+template <class Entry>
+schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view) {
+  schedulers::Parameters p(entry.parameters);
+  for (const schedulers::ParameterSpec& spec : entry.parameters) {
+    if (!view.has(spec.name)) continue;
+    if (spec.dimension == schedulers::Dimension::text) p.set(spec.name, view.text(spec.name));
+    else if (spec.list) p.set(spec.name, view.numbers(spec.name));
+    else p.set(spec.name, view.number(spec.name));
+  }
+  return p;
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,291 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <set>
+
+#include "scenarios/file_reading.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+network::Sharing sharing_named(const std::string& name) {
+  if (name == "shared") return network::Sharing::shared;
+  if (name == "fatpipe") return network::Sharing::fatpipe;
+  return network::Sharing::split_duplex;
+}
+
+network::FlowModel flow_model_of(const ObjectView& v) {
+  network::FlowModel m;
+  m.name = v.text("name");
+  if (m.name == "LV08") {  // SimGrid's calibration: Velho and Legrand 2009
+    m.latency_factor = 13.01;
+    m.bandwidth_factor = 0.97;
+    m.tcp_gamma = 4194304;
+    m.weight_s = 20537;
+    m.cross_traffic = true;
+  }
+  m.latency_factor = v.number_or("latency_factor", m.latency_factor);
+  m.bandwidth_factor = v.number_or("bandwidth_factor", m.bandwidth_factor);
+  m.tcp_gamma = v.number_or("tcp_gamma", m.tcp_gamma);
+  m.weight_s = v.number_or("weight_s", m.weight_s);
+  if (v.has("cross_traffic")) m.cross_traffic = v.flag("cross_traffic");
+  return m;
+}
+
+// Which groups hang on a link by access, in order.
+std::vector<std::uint32_t> users_of(const Resolution& r, const Value* access, const std::string& link) {
+  std::vector<std::uint32_t> groups;
+  if (!access) return groups;
+  for (const Member& m : access->members)
+    for (const Value& name : m.value.items)
+      if (name.text == link) groups.push_back(r.groups.at(m.key));
+  return groups;
+}
+
+// The instances of a link: one, or one per `per_nodes` machines of every group that hangs on it.
+void add_link(Resolution& r, const std::string& name, const ObjectView& v, const Value* access) {
+  network::Link link;
+  link.name = name;
+  if (!v.has("bandwidth")) {
+    r.problems.add(v.at(), v.pointer(), "needs the field \"bandwidth\", a bandwidth such as \"80 Mbps\"");
+    return;
+  }
+  link.bandwidth = v.number("bandwidth");
+  link.latency = v.duration("latency");
+  link.sharing = sharing_named(v.text("sharing"));
+  if (v.has("bandwidth_down")) {
+    if (link.sharing != network::Sharing::split_duplex)
+      r.problems.add(v.at("bandwidth_down"), v.pointer_to("bandwidth_down"),
+                     "only split-duplex links have a capacity per direction");
+    link.bandwidth_down = v.number("bandwidth_down");
+  }
+  link.changes = read_trace(r, v);
+  if (v.has("loop")) {
+    link.loop_period = v.duration("loop");
+    if (link.changes.empty())
+      r.problems.add(v.at("loop"), v.pointer_to("loop"), "there is no trace to repeat");
+    else if (link.changes.back().at >= link.loop_period)
+      r.problems.add(v.at("loop"), v.pointer_to("loop"), "must be longer than the trace");
+  }
+
+  auto& links = r.scenario.topology.links;
+  std::vector<std::uint32_t>& instances = r.links[name];
+  const auto add_instance = [&](const std::string& label) {
+    instances.push_back(static_cast<std::uint32_t>(links.size()));
+    links.push_back(link);
+    links.back().name = label;
+    return LinkId::of(instances.back());
+  };
+  const std::uint32_t per_nodes = v.count("per_nodes");
+  const std::vector<std::uint32_t> users = users_of(r, access, name);
+  if (users.empty() || per_nodes == 0) {
+    const LinkId id = add_instance(name);
+    for (const std::uint32_t g : users) {
+      const world::NodeGroup& group = r.scenario.nodes[g];
+      for (std::uint32_t i = 0; i < group.count; ++i)
+        r.scenario.topology.hosts[group.first + i].access.push_back(id);
+    }
+    return;
+  }
+  for (const std::uint32_t g : users) {
+    const world::NodeGroup& group = r.scenario.nodes[g];
+    LinkId id;
+    for (std::uint32_t i = 0; i < group.count; ++i) {
+      if (i % per_nodes == 0) id = add_instance(fmt::format("{}[{}]", name, instances.size()));
+      r.scenario.topology.hosts[group.first + i].access.push_back(id);
+    }
+  }
+}
+
+// Access links were added link by link; hosts list them in the order of the scenario.
+void order_access(Resolution& r, const Value* access) {
+  if (!access) return;
+  for (const Member& m : access->members) {
+    if (m.value.items.size() < 2) continue;
+    const world::NodeGroup& group = r.scenario.nodes[r.groups.at(m.key)];
+    std::vector<std::string> order;
+    for (const Value& name : m.value.items) order.push_back(name.text);
+    const auto rank = [&](LinkId id) {
+      const std::string& full = r.scenario.topology.links[id.value()].name;
+      return std::find(order.begin(), order.end(), full.substr(0, full.find('['))) - order.begin();
+    };
+    for (std::uint32_t i = 0; i < group.count; ++i) {
+      auto& list = r.scenario.topology.hosts[group.first + i].access;
+      std::stable_sort(list.begin(), list.end(),
+                       [&](LinkId a, LinkId b) { return rank(a) < rank(b); });
+    }
+  }
+}
+
+// Links of a route; access links with an instance per machine belong to nobody else.
+std::vector<network::LinkUse> uses_of(Resolution& r, const ObjectView& route) {
+  std::vector<network::LinkUse> uses;
+  const Value* links = route.find("links");
+  for (std::size_t i = 0; i < links->items.size(); ++i) {
+    const Value& item = links->items[i];
+    const Value* direction = item.is(JsonKind::object) ? item.find("direction") : nullptr;
+    const std::string& name = item.is(JsonKind::object) ? item.find("link")->text : item.text;
+    const auto known = r.links.find(name);
+    if (known == r.links.end() || known->second.empty()) continue;  // reported where it is declared
+    if (r.scenario.topology.links[known->second.front()].name != name) {
+      r.problems.add(item.at, child(route.pointer_to("links"), i),
+                     fmt::format("\"{}\" is an access link with an instance per machine; a route needs "
+                                 "a link of its own, or per_nodes 0", name));
+      continue;
+    }
+    const bool down = direction && direction->text == "down";
+    uses.push_back({LinkId(known->second.front()),
+                    down ? network::Direction::down : network::Direction::up});
+  }
+  return uses;
+}
+
+void add_routes(Resolution& r, const ObjectView& net) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> known;
+  for (const ObjectView& route : net.objects("routes")) {
+    const std::vector<network::LinkUse> uses = uses_of(r, route);
+    const std::vector<std::string> from = route.texts("from"), to = route.texts("to");
+    for (const std::string& a : from)
+      for (const std::string& b : to) {
+        if (a == b && from.size() + to.size() > 2) continue;  // lists that overlap
+        const std::uint32_t x = r.zones.at(a), y = r.zones.at(b);
+        if (!known.emplace(x, y).second)
+          r.problems.add(route.at(), route.pointer(),
+                         fmt::format("a second route from \"{}\" to \"{}\"", a, b));
+        r.scenario.topology.zone_routes.push_back({x, y, uses});
+      }
+  }
+  for (const ObjectView& route : net.objects("node_routes")) {
+    const auto host = [&](const char* group_field, const char* index_field) {
+      const world::NodeGroup& group = r.scenario.nodes[r.groups.at(route.text(group_field))];
+      const std::uint32_t index = route.count(index_field);
+      if (index >= group.count)
+        r.problems.add(route.at(index_field), route.pointer_to(index_field),
+                       fmt::format("\"{}\" has the machines 0 to {}", group.name, group.count - 1));
+      return group.first + index;
+    };
+    r.scenario.topology.host_routes.push_back(
+        {host("from", "from_index"), host("to", "to_index"), uses_of(r, route)});
+  }
+}
+
+}  // namespace
+
+void resolve_network(Resolution& r, const ObjectView& root) {
+  const ObjectView net = root.object("network");
+  r.scenario.simgrid = root.has("network") && net.text("model") == "simgrid";
+  r.scenario.flow_model = flow_model_of(net.object("flow_model"));
+  r.scenario.egress_price = net.number("egress_price");
+  if (!root.has("network")) {
+    r.joined = true;
+    return;
+  }
+  r.scenario.simgrid_options = net.texts("options");
+  if (!r.scenario.simgrid) {
+    for (const char* only : {"options", "platform"})
+      if (net.has(only))
+        r.problems.add(net.at(only), net.pointer_to(only), "only the simgrid model has this");
+    const std::string& name = r.scenario.flow_model.name;
+    if (name != "CM02" && name != "LV08")
+      r.problems.add(net.object("flow_model").at("name"), "/network/flow_model/name",
+                     fmt::format("the fluid model has CM02 and LV08, not {}", name));
+  }
+  if (net.has("platform")) {
+    try {
+      const auto path = expand_path(net.text("platform"), r.document.folder);
+      require_regular_file(path);
+      r.scenario.topology.platform_xml = path.string();
+    } catch (const InputError& e) {
+      r.problems.add(net.at("platform"), net.pointer_to("platform"), e.what());
+    }
+    for (const char* other : {"links", "access", "routes", "node_routes"})
+      if (net.has(other))
+        r.problems.add(net.at(other), net.pointer_to(other),
+                       "links and routes come from the platform file");
+    return;
+  }
+
+  const Value* access = net.find("access");
+  if (const Value* links = net.find("links"))
+    for (const Member& m : links->members)
+      add_link(r, m.key, ObjectView(&m.value, link_spec(), child("/network/links", m.key), m.at), access);
+  order_access(r, access);
+  add_routes(r, net);
+}
+
+void complete_routes(Resolution& r, const ObjectView& root) {
+  auto& topology = r.scenario.topology;
+  if (!topology.platform_xml.empty()) return;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<network::LinkUse>> known;
+  for (const network::ZoneRoute& route : topology.zone_routes)
+    known[{route.from, route.to}] = route.links;
+  for (const network::ZoneRoute& route : topology.zone_routes) {
+    std::vector<network::LinkUse> back(route.links.rbegin(), route.links.rend());
+    for (network::LinkUse& u : back)
+      u.direction = u.direction == network::Direction::up ? network::Direction::down
+                                                          : network::Direction::up;
+    known.try_emplace({route.to, route.from}, std::move(back));
+  }
+
+  // Fewest zones first; among equals the order of zones decides.
+  const auto path = [&](std::uint32_t from, std::uint32_t to)
+      -> std::optional<std::vector<network::LinkUse>> {
+    std::vector<int> before(topology.zones.size(), -1);
+    std::deque<std::uint32_t> open{from};
+    before[from] = static_cast<int>(from);
+    while (!open.empty() && before[to] < 0) {
+      const std::uint32_t at = open.front();
+      open.pop_front();
+      for (auto it = known.lower_bound({at, 0}); it != known.end() && it->first.first == at; ++it)
+        if (before[it->first.second] < 0) {
+          before[it->first.second] = static_cast<int>(at);
+          open.push_back(it->first.second);
+        }
+    }
+    if (before[to] < 0) return std::nullopt;
+    std::vector<std::uint32_t> steps{to};
+    while (steps.back() != from) steps.push_back(static_cast<std::uint32_t>(before[steps.back()]));
+    std::vector<network::LinkUse> links;
+    for (std::size_t i = steps.size() - 1; i > 0; --i) {
+      const auto& part = known.at({steps[i], steps[i - 1]});
+      links.insert(links.end(), part.begin(), part.end());
+    }
+    return links;
+  };
+
+  // Pairs of zones that requests cross.
+  const Value* workloads = root.find("workload");
+  std::set<std::pair<std::uint32_t, std::uint32_t>> done;
+  for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
+    const world::Workload& load = r.scenario.workloads[w];
+    std::vector<std::uint32_t> targets;
+    if (load.service >= 0) targets = {static_cast<std::uint32_t>(load.service)};
+    else targets = r.scenario.offload.candidates;
+    for (const std::uint32_t s : targets) {
+      const world::Service& service = r.scenario.services[s];
+      if (service.local) continue;
+      for (const std::uint32_t a : r.group_zones[load.clients_group])
+        for (const std::uint32_t b : r.group_zones[service.group]) {
+          if (a == b || known.contains({a, b}) || !done.emplace(a, b).second) continue;
+          if (r.joined) {
+            topology.zone_routes.push_back({a, b, {}});
+          } else if (auto links = path(a, b)) {
+            topology.zone_routes.push_back({a, b, std::move(*links)});
+          } else {
+            r.problems.add(workloads->items[w].at, child("/workload", w),
+                           fmt::format("no route joins zone \"{}\" of its clients to zone \"{}\" of "
+                                       "service \"{}\"; add one to /network/routes",
+                                       topology.zones[a].name, topology.zones[b].name, service.name));
+          }
+        }
+    }
+  }
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,160 @@
+#include <fmt/core.h>
+
+#include "scenarios/file_reading.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+schedulers::Tier tier_named(const std::string& name) {
+  if (name == "device") return schedulers::Tier::device;
+  if (name == "edge") return schedulers::Tier::edge;
+  return schedulers::Tier::cloud;
+}
+
+models::UnitKind kind_named(const std::string& name) {
+  if (name == "gpu") return models::UnitKind::gpu;
+  if (name == "npu") return models::UnitKind::npu;
+  return models::UnitKind::cpu;
+}
+
+// Members of a node that describe its main unit.
+Value unit_overrides(const ObjectView& node) {
+  Value v = object_value(node.at());
+  for (const Field& f : unit_spec().fields)
+    if (const Value* written = node.find(f.name)) v.members.push_back({f.name, written->at, *written});
+  return v;
+}
+
+void put_below(Value& entry, const Value* base) {
+  if (!base) return;
+  Value merged = *base;
+  std::erase_if(merged.members,
+                [](const Member& m) { return m.key == "sources" || m.key == "summary"; });
+  merge(merged, entry);
+  entry = std::move(merged);
+}
+
+}  // namespace
+
+void expand_catalogue(Value& root, const Catalogue& catalogue) {
+  const auto each = [](Value* table, const auto& expand) {
+    if (!table || !table->is(JsonKind::object)) return;
+    for (Member& m : table->members)
+      if (m.value.is(JsonKind::object)) expand(m.value);
+  };
+  each(root.find("nodes"), [&](Value& node) {
+    if (const Value* device = node.find("device"); device && device->is(JsonKind::text))
+      put_below(node, catalogue.device(device->text));
+  });
+  if (Value* network = root.find("network"); network && network->is(JsonKind::object))
+    each(network->find("links"), [&](Value& link) {
+      if (const Value* preset = link.find("preset"); preset && preset->is(JsonKind::text))
+        put_below(link, catalogue.link(preset->text));
+    });
+}
+
+models::ComputeUnit unit_of(const std::string& name, const ObjectView& v,
+                            const std::filesystem::path& folder, Problems& problems) {
+  models::ComputeUnit u;
+  u.name = name;
+  u.kind = kind_named(v.text("kind"));
+  const ObjectView peak = v.object("peak");
+  for (const auto& row : models::precisions)
+    u.peak[static_cast<std::size_t>(row.precision)] = peak.number_or(row.name, 0);
+  u.memory_bandwidth = v.number_or("memory_bandwidth", 0);
+  u.memory = v.number_or("memory", 0);
+  u.compute_efficiency = v.number("compute_efficiency");
+  u.bandwidth_efficiency = v.number("bandwidth_efficiency");
+  u.efficiency_error = v.number("efficiency_error");
+  u.launch_overhead = v.duration("launch_overhead");
+  u.iteration_overhead = v.duration("iteration_overhead");
+  u.idle_power = v.number("idle_power");
+  u.bandwidth_power = v.number_or("bandwidth_power", u.idle_power);
+  u.compute_power = v.number_or("compute_power", u.bandwidth_power);
+  if (u.bandwidth_power < u.idle_power || u.compute_power < u.idle_power)
+    problems.add(v.at("idle_power"), v.pointer(),
+                 "idle_power must not exceed bandwidth_power or compute_power");
+  if (v.has("profile")) {
+    try {
+      const auto path = expand_path(v.text("profile"), folder);
+      require_regular_file(path);
+      u.profile = path.string();
+    } catch (const InputError& e) {
+      problems.add(v.at("profile"), v.pointer_to("profile"), e.what());
+    }
+  }
+  return u;
+}
+
+void resolve_nodes(Resolution& r, const ObjectView& root) {
+  const Value* nodes = root.find("nodes");
+  std::uint64_t first = 0;
+  for (const Member& m : nodes->members) {
+    const ObjectView v(&m.value, node_spec(), child("/nodes", m.key), m.at);
+    world::NodeGroup g;
+    g.name = m.key;
+    g.device = v.text("device");
+    g.first = static_cast<std::uint32_t>(first);
+    g.count = v.count("count");
+    g.tier = tier_named(v.text("tier"));
+    g.accelerators = v.count("accelerators");
+    g.base_power = v.number("base_power");
+    g.upload_power = v.number("upload_power");
+    g.download_power = v.number("download_power");
+    g.price_per_hour = v.number("price");
+    g.billed_when_idle = v.flag("billed_when_idle");
+    first += g.count;
+    if (static_cast<double>(first) > max_nodes) {
+      r.problems.add(v.at("count"), v.pointer_to("count"),
+                     fmt::format("more than {:.0f} machines in all", max_nodes));
+      return;
+    }
+
+    // Units of the catalogue or inline; the node's own unit fields change the main one.
+    const Value own = unit_overrides(v);
+    const Value* units = v.find("units");
+    if (units && !units->members.empty()) {
+      for (std::size_t i = 0; i < units->members.size(); ++i) {
+        const Member& u = units->members[i];
+        Value merged = u.value;
+        if (i == 0) merge(merged, own);
+        const ObjectView unit(&merged, unit_spec(),
+                              i == 0 && !own.members.empty() ? v.pointer()
+                                                             : child(v.pointer_to("units"), u.key),
+                              u.at);
+        g.units.push_back(unit_of(u.key, unit, r.document.folder, r.problems));
+      }
+    } else {
+      const ObjectView unit(&own, unit_spec(), v.pointer(), v.at());
+      g.units.push_back(unit_of(unit.text("kind"), unit, r.document.folder, r.problems));
+    }
+
+    std::vector<std::uint32_t> zones;
+    for (const std::string& zone : v.texts("zone")) {
+      const auto [it, fresh] =
+          r.zones.emplace(zone, static_cast<std::uint32_t>(r.scenario.topology.zones.size()));
+      if (fresh) r.scenario.topology.zones.push_back({zone});
+      zones.push_back(it->second);
+    }
+    r.group_zones.push_back(zones);
+    r.groups.emplace(m.key, static_cast<std::uint32_t>(r.scenario.nodes.size()));
+    r.scenario.nodes.push_back(std::move(g));
+  }
+
+  // One host per machine, in the same order.
+  auto& hosts = r.scenario.topology.hosts;
+  hosts.reserve(first);
+  for (std::size_t g = 0; g < r.scenario.nodes.size(); ++g) {
+    const world::NodeGroup& group = r.scenario.nodes[g];
+    for (std::uint32_t i = 0; i < group.count; ++i)
+      hosts.push_back({group.count == 1 ? group.name : fmt::format("{}-{}", group.name, i),
+                       r.group_zones[g][i % r.group_zones[g].size()],
+                       {}});
+  }
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,128 @@
+#include "models/precision.hpp"
+#include "scenarios/tables.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+// What describes a compute unit, in "units" and, for the main unit, on the node itself.
+std::vector<Field> unit_fields() {
+  return {
+      word("kind", {"cpu", "gpu", "npu"}, "what the unit is").by_default("cpu"),
+      object("peak", peak_spec, "dense peak speed per number format (never the sparse figure)"),
+      quantity("memory_bandwidth", Unit::bandwidth, "of the memory that holds weights and caches"),
+      quantity("memory", Unit::bytes, "that models and caches may use"),
+      quantity("compute_efficiency", Unit::fraction, "share of the peak that large products reach")
+          .above(0)
+          .at_most(1)
+          .by_default("1"),
+      quantity("bandwidth_efficiency", Unit::fraction,
+               "share of the memory bandwidth that large streams reach")
+          .above(0)
+          .at_most(1)
+          .by_default("1"),
+      quantity("efficiency_error", Unit::fraction,
+               "relative standard error of times predicted with these efficiencies; widens the "
+               "intervals of comparisons")
+          .at_most(10)
+          .by_default("0"),
+      quantity("launch_overhead", Unit::duration, "per kernel or operator").by_default("0 s"),
+      quantity("iteration_overhead", Unit::duration,
+               "fixed time of the framework per batch or engine iteration")
+          .by_default("0 s"),
+      quantity("idle_power", Unit::power, "while nothing runs").by_default("0 W"),
+      quantity("bandwidth_power", Unit::power, "while memory-bound work runs")
+          .default_is("idle_power"),
+      quantity("compute_power", Unit::power, "while compute-bound work runs")
+          .default_is("bandwidth_power"),
+      text("profile", "path of an HDF5 kernel profile with measured times, relative to this file")
+          .default_is("none: roofline times"),
+  };
+}
+
+// What describes a machine as a whole, in the catalogue and on the node.
+std::vector<Field> machine_fields() {
+  return {
+      word("tier", {"device", "edge", "cloud"},
+           "where the machine stands; policies such as always-edge go by it")
+          .default_is("the catalogue's, else cloud"),
+      map("units", object("", unit_spec, "a compute unit"),
+          "compute units by name; the first is the main unit")
+          .default_is("the catalogue's, else one unit \"cpu\" from the unit fields of the node"),
+      integer("accelerators", "how many of its GPU or NPU a machine has").at_least(1).at_most(1024).by_default("1"),
+      quantity("base_power", Unit::power, "whole machine without its units (screen, board, fans)")
+          .by_default("0 W"),
+      quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),
+      quantity("download_power", Unit::power, "on top while it receives").by_default("0 W"),
+      quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),
+      quantity("interconnect_bandwidth", Unit::bandwidth,
+               "between the accelerators of a machine, one direction; needed when a service spreads "
+               "over several")
+          .default_is("none"),
+      quantity("interconnect_latency", Unit::duration, "of one collective operation")
+          .by_default("0 s"),
+  };
+}
+
+}  // namespace
+
+const ObjectSpec& peak_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "peak";
+    s.help = "Dense peak speed per number format; formats that are left out cannot be computed "
+             "natively and fall back on the next wider one.";
+    for (const auto& row : models::precisions)
+      s.fields.push_back(quantity(std::string(row.name), Unit::compute,
+                                  "in " + std::string(row.name)));
+    return s;
+  }();
+  return spec;
+}
+
+const ObjectSpec& unit_spec() {
+  static const ObjectSpec spec{"unit", "One compute unit: CPU cluster, GPU or NPU.", unit_fields(),
+                               "", {}};
+  return spec;
+}
+
+const ObjectSpec& node_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "node";
+    s.help = "A group of equal machines. Start from a catalogue device and override what differs, or "
+             "describe the machine inline. Unit fields written here change the main unit.";
+    s.fields = {
+        refer("device", Reference::device, "catalogue entry to start from").default_is("none"),
+        integer("count", "number of equal machines").at_least(1).at_most(max_nodes).by_default("1"),
+        either("zone",
+               {text("", "zone name"), list("", text("", "zone name"), "zone names").at_least(1)},
+               "locality and failure domain; machines take the zones of a list in turn")
+            .by_default("default"),
+        flag("billed_when_idle", "false: paid only while a replica is on the machine")
+            .by_default("true"),
+    };
+    for (const Field& f : machine_fields()) s.fields.push_back(f);
+    for (const Field& f : unit_fields())
+      s.fields.push_back(f.default_is("of the main unit"));
+    return s;
+  }();
+  return spec;
+}
+
+const ObjectSpec& device_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "device";
+    s.help = "An entry of the device catalogue.";
+    s.fields = {text("summary", "what it is").needed(),
+                map("sources", text("", "source"),
+                    "where each figure comes from, by field path; a path covers what lies below it")
+                    .needed()};
+    for (const Field& f : machine_fields()) s.fields.push_back(f);
+    return s;
+  }();
+  return spec;
+}
+
+}  // namespace isthmus::scenarios

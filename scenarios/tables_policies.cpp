@@ -1,0 +1,149 @@
+// Policy objects, made from what the registered policies declare about themselves.
+#include <fmt/core.h>
+
+#include <limits>
+
+#include "scenarios/tables.hpp"
+#include "schedulers/registry.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+using schedulers::Dimension;
+using schedulers::ParameterSpec;
+
+Unit unit_for(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::none:
+    case Dimension::count:
+    case Dimension::text: return Unit::none;
+    case Dimension::fraction: return Unit::fraction;
+    case Dimension::duration: return Unit::duration;
+    case Dimension::bytes: return Unit::bytes;
+    case Dimension::bandwidth: return Unit::bandwidth;
+    case Dimension::power: return Unit::power;
+    case Dimension::money: return Unit::money;
+  }
+  return Unit::none;
+}
+
+Field row_of(const ParameterSpec& p) {
+  if (p.dimension == Dimension::text) {
+    if (p.choices.empty()) return text(p.name, p.help).by_default(p.default_text);
+    return word(p.name, p.choices, p.help).by_default(p.default_text);
+  }
+  const bool count = p.dimension == Dimension::count;
+  const Unit unit = unit_for(p.dimension);
+  Field one = count ? integer(p.name, p.help) : quantity(p.name, unit, p.help);
+  one.min = p.min;
+  one.max = p.max;
+  if (p.list) {
+    one.name.clear();
+    return list(p.name, one, p.help).default_is("none");
+  }
+  return one.by_default(format_quantity(p.default_value, unit));
+}
+
+template <class Policy>
+void add_policies(ObjectSpec& s, const std::vector<schedulers::PolicyEntry<Policy>>& table) {
+  s.tag = "policy";
+  Field name = word("policy", {}, "name of the policy").needed();
+  for (const auto& entry : table) {
+    Variant v;
+    v.value = entry.name;
+    v.help = entry.summary;
+    for (const ParameterSpec& p : entry.parameters) v.fields.push_back(row_of(p));
+    name.choices.push_back(entry.name);
+    s.variants.push_back(std::move(v));
+  }
+  s.fields.insert(s.fields.begin(), name);
+}
+
+}  // namespace
+
+const ObjectSpec& offload_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "offload";
+    s.help = "Where each request runs. Docs of each policy: docs/policies.md.";
+    s.fields = {
+        list("candidates", refer("", Reference::service, "service"), "services to choose from")
+            .at_least(1)
+            .default_is("all services"),
+        refer("fallback", Reference::service,
+              "used when the choice is not healthy or the local queue is too long")
+            .default_is("the last candidate"),
+        integer("overload_queue", "length of the local queue from which a request falls back; 0 = "
+                                  "never")
+            .by_default("0"),
+        quantity("signal_age", Unit::duration, "period of the load reports that clients get")
+            .above(0)
+            .by_default("1 s"),
+    };
+    add_policies(s, schedulers::offload_policies());
+    return s;
+  }();
+  return spec;
+}
+
+const ObjectSpec& batching_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "batching";
+    s.help = "How waiting requests form batches. Language models always batch continuously.";
+    add_policies(s, schedulers::batching_policies());
+    Variant v;
+    v.value = "continuous";
+    v.help = "Iteration-level batching inside a language-model engine: sequences join and leave "
+             "between iterations.";
+    v.fields = {
+        integer("max_batch", "sequences running at once").at_least(1).at_most(1e6).by_default("64"),
+        integer("max_batched_tokens", "tokens per iteration, prompts and decodes together")
+            .at_least(1)
+            .by_default("8192"),
+        integer("block_size", "KV tokens per block").at_least(1).at_most(65536).by_default("16"),
+        integer("kv_tokens", "KV capacity in tokens; 0 = what fits into memory").at_most(1e15).by_default("0"),
+        quantity("memory_utilization", Unit::fraction,
+                 "share of the unit's memory for weights, workspace and KV cache")
+            .above(0)
+            .at_most(1)
+            .by_default("0.9"),
+        flag("chunked_prefill", "split prompts that exceed the token budget").by_default("true"),
+    };
+    s.fields[0].choices.push_back(v.value);
+    s.variants.push_back(std::move(v));
+    return s;
+  }();
+  return spec;
+}
+
+const ObjectSpec& routing_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "routing";
+    s.help = "Which replica of a service gets a request.";
+    add_policies(s, schedulers::routing_policies());
+    return s;
+  }();
+  return spec;
+}
+
+const ObjectSpec& autoscaling_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "autoscaling";
+    s.help = "How many replicas a service has. Decisions rest on scraped, delayed samples.";
+    s.fields = {
+        quantity("period", Unit::duration, "between decisions").above(0).by_default("15 s"),
+        quantity("scrape_period", Unit::duration, "between metric samples").above(0).by_default("15 s"),
+        quantity("scrape_delay", Unit::duration, "age of a sample when it becomes visible")
+            .by_default("1 s"),
+    };
+    add_policies(s, schedulers::autoscaling_policies());
+    return s;
+  }();
+  return spec;
+}
+
+}  // namespace isthmus::scenarios

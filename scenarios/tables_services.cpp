@@ -1,0 +1,135 @@
+#include "models/precision.hpp"
+#include "scenarios/tables.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+std::vector<std::string> precision_names() {
+  std::vector<std::string> names;
+  for (const auto& row : models::precisions) names.emplace_back(row.name);
+  return names;
+}
+
+// How a model is stored and computed, and how good it then is.
+std::vector<Field> variant_fields() {
+  return {
+      word("weights", precision_names(), "number format of the weights").needed(),
+      word("activations", precision_names(), "number format of the arithmetic")
+          .default_is("bf16 for quantized weights, else as weights"),
+      word("kv", precision_names(), "number format of the KV cache").by_default("bf16"),
+      word("head", precision_names(), "number format of embedding and output head")
+          .default_is("as weights"),
+      word("vision", precision_names(), "number format of the vision tower").default_is("as weights"),
+      quantity("weight_overhead", Unit::fraction, "extra bytes for scales and zero points")
+          .at_most(10)
+          .by_default("0"),
+      quantity("accuracy", Unit::fraction, "task accuracy of answers").at_most(1).default_is(
+          "unknown, counted as 0"),
+      text("accuracy_metric", "what the accuracy counts").default_is("none"),
+      text("accuracy_source", "where it was published; needed with accuracy").default_is("none"),
+  };
+}
+
+}  // namespace
+
+const ObjectSpec& variant_spec() {
+  static const ObjectSpec spec{"variant", "How a model is stored and computed.", variant_fields(), "",
+                               {}};
+  return spec;
+}
+
+const ObjectSpec& model_spec() {
+  static const ObjectSpec spec{
+      "model",
+      "An entry of the model catalogue.",
+      {text("summary", "what it is").needed(),
+       text("shape", "built-in shape or operator graph").needed(),
+       word("kind", {"llm", "graph"}, "language model or operator graph").needed(),
+       list("aliases", text("", "name"), "other names").default_is("none"),
+       text("default_variant", "taken when a service names none").needed(),
+       map("variants", object("", variant_spec, "a variant"), "by name").needed(),
+       map("sources", text("", "source"), "of shape and variants").needed()},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& queue_spec() {
+  static const ObjectSpec spec{
+      "queue",
+      "The queue in front of every replica.",
+      {integer("capacity", "waiting requests; one more is rejected (queue_full)")
+           .default_is("unlimited"),
+       quantity("timeout", Unit::duration, "a request that waited longer is rejected (queue_timeout)")
+           .above(0)
+           .default_is("none")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& service_spec() {
+  static const ObjectSpec spec = [] {
+    const auto policy = [](const char* name, const ObjectSpec& of, const char* help) {
+      std::vector<std::string> names;
+      for (const Variant& v : of.variants) names.push_back(v.value);
+      return either(name, {word("", names, "policy name"), object("", of, "policy with parameters")},
+                    help);
+    };
+    ObjectSpec s;
+    s.name = "service";
+    s.help = "A model served by replicas on the machines of one group. Give either `model` or "
+             "`service_time`.";
+    s.fields = {
+        refer("model", Reference::model, "catalogue model or built-in shape").default_is(
+            "none: service_time"),
+        either("variant",
+               {text("", "variant of the catalogue, or a number format"),
+                object("", variant_spec, "inline variant")},
+               "how the model is stored and computed")
+            .default_is("the catalogue's"),
+        distribution("service_time", Unit::duration,
+                     "time of one batch as a law instead of a model")
+            .default_is("none: model"),
+        quantity("per_item", Unit::duration, "with service_time: added per request in the batch")
+            .by_default("0 s"),
+        refer("on", Reference::group, "node group that serves it").needed(),
+        text("unit", "compute unit that it runs on").default_is("the main unit"),
+        integer("parallel", "accelerators per replica (tensor parallel)")
+            .at_least(1)
+            .at_most(1024)
+            .by_default("1"),
+        flag("local", "one replica on every machine, for that machine's own clients").default_is(
+            "true on machines of tier device"),
+        integer("slots", "batches in service at once per replica; not for language models")
+            .at_least(1)
+            .by_default("1"),
+        integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1"),
+        integer("min_replicas", "never fewer").default_is("the autoscaling policy's, else replicas"),
+        integer("max_replicas", "never more").at_least(1).default_is(
+            "the autoscaling policy's, else replicas"),
+        quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
+            .by_default("0 s"),
+        object("queue", queue_spec, "limits of the queue in front of every replica"),
+        policy("batching", batching_spec(), "how waiting requests form batches")
+            .default_is("language models: continuous; else one request per batch"),
+        policy("routing", routing_spec(), "which replica gets a request")
+            .by_default("least-outstanding"),
+        policy("autoscaling", autoscaling_spec(), "how many replicas there are").default_is(
+            "a fixed number"),
+        quantity("accuracy", Unit::fraction, "of answers; overrides the variant's")
+            .at_most(1)
+            .default_is("the variant's, else 0"),
+        quantity("timing_error", Unit::fraction,
+                 "relative standard error of the service times; comparisons within it are too close "
+                 "to call")
+            .at_most(10)
+            .default_is("the cost model's, 0 for service_time"),
+    };
+    return s;
+  }();
+  return spec;
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,108 @@
+// Views for `isthmus policy`: what a policy sees when it decides, as JSON.
+#include "scenarios/tables.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+Field now() {
+  return quantity("now", Unit::duration, "date of the decision").by_default("0 s");
+}
+
+Field uniform() {
+  return quantity("uniform", Unit::none, "the decision's own uniform draw").at_most(1).by_default("0.5");
+}
+
+}  // namespace
+
+const ObjectSpec& offload_view_spec() {
+  static const ObjectSpec candidate{
+      "offload candidate",
+      "What a client knows about one service.",
+      {text("name", "service name").needed(),
+       word("tier", {"device", "edge", "cloud"}, "where it runs").by_default("cloud"),
+       flag("healthy", "reachable and ready").by_default("true"),
+       quantity("observed_at", Unit::duration, "date of the load signals").by_default("0 s"),
+       quantity("load", Unit::fraction, "busy share of the slots").at_most(1).by_default("0"),
+       integer("queued", "requests waiting").by_default("0"),
+       integer("running", "requests in service").by_default("0"),
+       integer("slots", "requests that can be in service at once").at_least(1).by_default("1"),
+       quantity("service", Unit::duration, "estimated time alone on the service").by_default("0 s"),
+       quantity("parallel_speedup", Unit::none, "throughput with all slots busy over one at a time")
+           .above(0)
+           .by_default("1"),
+       quantity("network", Unit::duration, "estimated transfer time, both ways").by_default("0 s"),
+       quantity("client_energy", Unit::energy, "that the client spends").by_default("0 J"),
+       quantity("cost", Unit::money, "per request").by_default("0 USD"),
+       quantity("accuracy", Unit::fraction, "of its answers").at_most(1).by_default("0")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "offload view",
+      "One offload decision to take.",
+      {now(), integer("request", "number of the request").at_most(9e15).by_default("0"),
+       quantity("upload", Unit::bytes, "of the request").by_default("0 B"),
+       quantity("download", Unit::bytes, "of the answer").by_default("0 B"),
+       quantity("work", Unit::none, "estimated operations of the request").by_default("0"),
+       quantity("slo", Unit::duration, "latency objective; 0 = none").by_default("0 s"), uniform(),
+       list("candidates", object("", candidate, "a candidate"), "services to choose from")
+           .at_least(1)
+           .needed()},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& routing_view_spec() {
+  static const ObjectSpec replica{
+      "replica signal",
+      "What a balancer knows of one replica.",
+      {integer("replica", "stable number").needed(),
+       integer("outstanding", "requests sent and not yet answered").by_default("0"),
+       quantity("weight", Unit::none, "share for weighted policies").by_default("1")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "routing view",
+      "One routing decision to take.",
+      {now(), integer("session", "hash of client or session").at_most(9e15).by_default("0"), uniform(),
+       list("replicas", object("", replica, "a replica"), "ready replicas, by number").at_least(1).needed()},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& batching_view_spec() {
+  static const ObjectSpec spec{
+      "batching view",
+      "One batching decision to take.",
+      {now(), integer("waiting", "requests in the queue").at_least(1).needed(),
+       quantity("oldest", Unit::duration, "date when the first of them joined").by_default("0 s"),
+       integer("idle_slots", "free execution slots").at_least(1).by_default("1")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& autoscaling_view_spec() {
+  static const ObjectSpec replica{
+      "replica sample",
+      "The last scraped sample of one replica.",
+      {flag("ready", "serves requests").by_default("true"),
+       quantity("age", Unit::duration, "since it was started").by_default("1 h"),
+       quantity("utilization", Unit::fraction, "busy share; left out = sample missing").default_is("missing"),
+       quantity("in_flight", Unit::none, "requests there; left out = sample missing").default_is("missing")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "autoscaling view",
+      "One autoscaling decision to take.",
+      {now(), quantity("observed_at", Unit::duration, "date of the scrape").default_is("now"),
+       integer("current", "replicas asked for at the moment").needed(),
+       list("replicas", object("", replica, "a replica"), "samples").default_is("none")},
+      "",
+      {}};
+  return spec;
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,134 @@
+#include "scenarios/tables.hpp"
+
+namespace isthmus::scenarios {
+
+const ObjectSpec& clients_spec() {
+  static const ObjectSpec spec{
+      "clients",
+      "Who sends. Client i lives on machine i mod count of its group.",
+      {refer("on", Reference::group, "node group of the clients")
+           .default_is("the first group of tier device, else the first group"),
+       integer("count", "number of clients; in a closed loop the population")
+           .at_least(1)
+           .at_most(max_nodes)
+           .default_is("one per machine of the group")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& request_spec() {
+  static const ObjectSpec spec{
+      "request",
+      "What one request carries. Token counts matter to language models, bytes to the network. A trace "
+      "that has token counts or bytes of its own overrides these.",
+      {distribution("prompt_tokens", Unit::none, "text tokens of the prompt").by_default("0"),
+       distribution("image_tokens", Unit::none, "prompt tokens that come from images, in addition")
+           .by_default("0"),
+       distribution("output_tokens", Unit::none, "generated tokens").by_default("1"),
+       distribution("upload", Unit::bytes, "sent to a remote service").by_default("0 B"),
+       distribution("download", Unit::bytes, "sent back").by_default("0 B"),
+       quantity("upload_per_token", Unit::bytes, "added per prompt token").by_default("0 B"),
+       quantity("download_per_token", Unit::bytes, "added per output token").by_default("0 B"),
+       distribution("preprocess", Unit::duration, "work on the client before sending or serving")
+           .by_default("0 s"),
+       distribution("protocol", Unit::duration, "connection, TLS and RPC time per remote request")
+           .by_default("0 s"),
+       quantity("deadline", Unit::duration, "the client gives up after this").above(0).default_is(
+           "none"),
+       integer("retries", "after a failed transfer").at_most(1000).by_default("0"),
+       quantity("retry_backoff", Unit::duration, "before the first retry; doubles every time")
+           .by_default("1 s")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& task_spec() {
+  static const ObjectSpec spec{
+      "task",
+      "Makes every arrival a task: a sequence of requests, each sent when the one before is answered.",
+      {distribution("steps", Unit::none, "requests per task, at least 1").needed(),
+       distribution("action", Unit::duration, "between an answer and the next request")
+           .by_default("0 s"),
+       distribution("context_growth", Unit::none, "prompt tokens that every step adds")
+           .by_default("0")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& workload_spec() {
+  static const ObjectSpec spec = [] {
+    const Field rate =
+        quantity("rate", Unit::rate, "arrivals over all clients of the workload").above(0).needed();
+    const Field cv =
+        quantity("cv", Unit::none, "coefficient of variation of the gaps; 1 = Poisson").above(0).needed();
+    ObjectSpec s;
+    s.name = "workload";
+    s.help = "A stream of requests or tasks.";
+    s.tag = "source";
+    s.fields = {
+        text("name", "name in the results").default_is("workload-<position>"),
+        word("source", {}, "where arrivals come from").by_default("poisson"),
+        refer("target", Reference::service_or_offload,
+              "a service, or \"offload\": the offload policy decides per request")
+            .default_is("offload if there is an offload section, else the only service"),
+        object("clients", clients_spec, "who sends"),
+        object("request", request_spec, "what one request carries"),
+        object("task", task_spec, "arrivals are tasks of several requests").default_is("single requests"),
+        integer("limit", "largest number of arrivals").at_most(9e15).default_is("none"),
+        quantity("start", Unit::duration, "nothing arrives before").by_default("0 s"),
+    };
+    s.variants = {
+        {"poisson", "independent users", {rate}},
+        {"gamma", "gaps with a Gamma law: burstier (cv > 1) or smoother than Poisson", {rate, cv}},
+        {"weibull", "gaps with a Weibull law", {rate, cv}},
+        {"erlang", "regular gaps of several exponential phases",
+         {rate, integer("phases", "per gap").at_least(1).at_most(1000).needed()}},
+        {"deterministic", "equal gaps", {rate}},
+        {"mmpp", "Poisson whose rate jumps between states in turn",
+         {list("rates", quantity("", Unit::rate, "rate"), "one per state").at_least(2).needed(),
+          list("sojourns", quantity("", Unit::duration, "mean time").above(0), "mean time per state")
+              .at_least(2)
+              .needed()}},
+        {"diurnal", "Poisson with rate * (1 + amplitude sin(2 pi (t / period + phase)))",
+         {rate, quantity("amplitude", Unit::fraction, "of the swing").at_most(1).needed(),
+          quantity("period", Unit::duration, "of the swing").above(0).by_default("24 h"),
+          quantity("phase", Unit::none, "in periods").at_most(1).by_default("0")}},
+        {"steps", "Poisson with a rate that changes at given dates",
+         {list("steps",
+               tuple("", {quantity("", Unit::duration, "from"), quantity("", Unit::rate, "rate")},
+                     "a step"),
+               "[[\"0 s\", \"10 /s\"], ...], dates increasing")
+              .at_least(1)
+              .needed()}},
+        {"times", "given dates",
+         {list("times", quantity("", Unit::duration, "date"), "dates, not decreasing")
+              .at_least(1)
+              .needed()}},
+        {"closed", "every client sends, waits for the answer, thinks and sends again",
+         {distribution("think", Unit::duration, "between an answer and the next request")
+              .by_default("0 s"),
+          list("steps",
+               tuple("", {quantity("", Unit::duration, "from"),
+                          integer("", "number of active clients")},
+                     "a step"),
+               "[[\"0 s\", 10], ...]: active clients over time, at most clients.count")
+              .default_is("all clients, always")}},
+        {"trace", "a file, read while the run goes on",
+         {word("format", {"azure-llm", "mooncake", "burstgpt", "csv"}, "of the file").by_default("csv"),
+          text("file", "path relative to this file, or below $ISTHMUS_DATA").needed(),
+          quantity("time_scale", Unit::none, "gaps are multiplied by this; 0.5 doubles the load")
+              .above(0)
+              .by_default("1")}},
+    };
+    for (Field& f : s.fields)
+      if (f.name == "source")
+        for (const Variant& v : s.variants) f.choices.push_back(v.value);
+    return s;
+  }();
+  return spec;
+}
+
+}  // namespace isthmus::scenarios
