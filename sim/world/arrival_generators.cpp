@@ -270,8 +270,7 @@ void check_steps(const Checker& check, const std::vector<RateStep>& steps) {
   std::vector<double> rates;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     rates.push_back(steps[i].rate);
-    if (steps[i].at < Duration::zero())
-      check.fail(fmt::format("step {} begins before the run", i));
+    if (steps[i].at < Duration::zero()) check.fail(fmt::format("step {} begins before the run", i));
     if (i > 0 && steps[i].at <= steps[i - 1].at)
       check.fail(fmt::format("step {} at {} s must come after the one before it, at {} s", i,
                              steps[i].at.seconds(), steps[i - 1].at.seconds()));
@@ -283,7 +282,7 @@ void check_times(const Checker& check, const std::vector<Duration>& times) {
   for (std::size_t i = 0; i < times.size(); ++i) {
     if (times[i] < Duration::zero()) check.fail(fmt::format("date {} lies before the run", i));
     if (i > 0 && times[i] < times[i - 1])
-      check.fail(fmt::format("dates must not decrease: date {} is {} s after {} s", i,
+      check.fail(fmt::format("dates must not decrease: date {} is {} s, after {} s", i,
                              times[i].seconds(), times[i - 1].seconds()));
   }
 }
@@ -343,8 +342,8 @@ std::unique_ptr<ArrivalSource> make_generator(const Workload& workload, std::uin
     case ArrivalKind::erlang:
       check.positive("rate", a.rate);
       check.within("phases", a.phases, 1, 1000);
-      return renewal([mean = 1 / a.rate, k = a.phases](Rng& g) { return sample_erlang(g, k, mean); },
-                     rng, a);
+      return renewal(
+          [mean = 1 / a.rate, k = a.phases](Rng& g) { return sample_erlang(g, k, mean); }, rng, a);
     case ArrivalKind::deterministic:
       check.positive("rate", a.rate);
       return generator(Metronome(a.rate, a.start), rng, a);
@@ -365,7 +364,8 @@ std::unique_ptr<ArrivalSource> make_generator(const Workload& workload, std::uin
       check_times(check, a.times);
       return generator(ExplicitTimes(a.times, a.start), rng, a);
     case ArrivalKind::closed:
-    case ArrivalKind::trace: break;
+    case ArrivalKind::trace:
+      break;
   }
   throw InternalError("not an open generator");
 }

@@ -72,13 +72,25 @@ std::string_view JsonLine::take_value() {
 
 void JsonLine::skip_value() {
   switch (peek()) {
-    case '"': take_string(); return;
+    case '"':
+      take_string();
+      return;
     case '[':
-    case '{': skip_nested(); return;
-    case 't': skip_word("true"); return;
-    case 'f': skip_word("false"); return;
-    case 'n': skip_word("null"); return;
-    default: skip_number(); return;
+    case '{':
+      skip_nested();
+      return;
+    case 't':
+      skip_word("true");
+      return;
+    case 'f':
+      skip_word("false");
+      return;
+    case 'n':
+      skip_word("null");
+      return;
+    default:
+      skip_number();
+      return;
   }
 }
 
@@ -113,8 +125,8 @@ void JsonLine::skip_number() {
 void JsonLine::skip_nested() {
   std::uint64_t objects = 0;  // bit d: the bracket at depth d is a brace
   int depth = 0;
-  bool after_value = false;   // the next token is ',' or a closing bracket
-  bool may_close = false;     // just opened: an empty array or object
+  bool after_value = false;  // the next token is ',' or a closing bracket
+  bool may_close = false;    // just opened: an empty array or object
   for (;;) {
     skip_blanks();
     const char c = peek();

@@ -152,7 +152,8 @@ class BurstGptRows {
   const LineReader& lines() const { return csv_.lines(); }
   std::string no_rows() const {
     if (failed_ == 0) return "has a header but no rows";
-    return fmt::format("brings no request: all {} rows have 0 response tokens, i.e. failed", failed_);
+    return fmt::format("brings no request: all {} rows have 0 response tokens, i.e. failed",
+                       failed_);
   }
 
  private:
@@ -218,8 +219,9 @@ class CsvRows {
       const int found = csv_.find(c.name);
       if (found < 0) continue;
       if (time_ >= 0)
-        csv_.lines().fail(fmt::format("more than one time column; keep one of time, time_s, "
-                                      "time_ms, time_us, time_ns"));
+        csv_.lines().fail(
+            fmt::format("more than one time column; keep one of time, time_s, "
+                        "time_ms, time_us, time_ns"));
       time_ = found;
       unit_ = c.unit;
     }
@@ -273,9 +275,10 @@ class CsvRows {
       const std::string meant = did_you_mean(name, known);
       // A column that is there under its own name leaves no doubt about a similar one.
       if (meant.empty() || meant == "time" || csv_.find(meant) >= 0) continue;
-      csv_.lines().fail(fmt::format("unknown column \"{}\"; did you mean \"{}\"? A '#' before the "
-                                    "name makes it a column to ignore",
-                                    name, meant));
+      csv_.lines().fail(
+          fmt::format("unknown column \"{}\"; did you mean \"{}\"? A '#' before the "
+                      "name makes it a column to ignore",
+                      name, meant));
     }
   }
   std::optional<std::uint32_t> count(int column) const {
@@ -304,10 +307,14 @@ std::unique_ptr<ArrivalSource> open_trace(const Arrivals& arrivals) {
   if (arrivals.start < Duration::zero())
     throw InputError(fmt::format("{}: start must not be negative", arrivals.file));
   switch (arrivals.format) {
-    case TraceFormat::azure_llm: return std::make_unique<TraceSource<AzureRows>>(arrivals);
-    case TraceFormat::mooncake: return std::make_unique<TraceSource<MooncakeRows>>(arrivals);
-    case TraceFormat::burstgpt: return std::make_unique<TraceSource<BurstGptRows>>(arrivals);
-    case TraceFormat::csv: return std::make_unique<TraceSource<CsvRows>>(arrivals);
+    case TraceFormat::azure_llm:
+      return std::make_unique<TraceSource<AzureRows>>(arrivals);
+    case TraceFormat::mooncake:
+      return std::make_unique<TraceSource<MooncakeRows>>(arrivals);
+    case TraceFormat::burstgpt:
+      return std::make_unique<TraceSource<BurstGptRows>>(arrivals);
+    case TraceFormat::csv:
+      return std::make_unique<TraceSource<CsvRows>>(arrivals);
   }
   throw InternalError("unknown trace format");
 }

@@ -41,18 +41,30 @@ class Problems {
 
 constexpr std::string_view name_of(DistributionKind kind) {
   switch (kind) {
-    case DistributionKind::constant: return "constant";
-    case DistributionKind::uniform: return "uniform";
-    case DistributionKind::exponential: return "exponential";
-    case DistributionKind::erlang: return "erlang";
-    case DistributionKind::gamma: return "gamma";
-    case DistributionKind::lognormal: return "lognormal";
-    case DistributionKind::weibull: return "weibull";
-    case DistributionKind::pareto: return "pareto";
-    case DistributionKind::hyperexponential: return "hyperexponential";
-    case DistributionKind::normal: return "normal";
-    case DistributionKind::quantiles: return "quantiles";
-    case DistributionKind::choice: return "choice";
+    case DistributionKind::constant:
+      return "constant";
+    case DistributionKind::uniform:
+      return "uniform";
+    case DistributionKind::exponential:
+      return "exponential";
+    case DistributionKind::erlang:
+      return "erlang";
+    case DistributionKind::gamma:
+      return "gamma";
+    case DistributionKind::lognormal:
+      return "lognormal";
+    case DistributionKind::weibull:
+      return "weibull";
+    case DistributionKind::pareto:
+      return "pareto";
+    case DistributionKind::hyperexponential:
+      return "hyperexponential";
+    case DistributionKind::normal:
+      return "normal";
+    case DistributionKind::quantiles:
+      return "quantiles";
+    case DistributionKind::choice:
+      return "choice";
   }
   return "distribution";
 }
@@ -141,21 +153,32 @@ double choice_mean(const Distribution& d) {
 
 double unclamped_draw(const Distribution& d, Rng& g) {
   switch (d.kind) {
-    case DistributionKind::constant: return d.a;
-    case DistributionKind::uniform: return d.a + (d.b - d.a) * uniform01(g);
-    case DistributionKind::exponential: return sample_exponential(g, d.a);
-    case DistributionKind::erlang: return sample_erlang(g, d.k, d.a);
+    case DistributionKind::constant:
+      return d.a;
+    case DistributionKind::uniform:
+      return d.a + (d.b - d.a) * uniform01(g);
+    case DistributionKind::exponential:
+      return sample_exponential(g, d.a);
+    case DistributionKind::erlang:
+      return sample_erlang(g, d.k, d.a);
     case DistributionKind::gamma: {
       const double scv = d.b * d.b;
       return sample_gamma(g, 1 / scv, d.a * scv);
     }
-    case DistributionKind::lognormal: return d.a * std::exp(d.b * sample_normal(g));
-    case DistributionKind::weibull: return sample_weibull(g, d.b, d.a);
-    case DistributionKind::pareto: return sample_pareto(g, d.c, d.a, d.b);
-    case DistributionKind::hyperexponential: return sample_hyperexponential(g, d.a, d.b);
-    case DistributionKind::normal: return std::max(0.0, d.a + d.b * sample_normal(g));
-    case DistributionKind::quantiles: return interpolate_quantile(d, uniform01(g));
-    case DistributionKind::choice: return d.value[sample_discrete(g, d.probability)];
+    case DistributionKind::lognormal:
+      return d.a * std::exp(d.b * sample_normal(g));
+    case DistributionKind::weibull:
+      return sample_weibull(g, d.b, d.a);
+    case DistributionKind::pareto:
+      return sample_pareto(g, d.c, d.a, d.b);
+    case DistributionKind::hyperexponential:
+      return sample_hyperexponential(g, d.a, d.b);
+    case DistributionKind::normal:
+      return std::max(0.0, d.a + d.b * sample_normal(g));
+    case DistributionKind::quantiles:
+      return interpolate_quantile(d, uniform01(g));
+    case DistributionKind::choice:
+      return d.value[sample_discrete(g, d.probability)];
   }
   throw InternalError("distribution of unknown kind");
 }
@@ -172,14 +195,22 @@ double Distribution::mean() const {
     case DistributionKind::exponential:
     case DistributionKind::erlang:
     case DistributionKind::gamma:
-    case DistributionKind::hyperexponential: return a;
-    case DistributionKind::uniform: return (a + b) / 2;
-    case DistributionKind::lognormal: return a * std::exp(b * b / 2);
-    case DistributionKind::weibull: return a * std::tgamma(1 + 1 / b);
-    case DistributionKind::pareto: return pareto_mean(a, b, c);
-    case DistributionKind::normal: return positive_normal_mean(a, b);
-    case DistributionKind::quantiles: return quantile_mean(*this);
-    case DistributionKind::choice: return choice_mean(*this);
+    case DistributionKind::hyperexponential:
+      return a;
+    case DistributionKind::uniform:
+      return (a + b) / 2;
+    case DistributionKind::lognormal:
+      return a * std::exp(b * b / 2);
+    case DistributionKind::weibull:
+      return a * std::tgamma(1 + 1 / b);
+    case DistributionKind::pareto:
+      return pareto_mean(a, b, c);
+    case DistributionKind::normal:
+      return positive_normal_mean(a, b);
+    case DistributionKind::quantiles:
+      return quantile_mean(*this);
+    case DistributionKind::choice:
+      return choice_mean(*this);
   }
   throw InternalError("distribution of unknown kind");
 }
@@ -196,7 +227,9 @@ void Distribution::validate() const {
       out.finite("the upper end", b);
       out.check(!(b < a), "the upper end", fmt::format("at least the lower end, {}", a), b);
       break;
-    case DistributionKind::exponential: out.not_negative("the mean", a); break;
+    case DistributionKind::exponential:
+      out.not_negative("the mean", a);
+      break;
     case DistributionKind::erlang:
       out.not_negative("the mean", a);
       out.check(k >= 1, "the number of phases", "at least 1", k);
@@ -227,12 +260,16 @@ void Distribution::validate() const {
       out.finite("the mean", a);
       out.not_negative("the standard deviation", b);
       break;
-    case DistributionKind::quantiles: check_quantiles(*this, out); break;
-    case DistributionKind::choice: check_choice(*this, out); break;
+    case DistributionKind::quantiles:
+      check_quantiles(*this, out);
+      break;
+    case DistributionKind::choice:
+      check_choice(*this, out);
+      break;
   }
   out.check(!std::isnan(min) && !std::isnan(max), "the limits must be numbers");
-  out.check(!(max < min), "the largest value allowed", fmt::format("at least the smallest, {}", min),
-            max);
+  out.check(!(max < min), "the largest value allowed",
+            fmt::format("at least the smallest, {}", min), max);
   out.raise();
 }
 

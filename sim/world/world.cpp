@@ -123,10 +123,29 @@ void World::on_phase_end(std::uint64_t phase) {
   reset_totals();
 }
 
+// What FluidNetwork::run does, without a virtual call per event.
+void World::run_beside(network::FluidNetwork& fluid) {
+  for (;;) {
+    const Instant event = next();
+    const Instant flow = fluid.next_completion();
+    if (event.is_never() && fluid.in_flight() == 0) return;
+    const Instant first = flow <= event ? flow : event;
+    if (first.is_never() || first > horizon_) return;
+    if (flow > event) {
+      step();
+      continue;
+    }
+    ends_.clear();
+    fluid.collect(flow, ends_);
+    for (const network::FlowEnd& end : ends_) flow_ended(end);
+  }
+}
+
 results::WorldTotals World::run() {
   const std::clock_t start = std::clock();
   reset_totals();
-  network_->run(*this, horizon_);
+  if (auto* fluid = dynamic_cast<network::FluidNetwork*>(network_.get())) run_beside(*fluid);
+  else network_->run(*this, horizon_);
   results::WorldTotals t = totals();
   t.cpu_seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   return t;

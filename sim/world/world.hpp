@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "network/fluid_network.hpp"
 #include "network/network.hpp"
 #include "results/recorder.hpp"
 #include "sim/core/fingerprint.hpp"
@@ -34,6 +35,7 @@ class World final : public network::EventLoop {
   void handle(const Event& event);
   void on_phase_end(std::uint64_t phase);
   bool finished() const { return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0; }
+  void run_beside(network::FluidNetwork& fluid);
   void every(Duration period, EventKind kind, std::uint32_t target);
   bool counted() const { return warm_; }
 
@@ -145,7 +147,7 @@ class World final : public network::EventLoop {
   std::vector<std::uint64_t> batch_;
   std::vector<devices::Admission> admitted_;
   std::vector<devices::Progress> progress_;
-  std::vector<std::uint64_t> lost_;
+  std::vector<network::FlowEnd> ends_;
 };
 
 }  // namespace isthmus::world
