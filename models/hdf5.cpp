@@ -244,10 +244,14 @@ Handle create_dataset(hid_t group, const std::string& where, std::string_view na
                       const std::optional<T>& fill = std::nullopt) {
   const hsize_t unlimited = H5S_UNLIMITED;
   Handle space(H5Screate_simple(1, &size, &unlimited));
-  return own(H5Dcreate2(group, std::string(name).c_str(), file_type<T>().id(), space.id(),
-                        H5P_DEFAULT, dataset_properties<T>(chunk, deflate, checksum, fill).id(),
-                        H5P_DEFAULT),
-             where, "cannot create the dataset");
+  // Chunks without filters are written whole: HDF5's chunk cache would only copy them once more.
+  Handle access(H5Pcreate(H5P_DATASET_ACCESS));
+  if (deflate == 0 && !checksum)
+    H5Pset_chunk_cache(access.id(), H5D_CHUNK_CACHE_NSLOTS_DEFAULT, 0, H5D_CHUNK_CACHE_W0_DEFAULT);
+  return own(
+      H5Dcreate2(group, std::string(name).c_str(), file_type<T>().id(), space.id(), H5P_DEFAULT,
+                 dataset_properties<T>(chunk, deflate, checksum, fill).id(), access.id()),
+      where, "cannot create the dataset");
 }
 
 }  // namespace
@@ -400,7 +404,8 @@ Column<T>& Column<T>::operator=(Column&& o) noexcept {
 template <Element T>
 void Column<T>::append(std::span<const T> values) {
   // Whole chunks straight from the caller's memory while nothing waits in the buffer.
-  if (const std::size_t whole = values.size() - values.size() % chunk_; whole > 0 && buffer_.empty()) {
+  if (const std::size_t whole = values.size() - values.size() % chunk_;
+      whole > 0 && buffer_.empty()) {
     write(values.first(whole));
     values = values.subspan(whole);
   }
@@ -552,11 +557,10 @@ void File::close() {
 }
 
 // The element types of the concept, once each.
-#define ISTHMUS_H5_INSTANTIATE(T)                                              \
-  template std::vector<T> Dataset::read<T>() const;                            \
-  template Dataset Group::write<T>(std::string_view, std::span<const T>);      \
-  template Column<T> Group::create_column<T>(std::string_view, ColumnOptions,  \
-                                             std::optional<T>);                \
+#define ISTHMUS_H5_INSTANTIATE(T)                                                                \
+  template std::vector<T> Dataset::read<T>() const;                                              \
+  template Dataset Group::write<T>(std::string_view, std::span<const T>);                        \
+  template Column<T> Group::create_column<T>(std::string_view, ColumnOptions, std::optional<T>); \
   template class Column<T>;
 ISTHMUS_H5_INSTANTIATE(double)
 ISTHMUS_H5_INSTANTIATE(std::int64_t)

@@ -49,7 +49,8 @@ void CsvFile::add(const RequestRecord& row) {
     first = false;
     std::visit(
         [&]<class T>(const TypedColumn<RequestRecord, T>& c) {
-          const T value = c.get(row);
+          T value;
+          c.copy(&row, 1, &value);
           if (c.missing && value == *c.missing) return;
           if constexpr (std::unsigned_integral<T>) {
             if (value < c.values.size()) {

@@ -20,18 +20,17 @@ void Distribution::for_each_value(Visit visit) const {
   }
 }
 
-HdrHistogram Distribution::histogram() const {
-  HdrHistogram h;
-  if (exact_)
-    for_each_value([&](double v) { h.add(v); });
-  else
-    h.merge(sketch_);
-  return h;
+void Distribution::seal() {
+  if (!exact_ || sketch_.count() == count_) return;
+  for_each_value([&](double v) { sketch_.add(v); });
 }
 
-void Distribution::collect(std::uint32_t bucket, std::vector<double>& out) const {
+void Distribution::collect(std::span<const std::uint32_t> buckets,
+                           std::span<std::vector<double>> out) const {
   for_each_value([&](double v) {
-    if (HdrHistogram::bucket_of(v) == bucket) out.push_back(v);
+    const std::uint32_t bucket = HdrHistogram::bucket_of(v);
+    for (std::size_t i = 0; i < buckets.size(); ++i)
+      if (buckets[i] == bucket) out[i].push_back(v);
   });
 }
 
@@ -55,19 +54,37 @@ double MergedDistribution::max() const {
   return count_ == 0 ? std::numeric_limits<double>::quiet_NaN() : max_;
 }
 
-double MergedDistribution::percentile(double p) const {
-  if (count_ == 0) return std::numeric_limits<double>::quiet_NaN();
-  const std::uint64_t rank = nearest_rank(p, count_);
-  const HdrHistogram::Place place = histogram_.place_of(rank);
-  if (!exact_) return std::min(HdrHistogram::middle_of(place.bucket), max_);
-  // Buckets are in order, so only the values of one bucket need sorting: linear and without a copy
-  // of everything.
-  std::vector<double> values;
-  values.reserve(histogram_.count_in(place.bucket));
-  for (const Distribution* d : parts_) d->collect(place.bucket, values);
-  const auto k = static_cast<std::ptrdiff_t>(rank - place.below - 1);
-  std::nth_element(values.begin(), values.begin() + k, values.end());
-  return values[static_cast<std::size_t>(k)];
+std::vector<double> MergedDistribution::percentiles(std::span<const double> ps) const {
+  std::vector<double> result(ps.size(), std::numeric_limits<double>::quiet_NaN());
+  if (count_ == 0) return result;
+
+  // Where each percentile lies, and the different buckets among them.
+  std::vector<HdrHistogram::Place> places;
+  std::vector<std::uint32_t> buckets;
+  for (const double p : ps) {
+    places.push_back(histogram_.place_of(nearest_rank(p, count_)));
+    if (buckets.empty() || buckets.back() != places.back().bucket)
+      buckets.push_back(places.back().bucket);
+  }
+  if (!exact_) {
+    for (std::size_t i = 0; i < ps.size(); ++i)
+      result[i] = std::min(HdrHistogram::middle_of(places[i].bucket), max_);
+    return result;
+  }
+
+  // Buckets are in order, so only the values of these few need sorting: one pass over the values
+  // and no copy of all of them.
+  std::vector<std::vector<double>> values(buckets.size());
+  for (std::size_t b = 0; b < buckets.size(); ++b)
+    values[b].reserve(histogram_.count_in(buckets[b]));
+  for (const Distribution* d : parts_) d->collect(buckets, values);
+  for (auto& v : values) std::sort(v.begin(), v.end());
+  std::size_t b = 0;
+  for (std::size_t i = 0; i < ps.size(); ++i) {
+    while (buckets[b] != places[i].bucket) ++b;
+    result[i] = values[b][nearest_rank(ps[i], count_) - places[i].below - 1];
+  }
+  return result;
 }
 
 }  // namespace isthmus::results

@@ -35,10 +35,14 @@ class Distribution {
   double sum() const { return sum_; }
   //! Largest value, ns; 0 when empty.
   double max() const { return max_; }
-  //! Histogram of the values; an exact distribution builds it here, so ask once, at the end.
-  HdrHistogram histogram() const;
-  //! Appends to `out` the exact values that lie in `bucket` of the histogram.
-  void collect(std::uint32_t bucket, std::vector<double>& out) const;
+  //! Ends adding: an exact distribution builds its histogram.
+  void seal();
+  //! Histogram of the values; after seal().
+  const HdrHistogram& histogram() const { return sketch_; }
+  //! Appends to out[i] the exact values that lie in bucket buckets[i] of the histogram, for rising,
+  //! different buckets; one pass over the values.
+  void collect(std::span<const std::uint32_t> buckets,
+               std::span<std::vector<double>> out) const;
 
  private:
   static constexpr std::size_t block_size = 4096;
@@ -55,7 +59,7 @@ class Distribution {
   std::size_t used_ = block_size;
 };
 
-//! Several distributions seen as one, e.g. one per service seen as the whole run. They must outlive
+//! Several sealed distributions seen as one, e.g. one per service seen as the whole run. They must outlive
 //! the view and not change.
 class MergedDistribution {
  public:
@@ -65,9 +69,9 @@ class MergedDistribution {
   //! ns; NaN when there are no values.
   double mean() const;
   double max() const;
-  //! Nearest-rank percentile in ns; exact when every part is exact, else within 0.098 % and never
+  //! Nearest-rank percentiles in ns, in the order of the rising `ps`; exact when every part is exact, else within 0.098 % and never
   //! above the largest value. NaN when there are no values.
-  double percentile(double p) const;
+  std::vector<double> percentiles(std::span<const double> ps) const;
   const HdrHistogram& histogram() const { return histogram_; }
 
  private:

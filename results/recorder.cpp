@@ -145,6 +145,9 @@ void Recorder::Impl::settle(Instant end) {
   for (const TaskRecord& t : open_tasks) tasks[t.workload].settle(t, end);
   open_requests.clear();
   open_tasks.clear();
+  for (auto& c : cells)
+    if (c) c->seal();
+  for (TaskTally& t : tasks) t.seal();
 }
 
 Summary Recorder::Impl::summarize(const WorldTotals& totals) const {

@@ -15,8 +15,10 @@ template <class Row, auto member>
 TypedColumn<Row, std::int64_t> date(const char* name, const char* description,
                                     bool stage = true) {
   TypedColumn<Row, std::int64_t> c{name, "ns", description,
-                                   [](const Row& r) { return (r.*member).ns(); }};
-  if (stage) c.common = c.missing = never;
+                                   copy_column<Row, std::int64_t, [](const Row& r) {
+                                     return (r.*member).ns();
+                                   }>};
+  if (stage) c.missing = never;
   return c;
 }
 
@@ -26,15 +28,7 @@ auto plain(const char* name, const char* units, const char* description) {
   using T = std::remove_cvref_t<decltype(std::declval<Row>().*member)>;
   using Stored = std::conditional_t<std::same_as<T, std::uint16_t>, std::uint32_t, T>;
   return TypedColumn<Row, Stored>{name, units, description,
-                                  [](const Row& r) -> Stored { return r.*member; }};
-}
-
-// The same, with a value that most rows share.
-template <class Row, auto member, class T>
-auto plain(const char* name, const char* units, const char* description, T common) {
-  auto c = plain<Row, member>(name, units, description);
-  c.common = common;
-  return c;
+                                  copy_column<Row, Stored, [](const Row& r) { return r.*member; }>};
 }
 
 // An index into a list of names; `optional` ones may be missing.
@@ -43,14 +37,14 @@ TypedColumn<Row, std::uint32_t> index(const char* name, const char* description,
                                       const std::vector<std::string>& values, bool optional) {
   TypedColumn<Row, std::uint32_t> c = plain<Row, member>(name, "1", description);
   c.values = values;
-  c.common = 0;
   if (optional) c.missing = no_index;
   return c;
 }
 
 template <class Row, auto member>
 TypedColumn<Row, std::uint8_t> flag(const char* name, const char* description) {
-  return {name, "1", description, [](const Row& r) -> std::uint8_t { return r.*member ? 1 : 0; }, 1};
+  return {name, "1", description,
+          copy_column<Row, std::uint8_t, [](const Row& r) { return r.*member; }>};
 }
 
 template <class E>
@@ -71,23 +65,23 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
                                      "hash of (workload, client, index), equal in paired runs"));
   t.push_back(index<R, &R::workload>("workload", "workload it came from", info.workloads, false));
   t.push_back(plain<R, &R::client>("client", "1", "client number within the workload"));
-  auto task = plain<R, &R::task>("task", "1", "task that it belongs to", no_number);
+  auto task = plain<R, &R::task>("task", "1", "task that it belongs to");
   task.missing = no_number;
   t.push_back(task);
-  t.push_back(plain<R, &R::step>("step", "1", "position in the task", 0U));
+  t.push_back(plain<R, &R::step>("step", "1", "position in the task"));
   t.push_back(index<R, &R::service>("service", "service that answered", info.services, true));
-  auto replica = plain<R, &R::replica>("replica", "1", "replica number within the service", 0U);
+  auto replica = plain<R, &R::replica>("replica", "1", "replica number within the service");
   replica.missing = no_index;
   t.push_back(replica);
   t.push_back(index<R, &R::first_choice>("first_choice", "service that the policy chose",
                                          info.services, true));
   t.push_back(TypedColumn<R, std::uint8_t>{
       "status", "1", "how it ended",
-      [](const R& r) { return static_cast<std::uint8_t>(r.status); }, 0, std::nullopt,
+      copy_column<R, std::uint8_t, [](const R& r) { return r.status; }>, std::nullopt,
       {"completed", "rejected", "failed", "in_flight"}});
   t.push_back(TypedColumn<R, std::uint8_t>{
       "cause", "1", "why it was rejected or failed",
-      [](const R& r) { return static_cast<std::uint8_t>(r.cause); }, 0, std::nullopt,
+      copy_column<R, std::uint8_t, [](const R& r) { return r.cause; }>, std::nullopt,
       names_of_all(Cause::count_)});
   t.push_back(date<R, &R::created>("created", "the client wants an answer from here on", false));
   t.push_back(date<R, &R::sent>("sent", "upload starts"));
@@ -96,16 +90,16 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
   t.push_back(date<R, &R::first_token>("first_token", "first output token computed"));
   t.push_back(date<R, &R::served>("served", "service done"));
   t.push_back(date<R, &R::completed>("completed", "answer is at the client"));
-  t.push_back(plain<R, &R::prompt_tokens>("prompt_tokens", "1", "tokens of the prompt", 0U));
-  t.push_back(plain<R, &R::output_tokens>("output_tokens", "1", "tokens of the answer", 0U));
-  t.push_back(plain<R, &R::batch>("batch", "1", "size of the batch that served it", 0U));
-  t.push_back(plain<R, &R::attempts>("attempts", "1", "attempts, the first included", 1U));
-  t.push_back(plain<R, &R::upload>("upload", "B", "bytes sent to the service", 0.0));
-  t.push_back(plain<R, &R::download>("download", "B", "bytes sent to the client", 0.0));
+  t.push_back(plain<R, &R::prompt_tokens>("prompt_tokens", "1", "tokens of the prompt"));
+  t.push_back(plain<R, &R::output_tokens>("output_tokens", "1", "tokens of the answer"));
+  t.push_back(plain<R, &R::batch>("batch", "1", "size of the batch that served it"));
+  t.push_back(plain<R, &R::attempts>("attempts", "1", "attempts, the first included"));
+  t.push_back(plain<R, &R::upload>("upload", "B", "bytes sent to the service"));
+  t.push_back(plain<R, &R::download>("download", "B", "bytes sent to the client"));
   t.push_back(plain<R, &R::client_energy>("client_energy", "J",
-                                          "energy of the client's node for this request", 0.0));
+                                          "energy of the client's node for this request"));
   t.push_back(plain<R, &R::accuracy>("accuracy", "1", "accuracy of the variant that answered, 0 = "
-                                                      "not stated", 0.0));
+                                                      "not stated"));
   t.push_back(flag<R, &R::counted>("counted", "1 = created after the warm-up, enters metrics"));
   return t;
 }
@@ -147,7 +141,7 @@ TableColumns<DecisionRow> decision_columns(const RunInfo& info) {
   t.push_back(plain<R, &R::request>("request", "1", "request it is about"));
   t.push_back(index<R, &R::chosen>("chosen", "service that the policy chose", info.services, true));
   t.push_back(index<R, &R::used>("used", "service that was used", info.services, true));
-  t.push_back(plain<R, &R::score>("score", "1", "figure by which the policy chose", 0.0));
+  t.push_back(plain<R, &R::score>("score", "1", "figure by which the policy chose"));
   t.push_back(index<R, &R::reason>("reason", "why, in the policy's words", {}, false));
   return t;
 }

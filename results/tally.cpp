@@ -134,6 +134,10 @@ void RequestTally::settle(const RequestRecord& r, Instant end) {
   }
 }
 
+void RequestTally::seal() {
+  for (Distribution& d : timed_) d.seal();
+}
+
 TaskTally::TaskTally(bool exact, const std::vector<ObjectiveRule>* rules)
     : duration(exact), attainment(rules->size()), rules_(rules) {}
 

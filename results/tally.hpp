@@ -50,6 +50,8 @@ class RequestTally {
   void add(const RequestRecord& r);
   //! Decides, at the end of the run, which objectives a request in flight has missed already.
   void settle(const RequestRecord& r, Instant end);
+  //! Ends adding; before timed().
+  void seal();
 
   std::uint64_t created = 0, completed = 0, rejected = 0, failed = 0, in_flight = 0;
   std::uint64_t fallbacks = 0;      //!< completed by another service than the policy's choice
@@ -85,6 +87,8 @@ class TaskTally {
   void add(const TaskRecord& t);
   //! Decides the objectives of a task that has not ended.
   void settle(const TaskRecord& t, Instant end);
+  //! Ends adding; before `duration` is read.
+  void seal() { duration.seal(); }
 
   std::uint64_t ended = 0, succeeded = 0;
   Distribution duration;               //!< of tasks that succeeded
