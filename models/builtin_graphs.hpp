@@ -18,8 +18,8 @@ std::vector<std::string> builtin_graph_names();
 OperatorGraph mobilenet_v3_large();
 //! Sandler et al. 2018, arXiv:1801.04381, table 2; 224x224 input, 1000 classes.
 OperatorGraph mobilenet_v2();
-//! He et al. 2015, arXiv:1512.03385, table 1; depth 18, 34, 50, 101 or 152. `stride_in_3x3` puts the
-//! stride of bottlenecks into the 3x3 convolution ("v1.5", torchvision and MLPerf).
+//! He et al. 2015, arXiv:1512.03385, table 1; depth 18, 34, 50, 101 or 152. `stride_in_3x3` puts
+//! the stride of bottlenecks into the 3x3 convolution ("v1.5", torchvision and MLPerf).
 OperatorGraph resnet(int depth, bool stride_in_3x3);
 
 }  // namespace isthmus::models

@@ -11,7 +11,7 @@ namespace {
 
 // One row per model, figures from the config.json of the named Hugging Face repository.
 // Columns: name, layers, hidden, heads, kv_heads, head_dim, ffn, vocab, tied, experts, active,
-// max_positions. All use gated feed-forward blocks.
+// max_positions. OPT has plain feed-forward blocks, all others gated ones.
 struct Row {
   const char* name;
   std::int64_t layers, hidden, heads, kv_heads, head_dim, ffn, vocab;
@@ -29,6 +29,8 @@ constexpr std::array rows{
     Row{"llama-3.2-1b", 16, 2048, 32, 8, 64, 8192, 128256, true, 0, 0, 131072},  // meta-llama
     Row{"llama-3.2-3b", 28, 3072, 24, 8, 128, 8192, 128256, true, 0, 0, 131072},
     Row{"mixtral-8x7b", 32, 4096, 32, 8, 128, 14336, 32000, false, 8, 2, 32768},    // mistralai
+    Row{"opt-13b", 40, 5120, 40, 40, 128, 20480, 50272, true, 0, 0, 2048},          // facebook
+    Row{"opt-66b", 64, 9216, 72, 72, 128, 36864, 50272, true, 0, 0, 2048},          // facebook
     Row{"qwen2-vl-2b", 28, 1536, 12, 2, 128, 8960, 151936, true, 0, 0, 32768},      // Qwen
     Row{"qwen2.5-1.5b", 28, 1536, 12, 2, 128, 8960, 151936, true, 0, 0, 32768},     // Qwen
     Row{"qwen2.5-7b", 28, 3584, 28, 4, 128, 18944, 152064, false, 0, 0, 131072},    // Qwen
@@ -45,11 +47,23 @@ constexpr std::array rows{
 // together with the patch embedding.
 VisionTower tower_of(std::string_view name) {
   if (name == "autoglm-phone-9b")  // patch 1,806,336 + merger 210,239,488; block FFN 4096, gated
-    return {.layers = 24, .hidden = 1536, .heads = 12, .ffn = 4096, .patch = 14, .merge = 2,
-            .merger_params = 212045824, .gated_ffn = true};
+    return {.layers = 24,
+            .hidden = 1536,
+            .heads = 12,
+            .ffn = 4096,
+            .patch = 14,
+            .merge = 2,
+            .merger_params = 212045824,
+            .gated_ffn = true};
   if (name == "qwen2-vl-2b")  // patch 3*2*14*14*1280; merger 5120*5120 + 5120*1536
-    return {.layers = 32, .hidden = 1280, .heads = 16, .ffn = 5120, .patch = 14, .merge = 2,
-            .merger_params = 1505280 + 26214400 + 7864320, .gated_ffn = false};
+    return {.layers = 32,
+            .hidden = 1280,
+            .heads = 16,
+            .ffn = 5120,
+            .patch = 14,
+            .merge = 2,
+            .merger_params = 1505280 + 26214400 + 7864320,
+            .gated_ffn = false};
   return {};
 }
 
@@ -73,6 +87,7 @@ LlmShape builtin_llm(std::string_view name) {
       s.kv_heads = r.kv_heads;
       s.head_dim = r.head_dim;
       s.ffn = r.ffn;
+      s.gated_ffn = !name.starts_with("opt-");
       s.vocab = r.vocab;
       s.tied_embeddings = r.tied;
       s.experts = r.experts;

@@ -8,7 +8,8 @@
 
 namespace isthmus::models {
 
-//! The shape called `name` ("llama-3.1-8b"). Throws InputError with a suggestion when there is none.
+//! The shape called `name` ("llama-3.1-8b"). Throws InputError with a suggestion when there is
+//! none.
 LlmShape builtin_llm(std::string_view name);
 //! All names, sorted.
 std::vector<std::string> builtin_llm_names();

@@ -21,12 +21,12 @@ struct ConvOptions {
   std::int64_t stride = 1;
   std::int64_t padding = -1;  //!< per side; -1 = kernel / 2
   std::int64_t groups = 1;
-  bool bias = true;           //!< a bias per channel; a folded batch norm is one too
+  bool bias = true;  //!< a bias per channel; a folded batch norm is one too
 };
 
-//! Operators are named by kind and number ("conv3") unless a name is given. Methods throw InputError
-//! when shapes do not fit. Layers are inference layers: batch norm is folded into the convolution
-//! before it, dropout is gone.
+//! Operators are named by kind and number ("conv3") unless a name is given. Methods throw
+//! InputError when shapes do not fit. Layers are inference layers: batch norm is folded into the
+//! convolution before it, dropout is gone.
 class GraphBuilder {
  public:
   explicit GraphBuilder(std::string name) : graph_(std::move(name)) {}

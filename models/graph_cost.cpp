@@ -42,7 +42,8 @@ struct GraphCost::Impl {
        std::shared_ptr<const KernelProfile> profile_in)
       : graph(graph_in), variant(variant_in), unit(unit_in), profile(std::move(profile_in)) {
     graph.validate();
-    if (!(unit.memory_bandwidth > 0 && unit.bandwidth_efficiency > 0 && unit.compute_efficiency > 0))
+    if (!(unit.memory_bandwidth > 0 && unit.bandwidth_efficiency > 0 &&
+          unit.compute_efficiency > 0))
       throw InputError("unit '" + unit.name +
                        "': memory_bandwidth and the efficiencies must be positive");
     flops_per_ns =
@@ -91,8 +92,7 @@ struct GraphCost::Impl {
         for (std::size_t i = 0; i < table->parameters.size(); ++i)
           if (table->parameters[i] == name) value = anchor->shape[i];
       kernel = {anchor->ns * kernel_roofline_ns(query) / kernel_roofline_ns(near),
-                PredictionKind::extrapolated,
-                std::max(extrapolation_error, unit.efficiency_error)};
+                PredictionKind::extrapolated, std::max(extrapolation_error, unit.efficiency_error)};
     }
     const double ns = kernel.ns * query.count;
     const double error_ns = time.relative_error * time.ns + kernel.relative_error * ns;
@@ -159,9 +159,7 @@ Prediction GraphCost::batch(std::int64_t batch) const {
                                    : impl_->total(batch);
 }
 
-std::int64_t GraphCost::batch_ns(std::int64_t batch) const {
-  return this->batch(batch).time.ns();
-}
+std::int64_t GraphCost::batch_ns(std::int64_t batch) const { return this->batch(batch).time.ns(); }
 
 Prediction GraphCost::operator_time(std::size_t index, std::int64_t batch) const {
   const Time t = impl_->time(index, batch);
@@ -176,14 +174,18 @@ std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
   const double size = static_cast<double>(batch);
   const double launch = static_cast<double>(impl_->unit.launch_overhead.ns());
   std::vector<OperatorCost> rows;
-  rows.push_back({"iteration_overhead", "overhead", 0, 0, Bound::launch,
+  rows.push_back({"iteration_overhead",
+                  "overhead",
+                  0,
+                  0,
+                  Bound::launch,
                   {.time = impl_->unit.iteration_overhead, .kind = PredictionKind::measured}});
   for (std::size_t v = 0; v < impl_->graph.size(); ++v) {
     const Operator& op = impl_->graph.at(v);
     if (op.kind == OperatorKind::input) continue;
     const Prediction p = operator_time(v, batch);
     const double work_ns = static_cast<double>(p.time.ns()) - launch;
-    const Bound bound = launch > work_ns                ? Bound::launch
+    const Bound bound = launch > work_ns                 ? Bound::launch
                         : impl_->compute_bound(op, size) ? Bound::compute
                                                          : Bound::memory;
     rows.push_back({op.name, std::string(name_of(op.kind)), op.flops * size,

@@ -23,13 +23,14 @@ struct GraphVariant {
   std::string accuracy_metric, accuracy_source;
 };
 
-//! Prepared for one (graph, variant, unit); immutable and safe from many threads. The time is that of
-//! the serial execution of all operators on the unit.
+//! Prepared for one (graph, variant, unit); immutable and safe from many threads. The time is that
+//! of the serial execution of all operators on the unit.
 //!
 //! An operator's time: its kernels in `profile` (measured or interpolated); outside the grid, the
 //! nearest measured row scaled by the roofline (extrapolated); without a table for its kind, the
 //! roofline. Activation functions that follow a product or a sum are fused into it, as every
-//! deployment runtime does, and cost nothing of their own. One launch_overhead per remaining operator.
+//! deployment runtime does, and cost nothing of their own. One launch_overhead per remaining
+//! operator.
 class GraphCost {
  public:
   //! `profile` may be null. Throws InputError when the unit cannot compute the variant's format.

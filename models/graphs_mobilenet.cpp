@@ -37,7 +37,7 @@ OperatorGraph mobilenet_v2() {
   struct Row {
     std::int64_t t, c, n, s;
   };
-  constexpr std::array rows{Row{1, 16, 1, 1}, Row{6, 24, 2, 2}, Row{6, 32, 3, 2}, Row{6, 64, 4, 2},
+  constexpr std::array rows{Row{1, 16, 1, 1}, Row{6, 24, 2, 2},  Row{6, 32, 3, 2}, Row{6, 64, 4, 2},
                             Row{6, 96, 3, 1}, Row{6, 160, 3, 2}, Row{6, 320, 1, 1}};
   GraphBuilder b("mobilenet-v2");
   Tensor x = b.input({3, 224, 224});
@@ -63,15 +63,14 @@ OperatorGraph mobilenet_v3_large() {
     bool se, hs;
     std::int64_t stride;
   };
-  constexpr std::array rows{
-      Row{3, 16, 16, false, false, 1},  Row{3, 64, 24, false, false, 2},
-      Row{3, 72, 24, false, false, 1},  Row{5, 72, 40, true, false, 2},
-      Row{5, 120, 40, true, false, 1},  Row{5, 120, 40, true, false, 1},
-      Row{3, 240, 80, false, true, 2},  Row{3, 200, 80, false, true, 1},
-      Row{3, 184, 80, false, true, 1},  Row{3, 184, 80, false, true, 1},
-      Row{3, 480, 112, true, true, 1},  Row{3, 672, 112, true, true, 1},
-      Row{5, 672, 160, true, true, 2},  Row{5, 960, 160, true, true, 1},
-      Row{5, 960, 160, true, true, 1}};
+  constexpr std::array rows{Row{3, 16, 16, false, false, 1}, Row{3, 64, 24, false, false, 2},
+                            Row{3, 72, 24, false, false, 1}, Row{5, 72, 40, true, false, 2},
+                            Row{5, 120, 40, true, false, 1}, Row{5, 120, 40, true, false, 1},
+                            Row{3, 240, 80, false, true, 2}, Row{3, 200, 80, false, true, 1},
+                            Row{3, 184, 80, false, true, 1}, Row{3, 184, 80, false, true, 1},
+                            Row{3, 480, 112, true, true, 1}, Row{3, 672, 112, true, true, 1},
+                            Row{5, 672, 160, true, true, 2}, Row{5, 960, 160, true, true, 1},
+                            Row{5, 960, 160, true, true, 1}};
   GraphBuilder b("mobilenet-v3-large");
   Tensor x = b.input({3, 224, 224});
   x = activate(b, b.conv(x, 16, {.kernel = 3, .stride = 2}), true);

@@ -21,8 +21,8 @@ concept Element =
     std::same_as<T, double> || std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t> ||
     std::same_as<T, std::uint32_t> || std::same_as<T, std::uint8_t> || std::same_as<T, std::string>;
 
-//! Holds the process-wide lock of this wrapper. Taken around fork(), so that the child never inherits
-//! the library in the middle of another thread's call.
+//! Holds the process-wide lock of this wrapper. Taken around fork(), so that the child never
+//! inherits the library in the middle of another thread's call.
 [[nodiscard]] std::unique_lock<std::recursive_mutex> lock();
 
 //! An open HDF5 identifier; closes it when destroyed. Movable, not copyable.
@@ -91,7 +91,7 @@ class Dataset : public Object {
 //! How a streamed column is laid out in the file.
 struct ColumnOptions {
   std::uint64_t chunk = 16384;  //!< elements per chunk and of the buffer in memory, >= 1
-  int deflate = 1;  //!< gzip level, 0 (off) to 9, after a byte shuffle; strings stay plain
+  int deflate = 1;       //!< gzip level, 0 (off) to 9, after a byte shuffle; strings stay plain
   bool checksum = true;  //!< Fletcher-32 per chunk; costs about as much as the writing itself
 };
 

@@ -63,8 +63,10 @@ class Search {
                               double wanted) const {
     while (begin < end) {
       const std::size_t middle = begin + (end - begin) / 2;
-      if (value(middle, level) < wanted) begin = middle + 1;
-      else end = middle;
+      if (value(middle, level) < wanted)
+        begin = middle + 1;
+      else
+        end = middle;
     }
     return begin;
   }
@@ -74,8 +76,10 @@ class Search {
     std::size_t low = first + 1;
     while (low < end) {
       const std::size_t middle = low + (end - low) / 2;
-      if (value(middle, level) <= shared) low = middle + 1;
-      else end = middle;
+      if (value(middle, level) <= shared)
+        low = middle + 1;
+      else
+        end = middle;
     }
     return low;
   }

@@ -21,8 +21,17 @@ std::string place(const KernelTable& t) {
 void validate(const KernelTable& t) {
   const auto refuse = [&](const std::string& what) { throw InputError(place(t) + ": " + what); };
   const std::size_t rows = t.rows(), width = t.parameters.size();
-  if (t.kind.empty() || t.kind.find('/') != std::string::npos) refuse("its kind is not a valid name");
+  if (t.kind.empty() || t.kind.find('/') != std::string::npos)
+    refuse("its kind is not a valid name");
   if (width == 0) refuse("has no shape parameters");
+  for (std::size_t i = 0; i < width; ++i) {
+    const std::string& name = t.parameters[i];
+    const auto earlier = t.parameters.begin() + static_cast<std::ptrdiff_t>(i);
+    if (name.empty() || name.find('/') != std::string::npos || name == "median_ns" ||
+        name == "p10_ns" || name == "p90_ns" || name == "repeats" ||
+        std::find(t.parameters.begin(), earlier, name) != earlier)
+      refuse("'" + name + "' cannot be the name of a shape parameter here");
+  }
   if (rows == 0) refuse("has no rows");
   if (t.shapes.size() != rows * width || t.p10_ns.size() != rows || t.p90_ns.size() != rows ||
       t.n.size() != rows)
@@ -55,8 +64,8 @@ KernelTable sorted(const KernelTable& t) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::size_t row = order[i];
     if (i > 0 && !less(order[i - 1], row))
-      throw InputError(fmt::format("{}: shape ({}) occurs twice", place(t),
-                                   fmt::join(shape(row), ", ")));
+      throw InputError(
+          fmt::format("{}: shape ({}) occurs twice", place(t), fmt::join(shape(row), ", ")));
     s.shapes.insert(s.shapes.end(), shape(row).begin(), shape(row).end());
     s.median_ns.push_back(t.median_ns[row]);
     s.p10_ns.push_back(t.p10_ns[row]);
@@ -70,8 +79,8 @@ std::optional<double> leave_one_out(const KernelTable& t) {
   double sum = 0;
   std::size_t count = 0;
   for (std::size_t row = 0; row < t.rows(); ++row) {
-    const auto shape = std::span<const double>(t.shapes)
-                           .subspan(row * t.parameters.size(), t.parameters.size());
+    const auto shape =
+        std::span<const double>(t.shapes).subspan(row * t.parameters.size(), t.parameters.size());
     if (const auto v = interpolate(t, shape, row)) {
       sum += std::abs(v->median_ns / t.median_ns[row] - 1);
       ++count;

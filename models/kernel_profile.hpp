@@ -17,13 +17,13 @@ namespace isthmus::models {
 //! row. The order of parameters matters: interpolation nests them, outermost first, so the one with
 //! the densest grid should come last.
 struct KernelTable {
-  std::string kind;                      //!< "gemm", "elementwise", ...
+  std::string kind;  //!< "gemm", "elementwise", ...
   Precision precision = Precision::fp32;
-  std::vector<std::string> parameters;   //!< e.g. {"n", "k", "m"}
-  std::string description;               //!< what one row timed
-  std::vector<double> shapes;            //!< rows() x parameters.size(), row-major, finite, >= 0
+  std::vector<std::string> parameters;  //!< e.g. {"n", "k", "m"}
+  std::string description;              //!< what one row timed
+  std::vector<double> shapes;           //!< rows() x parameters.size(), row-major, finite, >= 0
   std::vector<double> median_ns, p10_ns, p90_ns;  //!< per row, 0 < p10 <= median <= p90
-  std::vector<std::uint64_t> n;          //!< timed repetitions per row, >= 1
+  std::vector<std::uint64_t> n;                   //!< timed repetitions per row, >= 1
 
   std::size_t rows() const { return median_ns.size(); }
 };
@@ -40,7 +40,8 @@ struct ProfileInfo {
 struct KernelTime {
   double ns = 0;
   PredictionKind kind = PredictionKind::measured;  //!< measured or interpolated
-  double relative_error = 0;  //!< spread of the repetitions; plus leave-one-out error if interpolated
+  double relative_error =
+      0;  //!< spread of the repetitions; plus leave-one-out error if interpolated
 };
 
 //! A set of tables, immutable after loading; look-ups are safe from many threads.
@@ -54,8 +55,8 @@ class KernelProfile {
   //! occurs twice, or the kind and precision are there already.
   void add(KernelTable table);
 
-  //! Reads a file. Throws InputError, naming the file and the reason, when it is missing, truncated,
-  //! damaged, of another type, or of a newer version.
+  //! Reads a file. Throws InputError, naming the file and the reason, when it is missing,
+  //! truncated, damaged, of another type, or of a newer version.
   static KernelProfile load(const std::string& path);
   //! Writes a file. Throws Error when the disk refuses.
   void save(const std::string& path) const;
@@ -65,13 +66,13 @@ class KernelProfile {
   //! The table for that kind and precision, or null.
   const KernelTable* table(std::string_view kind, Precision precision) const;
 
-  //! Time of one kernel: an exact row, else piecewise-linear interpolation between rows that enclose
-  //! the shape, else nothing (the shape lies outside the grid, or there is no such table). Throws
-  //! InternalError when the number of parameters is not the table's.
+  //! Time of one kernel: an exact row, else piecewise-linear interpolation between rows that
+  //! enclose the shape, else nothing (the shape lies outside the grid, or there is no such table).
+  //! Throws InternalError when the number of parameters is not the table's.
   std::optional<KernelTime> lookup(std::string_view kind, Precision precision,
                                    std::span<const double> shape) const;
-  //! The row nearest to `shape` by the sum of squared logarithms of parameter ratios, or nothing when
-  //! there is no such table: the anchor of an extrapolation.
+  //! The row nearest to `shape` by the sum of squared logarithms of parameter ratios, or nothing
+  //! when there is no such table: the anchor of an extrapolation.
   struct Nearest {
     std::vector<double> shape;
     double ns = 0;
@@ -84,8 +85,8 @@ class KernelProfile {
 
  private:
   struct Prepared {
-    KernelTable table;           // rows sorted by shape
-    std::vector<double> logs;    // ln(shape + 1), for nearest()
+    KernelTable table;         // rows sorted by shape
+    std::vector<double> logs;  // ln(shape + 1), for nearest()
     std::optional<double> error;
   };
   const Prepared* find(std::string_view kind, Precision precision) const;

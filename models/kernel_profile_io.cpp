@@ -33,7 +33,7 @@ void write_table(h5::Group& kind, const KernelTable& t) {
   write_column(group, "median_ns", t.median_ns, "ns", "median time of one execution");
   write_column(group, "p10_ns", t.p10_ns, "ns", "10th percentile of the time");
   write_column(group, "p90_ns", t.p90_ns, "ns", "90th percentile of the time");
-  write_column(group, "n", t.n, "1", "timed repetitions");
+  write_column(group, "repeats", t.n, "1", "timed repetitions");
 }
 
 KernelTable read_table(const h5::Group& group, const std::string& kind, Precision precision) {
@@ -45,7 +45,7 @@ KernelTable read_table(const h5::Group& group, const std::string& kind, Precisio
   t.median_ns = group.read<double>("median_ns");
   t.p10_ns = group.read<double>("p10_ns");
   t.p90_ns = group.read<double>("p90_ns");
-  t.n = group.read<std::uint64_t>("n");
+  t.n = group.read<std::uint64_t>("repeats");
   t.shapes.resize(t.rows() * t.parameters.size());
   for (std::size_t i = 0; i < t.parameters.size(); ++i) {
     const auto column = group.read<double>(t.parameters[i]);
@@ -57,8 +57,8 @@ KernelTable read_table(const h5::Group& group, const std::string& kind, Precisio
   }
   for (const char* column : {"median_ns", "p10_ns", "p90_ns"})
     if (const auto units = group.dataset(column).string_attribute("units"); units != "ns")
-      throw InputError(fmt::format("{}/{}: units must be \"ns\", not \"{}\"", group.where(), column,
-                                   units));
+      throw InputError(
+          fmt::format("{}/{}: units must be \"ns\", not \"{}\"", group.where(), column, units));
   return t;
 }
 
@@ -89,9 +89,10 @@ KernelProfile KernelProfile::load(const std::string& path) {
                                  path, filetype));
   const std::int64_t version = file.int64_attribute("version");
   if (version > format_version)
-    throw InputError(fmt::format("{}: has format version {}, this program reads up to {}; use a "
-                                 "newer isthmus",
-                                 path, version, format_version));
+    throw InputError(
+        fmt::format("{}: has format version {}, this program reads up to {}; use a "
+                    "newer isthmus",
+                    path, version, format_version));
   if (version < 1)
     throw InputError(fmt::format("{}: has format version {}, which never existed", path, version));
 

@@ -33,7 +33,8 @@ std::vector<KernelQuery> kernels_of(const Operator& op, double batch) {
   using K = OperatorKind;
   const double out = op.output_elements * batch;
   switch (op.kind) {
-    case K::input: return {};
+    case K::input:
+      return {};
     case K::conv: {
       // Rows are output positions, as after im2col; a 1x1 filter needs no unfolding.
       const double groups = d(op.groups), positions = d(op.output[1] * op.output[2]) * batch;
@@ -61,13 +62,19 @@ std::vector<KernelQuery> kernels_of(const Operator& op, double batch) {
       return {gemm(queries, keys, width, count), rows_of("softmax", queries, keys, count),
               gemm(queries, width, keys, count)};
     }
-    case K::elementwise: return {flat("elementwise", out)};
-    case K::pool: return {flat("elementwise", op.input_elements * batch)};
-    case K::norm: return {rows_of("norm", out / d(op.output.back()), d(op.output.back()))};
-    case K::softmax: return {rows_of("softmax", out / d(op.output.back()), d(op.output.back()))};
+    case K::elementwise:
+      return {flat("elementwise", out)};
+    case K::pool:
+      return {flat("elementwise", op.input_elements * batch)};
+    case K::norm:
+      return {rows_of("norm", out / d(op.output.back()), d(op.output.back()))};
+    case K::softmax:
+      return {rows_of("softmax", out / d(op.output.back()), d(op.output.back()))};
     case K::embedding:
-    case K::copy: return {flat("copy", out)};
-    case K::count_: break;
+    case K::copy:
+      return {flat("copy", out)};
+    case K::count_:
+      break;
   }
   throw InternalError("not an operator kind");
 }
@@ -83,7 +90,8 @@ KernelWork work_of(const KernelQuery& q) {
   }
   if (q.kind == "elementwise") return {q.at("elements"), 3 * q.at("elements")};
   if (q.kind == "copy") return {0, 2 * q.at("elements")};
-  const double cells = q.kind == "softmax" || q.kind == "norm" ? q.at("rows") * q.at("columns") : -1;
+  const double cells =
+      q.kind == "softmax" || q.kind == "norm" ? q.at("rows") * q.at("columns") : -1;
   if (cells < 0) throw InternalError("no kernel is called '" + std::string(q.kind) + "'");
   return {(q.kind == "norm" ? 7 : 5) * cells, 2 * cells};
 }

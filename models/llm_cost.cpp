@@ -124,8 +124,7 @@ struct LlmCost::Impl {
   // Patches attend to all patches of their image; big batches of image tokens are equal images.
   double vision_pairs(const IterationWork& w) const {
     const double patches = d(w.image_tokens) * ops.patches_per_token;
-    const std::int64_t images =
-        (w.image_tokens + largest_image_tokens - 1) / largest_image_tokens;
+    const std::int64_t images = (w.image_tokens + largest_image_tokens - 1) / largest_image_tokens;
     return patches * patches / d(images);
   }
   double vision_ns(const IterationWork& w) const {
@@ -159,9 +158,8 @@ struct LlmCost::Impl {
             prefill_attention_bytes(w) * ops.byte_ns, launches);
       if (w.decode_sequences > 0) {
         const double context = d(w.decode_context);
-        row("decode_attention", "attention", ops.attention_flops * context,
-            ops.kv_bytes * context, ops.attention_flop_ns * context,
-            ops.kv_bytes * context * ops.byte_ns, launches);
+        row("decode_attention", "attention", ops.attention_flops * context, ops.kv_bytes * context,
+            ops.attention_flop_ns * context, ops.kv_bytes * context * ops.byte_ns, launches);
       }
       if (parallel > 1)
         row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0,
@@ -254,9 +252,8 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
       steps * line.base_ns + line.per_context_ns * (steps * d(prompt) + steps * (steps + 1) / 2);
 
   // The compute share of the decode steps is that of the middle one.
-  const IterationWork middle{.decode_sequences = 1,
-                             .decode_context = prompt + std::llround((steps + 1) / 2),
-                             .logits = 1};
+  const IterationWork middle{
+      .decode_sequences = 1, .decode_context = prompt + std::llround((steps + 1) / 2), .logits = 1};
   const double total = prefill_ns + decode_ns;
   const double share = (impl_->compute_share(prefill, prefill_ns) * prefill_ns +
                         iteration(middle).compute_share * decode_ns) /
@@ -274,8 +271,7 @@ double LlmCost::workspace_bytes() const {
   const LlmShape& s = impl_->shape;
   const double active = d(std::max<std::int64_t>(1, s.experts_active));
   const double wide = 4 * d(s.hidden) + (s.gated_ffn ? 2 : 1) * d(s.ffn) * active;
-  const double activations =
-      2048 * wide * std::max(2.0, bytes_of(impl_->variant.activations));
+  const double activations = 2048 * wide * std::max(2.0, bytes_of(impl_->variant.activations));
   const double logits = 256 * d(s.vocab) * 4;
   return activations + logits + 0.05 * impl_->unit.memory * impl_->parallel;
 }
@@ -286,7 +282,8 @@ std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
   const double tokens = std::floor(room / kv_bytes_per_token());
   if (tokens < 1)
     throw InputError(fmt::format(
-        "model '{}' ({}) does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave no "
+        "model '{}' ({}) does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave "
+        "no "
         "room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits or a "
         "smaller model",
         impl_->shape.name, impl_->variant.name, impl_->parallel, impl_->unit.name,

@@ -13,13 +13,13 @@ namespace isthmus::models {
 
 //! The work of one engine iteration.
 struct IterationWork {
-  std::int64_t prefill_tokens = 0;      //!< prompt tokens computed in this iteration
-  double prefill_attention = 0;         //!< sum over chunks of tokens * (earlier context + tokens/2)
-  std::int64_t prefill_context = 0;     //!< sum over chunks of the context they read (earlier + own)
-  std::int64_t decode_sequences = 0;    //!< sequences that get one token each
-  std::int64_t decode_context = 0;      //!< sum of their context lengths (KV tokens read)
-  std::int64_t logits = 0;              //!< rows of the output head (sequences that sample a token)
-  std::int64_t image_tokens = 0;        //!< prompt tokens whose vision encoding runs in this iteration
+  std::int64_t prefill_tokens = 0;    //!< prompt tokens computed in this iteration
+  double prefill_attention = 0;       //!< sum over chunks of tokens * (earlier context + tokens/2)
+  std::int64_t prefill_context = 0;   //!< sum over chunks of the context they read (earlier + own)
+  std::int64_t decode_sequences = 0;  //!< sequences that get one token each
+  std::int64_t decode_context = 0;    //!< sum of their context lengths (KV tokens read)
+  std::int64_t logits = 0;            //!< rows of the output head (sequences that sample a token)
+  std::int64_t image_tokens = 0;  //!< prompt tokens whose vision encoding runs in this iteration
 };
 
 //! A time that is linear in the running context, in ns: base + per_context * decode_context.
@@ -31,13 +31,14 @@ struct DecodeLine {
 //! Prepared for one (shape, variant, unit, tensor-parallel degree); immutable, shared by replicas
 //! and threads. For a fixed batch the iteration time is linear in decode_context.
 //!
-//! Model: iteration_overhead + sum over operators of max(flops / (usable_peak * compute_efficiency),
-//! bytes / (memory_bandwidth * bandwidth_efficiency)) + launch_overhead per operator. Operators and
-//! their assumptions are listed in docs/models.md.
+//! Model: iteration_overhead + sum over operators of max(flops / (usable_peak *
+//! compute_efficiency), bytes / (memory_bandwidth * bandwidth_efficiency)) + launch_overhead per
+//! operator. Operators and their assumptions are listed in docs/models.md.
 class LlmCost {
  public:
   //! `parallel`: number of equal units (tensor parallel), >= 1; `link_bandwidth` in bytes/s and
-  //! `link_latency` (one per all-reduce) matter only when parallel > 1. Throws InputError when the
+  //! `link_latency` per all-reduce hop (a tree of ceil(log2 parallel) hops) matter only when
+  //! parallel > 1. Throws InputError when the
   //! unit cannot compute the variant's format or a figure of shape or unit is impossible.
   LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
           int parallel = 1, double link_bandwidth = 0, Duration link_latency = Duration::zero());
@@ -46,8 +47,8 @@ class LlmCost {
   Prediction iteration(const IterationWork& work) const;
   //! The same in ns only: the hot path.
   std::int64_t iteration_ns(const IterationWork& work) const;
-  //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode and nothing else runs:
-  //! iteration_ns({decode_sequences = logits = sequences, decode_context = c}) equals
+  //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode and nothing else
+  //! runs: iteration_ns({decode_sequences = logits = sequences, decode_context = c}) equals
   //! llround(base_ns + per_context_ns * c) bit for bit. Closed-form leaps build on it.
   DecodeLine decode_line(std::int64_t sequences) const;
   //! Per-operator table of one iteration; its times add up to iteration() without the rounding.
@@ -56,8 +57,8 @@ class LlmCost {
   //! images, `output` tokens decoded one by one. For views (output is an estimate there).
   Prediction request(std::int64_t prompt, std::int64_t image, double output) const;
 
-  double weight_bytes() const;              //!< per replica (all units together)
-  double kv_bytes_per_token() const;        //!< per replica
+  double weight_bytes() const;        //!< per replica (all units together)
+  double kv_bytes_per_token() const;  //!< per replica
   //! Bytes kept free of KV blocks per replica: activations of 2,048 tokens, 256 rows of logits in
   //! fp32, and 5 % of the memory for runtime, allocator and captured graphs.
   double workspace_bytes() const;

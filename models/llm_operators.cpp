@@ -133,10 +133,11 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
     patches_per_token = d(t.merge * t.merge);
   }
 
-  // Two all-reduces per layer: each unit sends 2 (p-1)/p of the hidden state.
+  // Two all-reduces per layer: a tree of ceil(log2 p) hops deep, through which each unit sends
+  // 2 (p-1)/p of the hidden state.
   if (parallel > 1) {
     const double reduces = 2 * count;
-    reduce_fixed_ns = reduces * d(link_latency.ns());
+    reduce_fixed_ns = reduces * std::ceil(std::log2(p)) * d(link_latency.ns());
     reduce_bytes_per_row = reduces * 2 * (p - 1) / p * hidden * state_bytes;
     reduce_ns_per_row = reduce_bytes_per_row / link_bandwidth * 1e9;
   }

@@ -9,11 +9,11 @@
 namespace isthmus::models {
 
 //! A dense product, all layers of it together: `flops_per_row` and `bytes_per_row` per token,
-//! `fixed_bytes` of weights per iteration. Everything is per unit and, in ns, already divided by what
-//! the unit reaches.
+//! `fixed_bytes` of weights per iteration. Everything is per unit and, in ns, already divided by
+//! what the unit reaches.
 struct DenseOperator {
   const char* name = "";
-  bool expert = false;         //!< weights are read only for the experts that tokens chose
+  bool expert = false;  //!< weights are read only for the experts that tokens chose
   double launches = 0;
   double flops_per_row = 0, fixed_bytes = 0, bytes_per_row = 0;
   double flop_ns_per_row = 0, fixed_ns = 0, byte_ns_per_row = 0;
@@ -44,12 +44,12 @@ struct LlmOperators {
   double vision_flop_ns = 0;          //!< per flop of the tower
   double vision_patch_bytes = 0;      //!< q, k, v and output per patch, all layers
   double patches_per_token = 0;
-  double reduce_fixed_ns = 0;         //!< all-reduce latency of an iteration
-  double reduce_ns_per_row = 0;       //!< all-reduce transfer per token
+  double reduce_fixed_ns = 0;    //!< all-reduce latency of an iteration
+  double reduce_ns_per_row = 0;  //!< all-reduce transfer per token
   double reduce_bytes_per_row = 0;
-  double overhead_ns = 0;             //!< the unit's iteration_overhead
-  double launch_ns = 0;               //!< the unit's launch_overhead
-  double expert_ratio = 0;            //!< active / all experts; 0 = not a mixture
+  double overhead_ns = 0;   //!< the unit's iteration_overhead
+  double launch_ns = 0;     //!< the unit's launch_overhead
+  double expert_ratio = 0;  //!< active / all experts; 0 = not a mixture
 
   //! Expected fraction of the experts that `tokens` tokens choose, drawn independently and evenly.
   double expert_share(double tokens) const;

@@ -10,7 +10,9 @@ double d(std::int64_t v) { return static_cast<double>(v); }
 
 }  // namespace
 
-double LlmShape::embedding_params() const { return d(vocab) * d(hidden) * (tied_embeddings ? 1 : 2); }
+double LlmShape::embedding_params() const {
+  return d(vocab) * d(hidden) * (tied_embeddings ? 1 : 2);
+}
 
 double LlmShape::text_params() const {
   const double attention = d(hidden) * d((2 * heads + 2 * kv_heads) * head_dim);

@@ -1,4 +1,5 @@
-// Shapes of decoder transformers with an optional vision tower. Source of each figure: the catalogue.
+// Shapes of decoder transformers with an optional vision tower. Source of each figure: the
+// catalogue.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,9 @@ namespace isthmus::models {
 //! A ViT that turns image patches into prompt tokens.
 struct VisionTower {
   std::int64_t layers = 0, hidden = 0, heads = 0, ffn = 0;
-  std::int64_t patch = 0;          //!< pixels per patch side
-  std::int64_t merge = 1;          //!< merge x merge patches become one token
-  double merger_params = 0;        //!< parameters of patch embedding and merger together
+  std::int64_t patch = 0;    //!< pixels per patch side
+  std::int64_t merge = 1;    //!< merge x merge patches become one token
+  double merger_params = 0;  //!< parameters of patch embedding and merger together
   bool gated_ffn = true;
 };
 
@@ -26,7 +27,7 @@ struct LlmShape {
   bool tied_embeddings = false;
   std::int64_t experts = 0, experts_active = 0;
   std::int64_t max_positions = 0;
-  VisionTower vision;              //!< layers == 0: text only
+  VisionTower vision;  //!< layers == 0: text only
 
   //! Weights of the input embedding and the output head (one matrix when tied).
   double embedding_params() const;
@@ -45,12 +46,12 @@ struct LlmVariant {
   Precision weights = Precision::bf16;
   Precision activations = Precision::bf16;
   Precision kv = Precision::bf16;
-  double weight_overhead = 0;      //!< extra bytes for scales and zero points, fraction of `weights`
-  double accuracy = 0;             //!< task accuracy in [0, 1]
-  std::string accuracy_metric;     //!< what `accuracy` counts, e.g. "AndroidWorld task success"
-  std::string accuracy_source;     //!< where it was published
-  //! Format of the embedding and output head; none = as `weights`. AWQ, GPTQ and most int4 files keep
-  //! them at 16 bits, which is a quarter of the bytes that a small model reads per token.
+  double weight_overhead = 0;   //!< extra bytes for scales and zero points, fraction of `weights`
+  double accuracy = 0;          //!< task accuracy in [0, 1]
+  std::string accuracy_metric;  //!< what `accuracy` counts, e.g. "AndroidWorld task success"
+  std::string accuracy_source;  //!< where it was published
+  //! Format of the embedding and output head; none = as `weights`. AWQ, GPTQ and most int4 files
+  //! keep them at 16 bits, which is a quarter of the bytes that a small model reads per token.
   std::optional<Precision> head;
   //! Format of the vision tower; none = as `weights`. Usually 16 bits.
   std::optional<Precision> vision;

@@ -28,14 +28,22 @@ std::span<const Precision> widenings(Precision p) {
   static constexpr Precision fp4[] = {P::fp4, P::fp8, P::bf16, P::fp16, P::fp32};
   static constexpr Precision int4[] = {P::int4, P::int8, P::bf16, P::fp16, P::fp32};
   switch (p) {
-    case P::fp32: return fp32;
-    case P::fp16: return fp16;
-    case P::bf16: return bf16;
-    case P::fp8: return fp8;
-    case P::int8: return int8;
-    case P::fp4: return fp4;
-    case P::int4: return int4;
-    case P::count_: break;
+    case P::fp32:
+      return fp32;
+    case P::fp16:
+      return fp16;
+    case P::bf16:
+      return bf16;
+    case P::fp8:
+      return fp8;
+    case P::int8:
+      return int8;
+    case P::fp4:
+      return fp4;
+    case P::int4:
+      return int4;
+    case P::count_:
+      break;
   }
   throw InternalError("not a precision");
 }
@@ -49,10 +57,11 @@ double usable_peak(const ComputeUnit& unit, Precision weights, Precision activat
     const double peak = unit.peak[static_cast<std::size_t>(p)];
     if (peak > 0) return peak;
   }
-  throw InputError(fmt::format(
-      "unit '{}' cannot compute {} weights with {} activations: give it a peak rate for {} or for a "
-      "wider format",
-      unit.name, name_of(weights), name_of(activations), name_of(start)));
+  throw InputError(
+      fmt::format("unit '{}' cannot compute {} weights with {} activations: give it a peak rate "
+                  "for {} or for a "
+                  "wider format",
+                  unit.name, name_of(weights), name_of(activations), name_of(start)));
 }
 
 }  // namespace isthmus::models

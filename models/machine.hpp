@@ -19,17 +19,17 @@ struct ComputeUnit {
   UnitKind kind = UnitKind::gpu;
   //! Dense peak, operations/s, per Precision; 0 = the unit cannot compute in that format.
   std::array<double, static_cast<std::size_t>(Precision::count_)> peak{};
-  double memory_bandwidth = 0;        //!< bytes/s
-  double memory = 0;                  //!< bytes that models and caches may use
-  double compute_efficiency = 1;      //!< fraction of peak for large GEMMs, (0, 1]
-  double bandwidth_efficiency = 1;    //!< fraction of memory bandwidth for large streams, (0, 1]
-  double efficiency_error = 0;        //!< relative standard error of roofline times with these figures
-  Duration launch_overhead;           //!< per kernel or operator
-  Duration iteration_overhead;        //!< fixed CPU/framework time per batch or engine iteration
-  double idle_power = 0;              //!< W
-  double bandwidth_power = 0;         //!< W while memory-bound
-  double compute_power = 0;           //!< W while compute-bound
-  std::string profile;                //!< path of an HDF5 kernel profile, "" = roofline only
+  double memory_bandwidth = 0;      //!< bytes/s
+  double memory = 0;                //!< bytes that models and caches may use
+  double compute_efficiency = 1;    //!< fraction of peak for large GEMMs, (0, 1]
+  double bandwidth_efficiency = 1;  //!< fraction of memory bandwidth for large streams, (0, 1]
+  double efficiency_error = 0;  //!< relative standard error of roofline times with these figures
+  Duration launch_overhead;     //!< per kernel or operator
+  Duration iteration_overhead;  //!< fixed CPU/framework time per batch or engine iteration
+  double idle_power = 0;        //!< W
+  double bandwidth_power = 0;   //!< W while memory-bound
+  double compute_power = 0;     //!< W while compute-bound
+  std::string profile;          //!< path of an HDF5 kernel profile, "" = roofline only
 };
 
 //! Peak of the fastest path on which `weights` x `activations` products can run: the activation

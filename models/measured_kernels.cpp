@@ -53,8 +53,7 @@ class Depthwise : public MeasuredKernel {
         row.setZero();
         for (Eigen::Index i = 0; i < kernel_; ++i)
           for (Eigen::Index j = 0; j < kernel_; ++j) {
-            const float* source =
-                in_.data() + (c * in_side_ + y * stride_ + i) * in_side_ + j;
+            const float* source = in_.data() + (c * in_side_ + y * stride_ + i) * in_side_ + j;
             row += weights_[(c * kernel_ + i) * kernel_ + j] *
                    Strided(source, side_, Eigen::InnerStride<>(stride_));
           }
@@ -152,11 +151,16 @@ std::vector<std::vector<double>> grid(const std::vector<std::vector<double>>& ax
   return shapes;
 }
 
-// Dense enough that caches of 1 MiB and 32 MiB do not hide between two points.
-std::vector<std::vector<double>> sizes() {
-  return grid({{1, 64, 512, 4096, 16384, 65536, 131072, 262144, 524288, 1048576, 2097152, 4194304,
-                16777216}});
+// first, 2 first, 4 first, ... up to last.
+std::vector<double> doubling(double first, double last) {
+  std::vector<double> values;
+  for (double v = first; v <= last; v *= 2) values.push_back(v);
+  return values;
 }
+
+// Dense enough that the steps of the caches do not hide between two points.
+std::vector<std::vector<double>> sizes() { return grid({doubling(1, 16777216)}); }
+std::vector<std::vector<double>> planes() { return grid({doubling(16, 4096), doubling(1, 4096)}); }
 
 }  // namespace
 
@@ -166,9 +170,10 @@ const std::vector<KernelFamily>& kernel_families() {
        {"n", "k", "m"},
        "C[m,n] = A[m,k] B[n,k]^T, row-major",
        [] {
-         return grid({{8, 16, 32, 64, 128, 256, 512, 1024, 2048},
-                      {8, 16, 32, 64, 144, 256, 576, 1024, 2304, 4608},
-                      {1, 7, 49, 196, 784, 3136, 12544, 50176}});
+         return grid(
+             {{8, 16, 32, 64, 128, 256, 512, 1024, 2048},
+              {8, 16, 32, 64, 144, 256, 576, 1024, 2304, 4608},
+              {1, 2, 4, 7, 14, 28, 49, 98, 196, 392, 784, 1568, 3136, 6272, 12544, 25088, 50176}});
        },
        [](const std::vector<double>& s) { return 2 * s[0] * s[1] * s[2]; },
        make<Gemm>},
@@ -176,7 +181,7 @@ const std::vector<KernelFamily>& kernel_families() {
        {"kernel", "stride", "positions", "channels"},
        "square plane of `positions` outputs, channel-major, filter kernel x kernel",
        [] {
-         return grid({{3, 5}, {1, 2}, {49, 196, 784, 3136, 12544}, {8, 32, 128, 512, 1024}});
+         return grid({{3, 5}, {1, 2}, {49, 196, 784, 3136, 12544}, doubling(8, 1024)});
        },
        [](const std::vector<double>& s) { return 2 * s[0] * s[0] * s[2] * s[3]; },
        make<Depthwise>},
@@ -195,13 +200,17 @@ const std::vector<KernelFamily>& kernel_families() {
       {"softmax",
        {"columns", "rows"},
        "row-wise softmax",
-       [] { return grid({{16, 64, 256, 1024, 4096}, {1, 8, 64, 512, 4096}}); },
+       [] {
+         return grid({{16, 64, 256, 1024, 4096}, {1, 8, 64, 512, 4096}});
+       },
        [](const std::vector<double>& s) { return 5 * s[0] * s[1]; },
        make<Softmax>},
       {"norm",
        {"columns", "rows"},
        "row-wise layer norm with scale and shift",
-       [] { return grid({{16, 64, 256, 1024, 4096}, {1, 8, 64, 512, 4096}}); },
+       [] {
+         return grid({{16, 64, 256, 1024, 4096}, {1, 8, 64, 512, 4096}});
+       },
        [](const std::vector<double>& s) { return 7 * s[0] * s[1]; },
        make<LayerNorm>},
   };

@@ -17,7 +17,8 @@ inline InputError name_error(std::string_view what, std::string_view name,
                              std::span<const std::string> known) {
   const std::string near = did_you_mean(name, known);
   if (!near.empty())
-    return InputError(fmt::format("no {} is called \"{}\"; did you mean \"{}\"?", what, name, near));
+    return InputError(
+        fmt::format("no {} is called \"{}\"; did you mean \"{}\"?", what, name, near));
   std::string all;
   for (const auto& k : known) all += (all.empty() ? "" : ", ") + k;
   return InputError(fmt::format("no {} is called \"{}\"; there are: {}", what, name, all));

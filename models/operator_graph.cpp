@@ -99,8 +99,10 @@ void OperatorGraph::validate() const {
   std::unordered_set<std::string_view> names;
   BGL_FORALL_VERTICES(v, graph_, Graph) {
     const Operator& op = graph_[v];
-    if (op.name.empty()) problem(fmt::format("operator {} has no name", v));
-    else if (!names.insert(op.name).second) problem(fmt::format("two operators are called '{}'", op.name));
+    if (op.name.empty())
+      problem(fmt::format("operator {} has no name", v));
+    else if (!names.insert(op.name).second)
+      problem(fmt::format("two operators are called '{}'", op.name));
     for (const double count : {op.flops, op.macs, op.params, op.input_elements, op.output_elements})
       if (!(count >= 0)) problem(fmt::format("operator '{}' has a negative count", op.name));
   }
@@ -145,15 +147,14 @@ std::vector<std::size_t> OperatorGraph::topological_order() const {
     ready.pop();
     order.push_back(v);
     BGL_FORALL_OUTEDGES(v, e, graph_, Graph)
-      if (--waiting[boost::target(e, graph_)] == 0) ready.push(boost::target(e, graph_));
+    if (--waiting[boost::target(e, graph_)] == 0) ready.push(boost::target(e, graph_));
   }
   if (order.size() != size()) validate();  // throws and names the cycle
   return order;
 }
 
 OperatorGraph::Path OperatorGraph::critical_path(std::span<const double> costs) const {
-  if (costs.size() != size())
-    throw InternalError("critical_path: one cost per operator is needed");
+  if (costs.size() != size()) throw InternalError("critical_path: one cost per operator is needed");
   constexpr std::size_t none = ~std::size_t{0};
   std::vector<double> finish(size(), 0);
   std::vector<std::size_t> previous(size(), none);

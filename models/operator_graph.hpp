@@ -31,9 +31,9 @@ enum class OperatorKind : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(OperatorKind::count_)>
-    operator_kind_names{"input",     "conv",        "depthwise_conv", "gemm", "batched_gemm",
-                        "attention", "elementwise", "pool",           "norm", "softmax",
-                        "embedding", "copy"};
+    operator_kind_names{"input",        "conv",      "depthwise_conv", "gemm",
+                        "batched_gemm", "attention", "elementwise",    "pool",
+                        "norm",         "softmax",   "embedding",      "copy"};
 
 constexpr std::string_view name_of(OperatorKind k) {
   return operator_kind_names[static_cast<std::size_t>(k)];
@@ -85,8 +85,9 @@ class OperatorGraph {
   std::size_t add(Operator op);
   //! Connects producer to the next input slot of consumer.
   void connect(std::size_t producer, std::size_t consumer);
-  //! Checks the whole graph: names unique, acyclic (the cycle is named), one edge per declared input
-  //! and equal shapes along every edge, no negative counts. Throws InputError with all problems.
+  //! Checks the whole graph: names unique, acyclic (the cycle is named), one edge per declared
+  //! input and equal shapes along every edge, no negative counts. Throws InputError with all
+  //! problems.
   void validate() const;
 
   const std::string& name() const { return name_; }
@@ -98,8 +99,8 @@ class OperatorGraph {
   //! The Boost graph itself, for algorithms (min-cut, traversals).
   const Graph& boost_graph() const { return graph_; }
 
-  //! Order in which every producer comes before its consumers; the smallest index first among equals,
-  //! so it is the same on every machine. Throws InputError naming a cycle.
+  //! Order in which every producer comes before its consumers; the smallest index first among
+  //! equals, so it is the same on every machine. Throws InputError naming a cycle.
   std::vector<std::size_t> topological_order() const;
   //! Longest path: the sum of `costs` (one per operator, any unit) along it, and its operators.
   struct Path {

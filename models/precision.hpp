@@ -11,7 +11,8 @@ namespace isthmus::models {
 //! A number format. Peak rates of a unit are listed per format.
 enum class Precision : std::uint8_t { fp32, fp16, bf16, fp8, int8, fp4, int4, count_ };
 
-//! One row: name in JSON and HDF5, bytes per element (4-bit formats: 0.5, scales are counted apart).
+//! One row: name in JSON and HDF5, bytes per element (4-bit formats: 0.5, scales are counted
+//! apart).
 struct PrecisionRow {
   Precision precision;
   std::string_view name;

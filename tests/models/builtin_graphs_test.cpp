@@ -20,8 +20,10 @@ class PublishedTotals : public ::testing::TestWithParam<Published> {};
 
 TEST_P(PublishedTotals, Agree) {
   const auto t = builtin_graph(GetParam().name).totals();
-  EXPECT_NEAR(t.params / GetParam().params, 1, GetParam().tolerance) << GetParam().source << " " << t.params;
-  EXPECT_NEAR(t.macs / GetParam().macs, 1, GetParam().tolerance) << GetParam().source << " " << t.macs;
+  EXPECT_NEAR(t.params / GetParam().params, 1, GetParam().tolerance)
+      << GetParam().source << " " << t.params;
+  EXPECT_NEAR(t.macs / GetParam().macs, 1, GetParam().tolerance)
+      << GetParam().source << " " << t.macs;
   EXPECT_GT(t.flops, 2 * t.macs);
 }
 
@@ -59,8 +61,8 @@ TEST(BuiltinGraphs, AgreeWithLayerTables) {
   }
 }
 
-// The ncnn MobileNetV2 keeps a 1x1 convolution 32 -> 32 at 112x112 that the paper's first block (t = 1)
-// does not have; with it the totals are equal to the last unit.
+// The ncnn MobileNetV2 keeps a 1x1 convolution 32 -> 32 at 112x112 that the paper's first block (t
+// = 1) does not have; with it the totals are equal to the last unit.
 TEST(BuiltinGraphs, MobileNetV2EqualsItsLayerTable) {
   ISTHMUS_NEEDS_DATA();
   double params = 0, macs = 0;

@@ -23,9 +23,12 @@ inline std::vector<std::string> split_csv(const std::string& line) {
   std::vector<std::string> fields(1);
   bool quoted = false;
   for (const char c : line) {
-    if (c == '"') quoted = !quoted;
-    else if (c == ',' && !quoted) fields.emplace_back();
-    else if (c != '\r') fields.back() += c;
+    if (c == '"')
+      quoted = !quoted;
+    else if (c == ',' && !quoted)
+      fields.emplace_back();
+    else if (c != '\r')
+      fields.back() += c;
   }
   return fields;
 }
@@ -47,7 +50,8 @@ inline std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
 
 }  // namespace isthmus::models::testing
 
-//! Skips the test when the shared data folder is absent as a whole; a missing file in it is a failure.
-#define ISTHMUS_NEEDS_DATA()                                                        \
-  if (!std::filesystem::is_directory(::isthmus::models::testing::data_root()))     \
+//! Skips the test when the shared data folder is absent as a whole; a missing file in it is a
+//! failure.
+#define ISTHMUS_NEEDS_DATA()                                                   \
+  if (!std::filesystem::is_directory(::isthmus::models::testing::data_root())) \
   GTEST_SKIP() << "no data folder at " << ::isthmus::models::testing::data_root()
