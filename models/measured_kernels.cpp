@@ -200,17 +200,13 @@ const std::vector<KernelFamily>& kernel_families() {
       {"softmax",
        {"columns", "rows"},
        "row-wise softmax",
-       [] {
-         return grid({{16, 64, 256, 1024, 4096}, {1, 8, 64, 512, 4096}});
-       },
+       planes,
        [](const std::vector<double>& s) { return 5 * s[0] * s[1]; },
        make<Softmax>},
       {"norm",
        {"columns", "rows"},
        "row-wise layer norm with scale and shift",
-       [] {
-         return grid({{16, 64, 256, 1024, 4096}, {1, 8, 64, 512, 4096}});
-       },
+       planes,
        [](const std::vector<double>& s) { return 7 * s[0] * s[1]; },
        make<LayerNorm>},
   };

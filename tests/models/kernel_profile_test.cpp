@@ -1,0 +1,220 @@
+// Kernel profiles: interpolation worked by hand, the file format, and refusal of bad files.
+#include "models/kernel_profile.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "models/hdf5.hpp"
+#include "models/profile_measure.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::models {
+namespace {
+
+constexpr Precision fp32 = Precision::fp32;
+
+// A table whose time is f(a, b) on the full grid of the two axes.
+template <class F>
+KernelTable table(const std::vector<double>& as, const std::vector<double>& bs, F f) {
+  KernelTable t;
+  t.kind = "test";
+  t.parameters = {"a", "b"};
+  t.description = "synthetic";
+  for (const double a : as)
+    for (const double b : bs) {
+      const double ns = f(a, b);
+      t.shapes.insert(t.shapes.end(), {a, b});
+      t.median_ns.push_back(ns);
+      t.p10_ns.push_back(ns);
+      t.p90_ns.push_back(ns);
+      t.n.push_back(3);
+    }
+  return t;
+}
+
+KernelProfile profile_of(KernelTable t) {
+  KernelProfile p({"device", "by hand", "CC0-1.0", "0.1.0"});
+  p.add(std::move(t));
+  return p;
+}
+
+double product(double a, double b) { return 10 + 2 * a * b; }
+
+TEST(KernelProfile, HitsExactlyAndInterpolatesLinearly) {
+  const auto p = profile_of(table({1, 4, 16}, {2, 8, 32}, product));
+  const auto hit = p.lookup("test", fp32, std::vector<double>{4, 8});
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit->kind, PredictionKind::measured);
+  EXPECT_EQ(hit->ns, product(4, 8));
+  // Bilinear interpolation is exact for a product, between any rows.
+  const auto between = p.lookup("test", fp32, std::vector<double>{7, 20});
+  ASSERT_TRUE(between);
+  EXPECT_EQ(between->kind, PredictionKind::interpolated);
+  EXPECT_DOUBLE_EQ(between->ns, product(7, 20));
+}
+
+TEST(KernelProfile, GivesNothingOutsideTheGrid) {
+  const auto p = profile_of(table({1, 4}, {2, 8}, product));
+  EXPECT_FALSE(p.lookup("test", fp32, std::vector<double>{0.5, 4}));
+  EXPECT_FALSE(p.lookup("test", fp32, std::vector<double>{2, 9}));
+  EXPECT_FALSE(p.lookup("test", Precision::int8, std::vector<double>{1, 2}));
+  EXPECT_FALSE(p.lookup("other", fp32, std::vector<double>{1, 2}));
+  EXPECT_THROW((void)p.lookup("test", fp32, std::vector<double>{1}), InternalError);
+  const auto nearest = p.nearest("test", fp32, std::vector<double>{100, 7});
+  ASSERT_TRUE(nearest);
+  EXPECT_EQ(nearest->shape, (std::vector<double>{4, 8}));
+  EXPECT_EQ(nearest->ns, product(4, 8));
+}
+
+TEST(KernelProfile, BridgesHolesOfARaggedGrid) {
+  // The row (4, 8) is missing, and a = 16 has its own values of b.
+  KernelTable t = table({1, 4, 16}, {2, 8, 32}, product);
+  const auto drop = [&t](std::size_t row) {
+    t.shapes.erase(t.shapes.begin() + static_cast<std::ptrdiff_t>(2 * row),
+                   t.shapes.begin() + static_cast<std::ptrdiff_t>(2 * row + 2));
+    for (auto* c : {&t.median_ns, &t.p10_ns, &t.p90_ns})
+      c->erase(c->begin() + static_cast<std::ptrdiff_t>(row));
+    t.n.pop_back();
+  };
+  drop(4);
+  drop(4);  // now a = 4 has only b = 2
+  const auto p = profile_of(t);
+  const auto v = p.lookup("test", fp32, std::vector<double>{4, 20});
+  ASSERT_TRUE(v) << "bridged by a = 1 and a = 16";
+  EXPECT_DOUBLE_EQ(v->ns, product(4, 20));
+}
+
+TEST(KernelProfile, ReportsItsLeaveOneOutError) {
+  const auto linear = profile_of(table({1}, {1, 2, 3, 4}, product));
+  EXPECT_NEAR(linear.leave_one_out_error("test", fp32).value(), 0, 1e-12);
+  // f = b^2 at 1, 2, 3: only b = 2 is enclosed, predicted 5 instead of 4.
+  const auto square = profile_of(table({1}, {1, 2, 3}, [](double, double b) { return b * b; }));
+  EXPECT_NEAR(square.leave_one_out_error("test", fp32).value(), 0.25, 1e-12);
+  EXPECT_NEAR(square.lookup("test", fp32, std::vector<double>{1, 2.5})->relative_error, 0.25,
+              1e-12);
+  EXPECT_FALSE(profile_of(table({1}, {1, 2}, product)).leave_one_out_error("test", fp32));
+}
+
+TEST(KernelProfile, RefusesImpossibleTables) {
+  KernelProfile p({});
+  KernelTable t = table({1, 2}, {1, 2}, product);
+  t.p10_ns[0] = t.median_ns[0] + 1;
+  EXPECT_THROW(p.add(t), InputError);
+  t = table({1, 1}, {1, 2}, product);
+  EXPECT_THROW(p.add(t), InputError) << "the same shape twice";
+  t = table({1, 2}, {1, 2}, product);
+  t.median_ns.pop_back();
+  EXPECT_THROW(p.add(t), InputError);
+  t = table({1, 2}, {1, 2}, product);
+  t.parameters = {"a", "median_ns"};
+  EXPECT_THROW(p.add(t), InputError);
+  t = table({1, 2}, {1, 2}, product);
+  p.add(t);
+  EXPECT_THROW(p.add(t), InputError) << "the same kind twice";
+}
+
+class ProfileFile : public ::testing::Test {
+ protected:
+  std::string path_ = (std::filesystem::temp_directory_path() /
+                       ("isthmus_profile_" + std::to_string(::getpid()) + "_" +
+                        ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".h5"))
+                          .string();
+  void TearDown() override { std::filesystem::remove(path_); }
+  // Why loading fails.
+  std::string refusal() const {
+    try {
+      KernelProfile::load(path_);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "it was loaded";
+  }
+};
+
+TEST_F(ProfileFile, RoundTrips) {
+  auto p = profile_of(table({1, 4}, {2, 8}, product));
+  KernelTable other = table({1, 4}, {2, 8}, product);
+  other.precision = Precision::int8;
+  p.add(other);
+  p.save(path_);
+  const auto q = KernelProfile::load(path_);
+  EXPECT_EQ(q.info().device, "device");
+  EXPECT_EQ(q.info().licence, "CC0-1.0");
+  ASSERT_EQ(q.tables().size(), 2U);
+  const KernelTable* t = q.table("test", fp32);
+  ASSERT_NE(t, nullptr);
+  EXPECT_EQ(t->parameters, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(t->shapes, p.table("test", fp32)->shapes);
+  EXPECT_EQ(t->median_ns, p.table("test", fp32)->median_ns);
+  EXPECT_EQ(t->n, p.table("test", fp32)->n);
+}
+
+TEST_F(ProfileFile, RefusesForeignNewerTruncatedAndDamagedFiles) {
+  EXPECT_NE(refusal().find("no such file"), std::string::npos) << refusal();
+
+  h5::File::create(path_).set_attribute("filetype", "isthmus run");
+  EXPECT_NE(refusal().find("is not a kernel profile"), std::string::npos) << refusal();
+
+  {
+    h5::File f = h5::File::create(path_);
+    f.set_attribute("filetype", "isthmus kernel profile");
+    f.set_attribute("version", KernelProfile::format_version + 1);
+  }
+  EXPECT_NE(refusal().find("use a newer isthmus"), std::string::npos) << refusal();
+
+  profile_of(table({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, product)).save(path_);
+  std::ifstream in(path_, std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  std::ofstream(path_, std::ios::binary) << whole.substr(0, whole.size() - 100);
+  EXPECT_NE(refusal().find("truncated or damaged"), std::string::npos) << refusal();
+
+  // No flipped byte anywhere crashes the reader or passes as another table.
+  const auto original = profile_of(table({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, product));
+  int refused = 0;
+  for (std::size_t at = 0; at < whole.size(); at += 13) {
+    std::string flipped = whole;
+    flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
+    std::ofstream(path_, std::ios::binary) << flipped;
+    try {
+      const auto p = KernelProfile::load(path_);
+      const KernelTable* t = p.table("test", fp32);
+      if (t != nullptr) EXPECT_EQ(t->median_ns, original.table("test", fp32)->median_ns) << at;
+    } catch (const InputError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 50);
+}
+
+TEST(MeasureProfile, TimesRealKernels) {
+  MeasureOptions options;
+  options.kinds = {"copy"};
+  options.seconds_per_shape = 1e-4;
+  options.min_repeats = 3;
+  options.max_repeats = 5;
+  options.program_version = "test";
+  double progress = 0;
+  options.progress = [&](double share) {
+    EXPECT_GT(share, progress);
+    progress = share;
+  };
+  const auto p = measure_profile(options);
+  EXPECT_EQ(progress, 1);
+  const KernelTable* t = p.table("copy", fp32);
+  ASSERT_NE(t, nullptr);
+  EXPECT_GT(t->rows(), 10U);
+  EXPECT_GT(t->median_ns.back(), t->median_ns.front());
+  EXPECT_FALSE(p.info().device.empty());
+  EXPECT_NE(p.info().provenance.find("Eigen"), std::string::npos);
+  options.kinds = {"gem"};
+  EXPECT_THROW(measure_profile(options), InputError);
+  options.kinds = {"copy"};
+  options.core = 100000;
+  EXPECT_THROW(measure_profile(options), InputError);
+}
+
+}  // namespace
+}  // namespace isthmus::models
