@@ -189,6 +189,8 @@ CsvReader::CsvReader(const std::string& path) : lines_(path) {
   do {
     if (!lines_.next(line)) lines_.fail_file("is empty; expected a header line and rows");
   } while (trim(line).empty());
+  if (trim(line).front() == '{')
+    lines_.fail("is JSON; this format begins with a line of column names");
   split(line);
   header_.assign(cells_.begin(), cells_.end());
   for (std::size_t i = 0; i < header_.size(); ++i)

@@ -149,7 +149,13 @@ void World::on_replica_ready(std::uint32_t id) {
   if (p.phase != ReplicaPhase::starting) return;
   p.phase = ReplicaPhase::ready;
   ServiceState& s = services_[p.service];
-  s.ready.push_back(id);
+  p.ready_since = now_;
+  // Routers see replicas in order of their number.
+  s.ready.insert(std::upper_bound(s.ready.begin(), s.ready.end(), id,
+                                  [&](std::uint32_t a, std::uint32_t b) {
+                                    return replicas_[a].number < replicas_[b].number;
+                                  }),
+                 id);
   update_ready(p.service);
   // Requests that waited for a first replica go now.
   std::deque<std::uint64_t> pending;
@@ -224,12 +230,14 @@ void World::scrape(std::uint32_t service) {
   ServiceState& s = services_[service];
   Scrape sample;
   sample.observed_at = now_;
+  sample.waiting = static_cast<std::uint32_t>(s.pending.size());
   for (const std::uint32_t id : s.replicas) {
     Replica& p = replicas_[id];
     if (p.phase == ReplicaPhase::draining) continue;
     schedulers::ReplicaSample r;
     r.ready = p.phase == ReplicaPhase::ready;
     r.age = now_ - p.started_at;
+    if (r.ready) r.since_transition = now_ - p.ready_since;
     if (r.ready) {
       r.utilization = p.busy.mean(now_) / s.slots_per_replica;
       r.in_flight = p.outstanding;
@@ -247,8 +255,13 @@ void World::control(std::uint32_t service) {
   while (s.scrapes.size() > 1 && s.scrapes[1].observed_at + delay <= now_) s.scrapes.pop_front();
   if (s.scrapes.empty() || s.scrapes.front().observed_at + delay > now_) return;
   const Scrape& seen = s.scrapes.front();
-  const schedulers::AutoscalingDecision d =
-      s.autoscaler->decide({now_, seen.observed_at, s.asked, seen.replicas});
+  schedulers::AutoscalingView view;
+  view.now = now_;
+  view.observed_at = seen.observed_at;
+  view.current = s.asked;
+  view.replicas = seen.replicas;
+  view.waiting = seen.waiting;
+  const schedulers::AutoscalingDecision d = s.autoscaler->decide(view);
   set_replicas(service, d.desired);
 }
 

@@ -91,13 +91,14 @@ struct Replica {
   Instant span_start;
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
   TimeAverage busy;                    // busy share of slots since the last scrape
-  Instant started_at;
+  Instant started_at, ready_since;
   double shown_queued = 0, shown_running = 0;  // what the service totals already count
 };
 
 //! A sample that a controller will see once it is old enough.
 struct Scrape {
   Instant observed_at;
+  std::uint32_t waiting = 0;           // requests that no ready replica could take
   std::vector<schedulers::ReplicaSample> replicas;
 };
 
