@@ -9,8 +9,8 @@
 
 namespace isthmus::network {
 
-//! A slab of `T` with reuse. `T` has the members `std::uint8_t generation` and `bool used`. An id packs
-//! slot (24 bits) and generation (8 bits): at most 16.7 million flows in flight at once.
+//! A slab of `T` with reuse. `T` has the members `std::uint8_t generation` and `bool used`. An id
+//! packs slot (24 bits) and generation (8 bits): at most 16.7 million flows in flight at once.
 template <class T>
 class FlowSlots {
  public:

@@ -25,13 +25,16 @@ double FluidNetwork::use_in_group(const Flow& f) const {
 
 // Virtual time up to the present date.
 void FluidNetwork::advance_group(Group& g) {
-  if (g.uncapped > 0) g.level += g.speed * (clock_ - g.since);
-  else g.level = 0;  // nobody counts on it: keep the numbers small
+  if (g.uncapped > 0)
+    g.level += g.speed * (clock_ - g.since);
+  else
+    g.level = 0;  // nobody counts on it: keep the numbers small
   g.since = clock_;
 }
 
-// Starts a group on a link with the flows of the last walk; they are in phase `own`.
-void FluidNetwork::build_group(ResourceIndex r) {
+// Starts a group on a link with the flows of the last walk; they are in phase `own`. False when
+// another link of the walk would be overloaded: then the group must be dissolved again.
+bool FluidNetwork::build_group(ResourceIndex r) {
   if (resources_[r].group == none) {
     resources_[r].group = static_cast<std::uint32_t>(groups_.size());
     groups_.emplace_back();
@@ -46,12 +49,43 @@ void FluidNetwork::build_group(ResourceIndex r) {
   g.ends.clear();
   g.rising.clear();
   g.falling.clear();
+  g.limits.clear();
   for (const std::uint32_t slot : walk_flows_) {
     hold(slot);
     flows_[slot].group = r;
     to_virtual(g, slot);
   }
-  balance_group(r);
+  for (const ResourceIndex q : walk_resources_) {
+    if (q == r) continue;
+    resources_[q].host = r;
+    limit_group(g, r, q);
+  }
+  building_ = true;
+  const double level = balance_group(r);
+  building_ = false;
+  return level <= limit_of(g, r);
+}
+
+// Notes the water level up to which link `q` does not matter to the group of `host`.
+void FluidNetwork::limit_group(Group& g, ResourceIndex host, ResourceIndex q) {
+  Resource& s = resources_[q];
+  ++s.stamp;
+  if (g.limits.size() > 64 + 2 * resources_[host].flows.size()) {
+    std::erase_if(g.limits, [&](const Entry& e) { return resources_[e.flow].stamp != e.stamp; });
+    std::make_heap(g.limits.begin(), g.limits.end(), std::greater<>());
+  }
+  g.limits.push_back({capacity(q) / s.weight * (1 - 1e-12), q, s.stamp, q});
+  std::push_heap(g.limits.begin(), g.limits.end(), std::greater<>());
+}
+
+double FluidNetwork::limit_of(Group& g, ResourceIndex host) {
+  while (!g.limits.empty()) {
+    const Entry& top = g.limits.front();
+    const Resource& q = resources_[top.flow];
+    if (q.stamp == top.stamp && q.host == host) return top.key;
+    drop_top(g.limits, std::greater<>());
+  }
+  return std::numeric_limits<double>::infinity();
 }
 
 // Ends a group that no flow belongs to any more.
@@ -63,6 +97,7 @@ void FluidNetwork::dissolve_group(ResourceIndex r) {
   g.ends.clear();
   g.rising.clear();
   g.falling.clear();
+  g.limits.clear();
 }
 
 void FluidNetwork::join_group(ResourceIndex r, std::uint32_t slot) {
@@ -128,30 +163,33 @@ void FluidNetwork::to_own(Group& g, std::uint32_t slot) {
   std::push_heap(g.falling.begin(), g.falling.end());
 }
 
-// Finds who is capped at the new speed and sets the date of the group's next end. The group's level
-// must stand at the present date.
-void FluidNetwork::balance_group(ResourceIndex r) {
+// Renews running sums and drops stale entries; called every so many updates, amortized O(1).
+void FluidNetwork::renew_group(ResourceIndex r) {
   Group& g = group_at(r);
-  const std::size_t members = resources_[r].flows.size();
-
-  // Running sums and stale entries are renewed every so many updates: amortized O(1).
-  if (++g.updates > 64 + 4 * members) {
-    g.updates = 0;
-    g.weight = g.taken = 0;
-    for (const Member& m : resources_[r].flows) {
-      const Flow& f = flows_[m.flow];
-      if (f.group != r) continue;
-      const double use = f.elements[m.element].use;
-      if (f.phase == Phase::virtual_) g.weight += use * f.weight;
-      else g.taken += use * f.cap;
-    }
-    std::erase_if(g.ends, [&](const Entry& e) { return !fresh(e, Phase::virtual_); });
-    std::make_heap(g.ends.begin(), g.ends.end(), std::greater<>());
-    std::erase_if(g.rising, [&](const Entry& e) { return !fresh(e, Phase::virtual_); });
-    std::make_heap(g.rising.begin(), g.rising.end(), std::greater<>());
-    std::erase_if(g.falling, [&](const Entry& e) { return !fresh(e, Phase::own); });
-    std::make_heap(g.falling.begin(), g.falling.end());
+  g.updates = 0;
+  g.weight = g.taken = 0;
+  for (const Member& m : resources_[r].flows) {
+    const Flow& f = flows_[m.flow];
+    if (f.group != r) continue;
+    const double use = f.elements[m.element].use;
+    if (f.phase == Phase::virtual_)
+      g.weight += use * f.weight;
+    else
+      g.taken += use * f.cap;
   }
+  std::erase_if(g.ends, [&](const Entry& e) { return !fresh(e, Phase::virtual_); });
+  std::make_heap(g.ends.begin(), g.ends.end(), std::greater<>());
+  std::erase_if(g.rising, [&](const Entry& e) { return !fresh(e, Phase::virtual_); });
+  std::make_heap(g.rising.begin(), g.rising.end(), std::greater<>());
+  std::erase_if(g.falling, [&](const Entry& e) { return !fresh(e, Phase::own); });
+  std::make_heap(g.falling.begin(), g.falling.end());
+}
+
+// Finds who is capped at the new water level, sets the date of the group's next end and returns the
+// level. Virtual time must stand at the present date.
+double FluidNetwork::balance_group(ResourceIndex r) {
+  Group& g = group_at(r);
+  if (++g.updates > 64 + 4 * resources_[r].flows.size()) renew_group(r);
 
   // Speed of the water; infinite when nobody is left to rise.
   const double capacity = this->capacity(r);
@@ -190,12 +228,19 @@ void FluidNetwork::balance_group(ResourceIndex r) {
   }
   g.speed = g.uncapped > 0 ? s : 0.0;
 
+  // Too high for another link: flush() decides.
+  if (!building_ && !g.limits.empty() && s > limit_of(g, r)) mark(r);
+
   // The next end in virtual time.
   const std::uint32_t owner = resources_[r].group | group_bit;
   const std::uint32_t first = next_of_group(g);
-  if (first == none || g.speed <= 0) return heap_.remove(owner);
+  if (first == none || g.speed <= 0) {
+    heap_.remove(owner);
+    return s;
+  }
   const double wait = std::max(0.0, flows_[first].left - g.level) / g.speed;
   heap_.set({clock_ + wait, flows_[first].order, owner});
+  return s;
 }
 
 // The uncapped flow that ends first, or none.

@@ -27,8 +27,9 @@ FluidNetwork::FluidNetwork(const Topology& topology, const FlowModel& model)
       heap_(Place{this}) {
   validate(model);
   if ((model.name != "CM02" && model.name != "LV08") || model.native)
-    throw InputError(fmt::format("the fluid backend knows the flow models CM02 and LV08, not '{}'{}",
-                                 model.name, model.native ? " run natively by SimGrid" : ""));
+    throw InputError(
+        fmt::format("the fluid backend knows the flow models CM02 and LV08, not '{}'{}", model.name,
+                    model.native ? " run natively by SimGrid" : ""));
   resources_.resize(2 * links_.size());
   carried_.assign(links_.size(), 0.0);
   while (changes_.next() <= Instant::zero()) {
@@ -77,8 +78,10 @@ FlowId FluidNetwork::start(const Transfer& transfer, Instant now) {
     return id;
   }
   const double delay = model_.latency_factor * links_.path_latency(f.path).seconds();
-  if (delay > 0) heap_.set({now.seconds() + delay, f.order, slot});
-  else activate(slot);
+  if (delay > 0)
+    heap_.set({now.seconds() + delay, f.order, slot});
+  else
+    activate(slot);
   return id;
 }
 
@@ -132,14 +135,17 @@ void FluidNetwork::activate(std::uint32_t slot) {
     heap_.set({clock_, f.order, slot});
     return;
   }
+  arriving_ = true;
   for (std::uint32_t i = 0; i < f.elements.size(); ++i) {
     Element& e = f.elements[i];
     Resource& r = resources_[e.resource];
     e.place = static_cast<std::uint32_t>(r.flows.size());
     r.flows.push_back({slot, i});
-    add_demand(e.resource, e.use * f.cap);
+    add_demand(e.resource, e.use * f.cap, e.use * f.weight);
   }
+  arriving_ = false;
   settle(slot);
+  fresh_.clear();
 }
 
 // The opposite: also takes it out of its group and out of the date heap.
@@ -155,10 +161,14 @@ void FluidNetwork::deactivate(std::uint32_t slot) {
     r.flows[e.place] = moved;
     flows_[moved.flow].elements[moved.element].place = e.place;
     r.flows.pop_back();
-    add_demand(e.resource, -e.use * f.cap);
+    add_demand(e.resource, -e.use * f.cap, -e.use * f.weight);
     // Those who share a contended link outside virtual time need new rates.
+    if (!r.contended) continue;
     const bool grouped = r.group != none && groups_[r.group].active;
-    if (r.contended && !grouped) mark(e.resource);
+    if (r.host != none)
+      limit_group(group_at(r.host), r.host, e.resource);
+    else if (!grouped)
+      mark(e.resource);
   }
   for (Element& e : f.elements) e.place = none;
 }
@@ -213,9 +223,8 @@ void FluidNetwork::fail_flows_on(LinkId link) {
   for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
     Flow& f = flows_[i];
     if (!f.used || f.phase == Phase::ended) continue;
-    const bool hit = std::any_of(f.elements.begin(), f.elements.end(), [&](const Element& e) {
-      return e.resource / 2 == link.value();
-    });
+    const bool hit = std::any_of(f.elements.begin(), f.elements.end(),
+                                 [&](const Element& e) { return e.resource / 2 == link.value(); });
     if (!hit) continue;
     const double left = left_of(f);
     deactivate(i);
@@ -233,12 +242,12 @@ void FluidNetwork::retune_flows_on(LinkId link) {
       Flow& f = flows_[slot];
       hold(slot);
       const FlowTerms terms = flow_terms(links_, model_, f.path, f.rate_cap);
-      f.weight = terms.weight;
       f.bound = terms.bound;
-      const double cap = cap_of(f), change = cap - f.cap;
+      const double cap = cap_of(f), more = cap - f.cap, heavier = terms.weight - f.weight;
       f.cap = cap;
+      f.weight = terms.weight;
       for (const Element& e : f.elements) {
-        add_demand(e.resource, e.use * change);
+        add_demand(e.resource, e.use * more, e.use * heavier);
         if (resources_[e.resource].contended) mark(e.resource);
       }
     }

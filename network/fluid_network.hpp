@@ -1,4 +1,5 @@
-// The fluid backend: exact weighted max-min sharing with SimGrid's CM02 semantics, for large fleets.
+// The fluid backend: exact weighted max-min sharing with SimGrid's CM02 semantics, for large
+// fleets.
 #pragma once
 
 #include <algorithm>
@@ -16,9 +17,9 @@
 namespace isthmus::network {
 
 //! Our exact max-min solver. A link matters only where the flows on it could ask for more than it
-//! has ("contended"); flows that cross no contended link run at their own cap at O(path) cost, flows
-//! whose only contended link is one shared link live in virtual time at O(log n), anything else is
-//! re-solved component by component.
+//! has ("contended"); flows that cross no contended link run at their own cap at O(path) cost,
+//! flows that share one bottleneck live in virtual time at O(log n), anything else is re-solved
+//! component by component.
 //!
 //! Besides Network it has a concrete interface for a hot loop without virtual calls:
 //!   while (work) { t = net.next_completion();
@@ -40,7 +41,8 @@ class FluidNetwork final : public Network {
   std::string describe() const override { return "fluid " + model_.name; }
 
   //! Date of the next thing that happens inside the network (an end, a paid latency or a scheduled
-  //! link change), never() when there is none. Collect it before events at the same or a later date.
+  //! link change), never() when there is none. Collect it before events at the same or a later
+  //! date.
   Instant next_completion() {
     if (!soon_.empty()) return soon_.front().at;
     if (!dirty_.empty()) flush();
@@ -56,32 +58,32 @@ class FluidNetwork final : public Network {
   // One shared direction of a link on the path of a flow.
   struct Element {
     ResourceIndex resource;
-    std::uint32_t place;     // in Resource::flows
-    std::uint32_t crossings; // forward; ACK crossings do not count as carried bytes
-    double use;              // capacity taken per unit of rate: 1 per crossing, 0.05 per ACK crossing
+    std::uint32_t place;      // in Resource::flows
+    std::uint32_t crossings;  // forward; ACK crossings do not count as carried bytes
+    double use;  // capacity taken per unit of rate: 1 per crossing, 0.05 per ACK crossing
   };
   enum class Phase : std::uint8_t {
-    latent,   // pays its latency
-    own,      // has a rate of its own (alone, capped in a group, or in a mesh)
-    virtual_, // uncapped member of a group: served in virtual time
-    ended,    // its end waits to be collected
+    latent,    // pays its latency
+    own,       // has a rate of its own (alone, capped in a group, or in a mesh)
+    virtual_,  // uncapped member of a group: served in virtual time
+    ended,     // its end waits to be collected
   };
   struct Flow {
     std::uint8_t generation = 0;
     bool used = false;
     Phase phase = Phase::latent;
     std::uint32_t heap_place = none;
-    std::uint32_t order = 0;      // start number, breaks ties
-    std::uint32_t stamp = 0;      // invalidates entries of group heaps
-    std::uint32_t epoch = 0;      // last walk that met this flow
-    ResourceIndex group = none;   // resource whose group it belongs to
-    double left = 0;              // bytes at `since`; or, in virtual time, the level where it ends
-    double since = 0;             // seconds
-    double rate = 0;              // payload bytes/s (phase own)
-    double weight = 1, bound = 0; // FlowTerms
-    double cap = 0;               // most it may consume: bound and capacities of its path
-    double value = 0;             // scratch of the mesh solver: consumption
-    bool fixed = false;           // scratch of the mesh solver
+    std::uint32_t order = 0;       // start number, breaks ties
+    std::uint32_t stamp = 0;       // invalidates entries of group heaps
+    std::uint32_t epoch = 0;       // last walk that met this flow
+    ResourceIndex group = none;    // resource whose group it belongs to
+    double left = 0;               // bytes at `since`; or, in virtual time, the level where it ends
+    double since = 0;              // seconds
+    double rate = 0;               // payload bytes/s (phase own)
+    double weight = 1, bound = 0;  // FlowTerms
+    double cap = 0;                // most it may consume: bound and capacities of its path
+    double value = 0;              // scratch of the mesh solver: consumption
+    bool fixed = false;            // scratch of the mesh solver
     std::uint64_t tag = 0;
     double bytes = 0, rate_cap = 0;
     std::vector<LinkUse> path;
@@ -97,27 +99,33 @@ class FluidNetwork final : public Network {
     bool operator>(const Entry& o) const { return key != o.key ? key > o.key : order > o.order; }
     bool operator<(const Entry& o) const { return key != o.key ? key < o.key : order > o.order; }
   };
-  // Flows whose only contended resource is this one, in virtual time: `level` is the integral of the
-  // service per unit of weight; every uncapped flow ends at a level fixed at its arrival.
+  // Flows whose only contended resource is this one, in virtual time: `level` is the integral of
+  // the service per unit of weight; every uncapped flow ends at a level fixed at its arrival.
   struct Group {
     bool active = false;
     std::uint32_t heap_place = none;
-    std::uint32_t updates = 0;           // since the sums were last computed afresh
+    std::uint32_t updates = 0;  // since the sums were last computed afresh
     std::uint32_t uncapped = 0;
-    double level = 0, since = 0;         // level at date `since`, bytes of consumption per weight
-    double speed = 0;                    // level per second
-    double weight = 0;                   // sum of use * weight over uncapped flows
-    double taken = 0;                    // sum of use * cap over capped flows
-    std::vector<Entry> ends;             // uncapped, by end level, earliest first
-    std::vector<Entry> rising;           // uncapped, by cap / weight, smallest first
-    std::vector<Entry> falling;          // capped, by cap / weight, largest first
+    double level = 0, since = 0;  // level at date `since`, bytes of consumption per weight
+    double speed = 0;             // level per second
+    double weight = 0;            // sum of use * weight over uncapped flows
+    double taken = 0;             // sum of use * cap over capped flows
+    std::vector<Entry> ends;      // uncapped, by end level, earliest first
+    std::vector<Entry> rising;    // uncapped, by cap / weight, smallest first
+    std::vector<Entry> falling;   // capped, by cap / weight, largest first
+    // Contended links that only flows of this group cross, by the water level that would fill them:
+    // below it they do not matter. Stale when the link's stamp has moved on.
+    std::vector<Entry> limits;
   };
   struct Resource {
-    double demand = 0;                   // sum of use * cap of its flows
+    double demand = 0;          // sum of use * cap of its flows
+    double weight = 0;          // sum of use * weight of its flows
+    ResourceIndex host = none;  // the group's link that makes this one harmless
+    std::uint32_t stamp = 0;    // invalidates entries of Group::limits
     std::uint32_t updates = 0;
     std::uint32_t epoch = 0;
     bool contended = false, dirty = false;
-    std::uint32_t group = none;          // index into groups_, kept once made
+    std::uint32_t group = none;             // index into groups_, kept once made
     double left = 0, usage = 0, level = 0;  // scratch of the mesh solver
     std::uint32_t unfixed = 0;
     bool exact = false;
@@ -154,7 +162,7 @@ class FluidNetwork final : public Network {
   void report(const FlowEnd& end) { ends_->push_back(end); }
 
   // Sharing (fluid_sharing.cpp).
-  void add_demand(ResourceIndex r, double amount);
+  void add_demand(ResourceIndex r, double amount, double weight);
   void review(ResourceIndex r);
   void mark(ResourceIndex r);
   void settle(std::uint32_t slot);
@@ -162,16 +170,20 @@ class FluidNetwork final : public Network {
   void set_rate(std::uint32_t slot, double consumption);
   void flush();
   void solve_from(std::uint32_t slot);
+  bool solve_as_group();
   void solve_mesh();
 
   // Virtual time (fluid_group.cpp).
   Group& group_at(ResourceIndex r) { return groups_[resources_[r].group]; }
-  void build_group(ResourceIndex r);
+  bool build_group(ResourceIndex r);
+  void limit_group(Group& g, ResourceIndex host, ResourceIndex q);
+  double limit_of(Group& g, ResourceIndex host);
   void dissolve_group(ResourceIndex r);
   void join_group(ResourceIndex r, std::uint32_t slot);
   void leave_group(std::uint32_t slot);
   void advance_group(Group& g);
-  void balance_group(ResourceIndex r);
+  double balance_group(ResourceIndex r);
+  void renew_group(ResourceIndex r);
   void to_virtual(Group& g, std::uint32_t slot);
   void to_own(Group& g, std::uint32_t slot);
   std::uint32_t next_of_group(Group& g);
@@ -190,16 +202,18 @@ class FluidNetwork final : public Network {
   std::vector<ResourceIndex> group_resource_;
   IndexedHeap<Place> heap_;
   std::vector<ResourceIndex> dirty_;
+  std::vector<ResourceIndex> fresh_;  // became contended by the arrival that is being settled
+  bool arriving_ = false, building_ = false;
   std::vector<double> carried_;
   struct Soon {
     FlowId flow;
     Outcome outcome;
     Instant at;
   };
-  std::vector<Soon> soon_;             // ends found by start, cancel and change_link
+  std::vector<Soon> soon_;  // ends found by start, cancel and change_link
   std::vector<FlowEnd>* ends_ = nullptr;
-  double clock_ = 0;                   // seconds; at most half a nanosecond ahead of events
-  Instant last_;                       // date of the last report
+  double clock_ = 0;  // seconds; at most half a nanosecond ahead of events
+  Instant last_;      // date of the last report
   std::uint32_t order_ = 0, epoch_ = 0;
   std::vector<std::uint32_t> walk_flows_;
   std::vector<ResourceIndex> walk_resources_;

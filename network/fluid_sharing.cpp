@@ -22,18 +22,20 @@ void FluidNetwork::mark(ResourceIndex r) {
 }
 
 // Keeps the sum of what flows could ask of a resource, and whether that is too much.
-void FluidNetwork::add_demand(ResourceIndex r, double amount) {
+void FluidNetwork::add_demand(ResourceIndex r, double amount, double weight) {
   Resource& s = resources_[r];
   s.demand += amount;
+  s.weight += weight;
   // Rounding never piles up: an idle link starts at zero, a busy one is summed afresh now and then.
   if (s.flows.empty()) {
-    s.demand = 0;
+    s.demand = s.weight = 0;
   } else if (++s.updates > 64 + 4 * s.flows.size()) {
     s.updates = 0;
-    s.demand = 0;
+    s.demand = s.weight = 0;
     for (const Member& m : s.flows) {
       const Flow& f = flows_[m.flow];
       s.demand += f.elements[m.element].use * f.cap;
+      s.weight += f.elements[m.element].use * f.weight;
     }
   }
   review(r);
@@ -41,45 +43,67 @@ void FluidNetwork::add_demand(ResourceIndex r, double amount) {
 
 void FluidNetwork::review(ResourceIndex r) {
   Resource& s = resources_[r];
-  const bool fatpipe = links_.sharing(LinkId(r / 2)) == Sharing::fatpipe;
-  if (fatpipe || s.flows.size() < 2) {
-    if (s.contended) {
-      s.contended = false;
-      mark(r);
-    }
-    return;
-  }
   const double capacity = this->capacity(r);
-  if (!s.contended && s.demand > capacity * contended_above) {
+  const bool limits = s.flows.size() > 1 && links_.sharing(LinkId(r / 2)) != Sharing::fatpipe;
+  if (!s.contended && limits && s.demand > capacity * contended_above) {
+    // An arrival may find that it changes nothing; settle() decides.
     s.contended = true;
-    mark(r);
-  } else if (s.contended && s.demand < capacity * contended_until) {
+    if (arriving_)
+      fresh_.push_back(r);
+    else
+      mark(r);
+  } else if (s.contended && (!limits || s.demand < capacity * contended_until)) {
     s.contended = false;
-    mark(r);
+    if (s.host == none) return mark(r);
+    s.host = none;
+    ++s.stamp;
   }
 }
 
 // Gives an arrived flow its rate at once where that touches nobody else, else leaves it to flush().
 void FluidNetwork::settle(std::uint32_t slot) {
   const Flow& f = flows_[slot];
-  ResourceIndex contended = none;
-  std::uint32_t count = 0;
-  bool pending = false;
+  ResourceIndex host = none;
+  std::uint32_t contended = 0, hosts = 0;
+  bool simple = true;
   for (const Element& e : f.elements) {
     const Resource& r = resources_[e.resource];
-    pending |= r.dirty;
+    if (r.dirty) simple = false;
     if (!r.contended) continue;
-    contended = e.resource;
-    ++count;
+    ++contended;
+    if (r.group != none && groups_[r.group].active) {
+      host = e.resource;
+      ++hosts;
+    }
   }
-  if (pending) {
+  if (simple && contended == 0) return set_rate(slot, f.cap);
+
+  // It may join a group when all its other contended links are known only to that group.
+  simple = simple && hosts == 1;
+  if (simple && contended > 1) {
+    for (const Element& e : f.elements) {
+      const Resource& r = resources_[e.resource];
+      if (!r.contended || e.resource == host || r.host == host) continue;
+      const bool fresh = std::find(fresh_.begin(), fresh_.end(), e.resource) != fresh_.end();
+      simple = simple && fresh && r.host == none &&
+               std::all_of(r.flows.begin(), r.flows.end(), [&](const Member& m) {
+                 return m.flow == slot || flows_[m.flow].group == host;
+               });
+      if (!simple) break;
+    }
+  }
+  if (!simple) {
     for (const Element& e : f.elements)
-      if (resources_[e.resource].dirty) return;
+      if (resources_[e.resource].contended) mark(e.resource);
+    return;
   }
-  if (count == 0) return set_rate(slot, f.cap);
-  const std::uint32_t group = resources_[contended].group;
-  if (count == 1 && group != none && groups_[group].active) return join_group(contended, slot);
-  mark(contended);
+  for (const Element& e : f.elements) {
+    Resource& r = resources_[e.resource];
+    if (!r.contended || e.resource == host) continue;
+    r.host = host;
+    limit_group(group_at(host), host, e.resource);
+  }
+  join_group(host, slot);
 }
 
 // Stops a flow at the present date, outside every group, until flush() gives it a rate.
@@ -102,8 +126,10 @@ void FluidNetwork::set_rate(std::uint32_t slot, double consumption) {
   f.left = left_of(f);
   f.since = clock_;
   f.rate = rate;
-  if (rate > 0) heap_.set({clock_ + f.left / rate, f.order, slot});
-  else heap_.remove(slot);
+  if (rate > 0)
+    heap_.set({clock_ + f.left / rate, f.order, slot});
+  else
+    heap_.remove(slot);
 }
 
 // New rates for every component that a change has touched.
@@ -156,17 +182,55 @@ void FluidNetwork::solve_from(std::uint32_t slot) {
       f.group = none;
       ++f.stamp;
     }
-  for (const ResourceIndex r : walk_resources_)
+  for (const ResourceIndex r : walk_resources_) {
+    resources_[r].host = none;
+    ++resources_[r].stamp;
     if (resources_[r].group != none) dissolve_group(r);
+  }
 
-  // Alone, one contended link, or a mesh.
+  // Alone, one bottleneck for all, or a mesh.
   if (walk_resources_.empty()) {
     for (const std::uint32_t s : walk_flows_) set_rate(s, flows_[s].cap);
-  } else if (walk_resources_.size() == 1) {
-    build_group(walk_resources_.front());
-  } else {
+  } else if (!solve_as_group()) {
     solve_mesh();
   }
+}
+
+// Tries the link that fills up first as the one bottleneck of all flows of the walk.
+bool FluidNetwork::solve_as_group() {
+  ResourceIndex host = none;
+  double lowest = 0;
+  for (const ResourceIndex r : walk_resources_) {
+    Resource& s = resources_[r];
+    s.weight = 0;
+    for (const Member& m : s.flows)
+      s.weight += flows_[m.flow].elements[m.element].use * flows_[m.flow].weight;
+    const double level = capacity(r) / s.weight;
+    if (host != none && level >= lowest) continue;
+    host = r;
+    lowest = level;
+  }
+  if (resources_[host].flows.size() != walk_flows_.size()) return false;
+  if (build_group(host)) return true;
+
+  // Another link fills up as well: back to phase `own`.
+  for (const std::uint32_t slot : walk_flows_) {
+    Flow& f = flows_[slot];
+    const double left = left_of(f);
+    f.phase = Phase::own;
+    f.left = left;
+    f.since = clock_;
+    f.rate = 0;
+    f.group = none;
+    ++f.stamp;
+    heap_.remove(slot);
+  }
+  for (const ResourceIndex r : walk_resources_) {
+    resources_[r].host = none;
+    ++resources_[r].stamp;
+  }
+  dissolve_group(host);
+  return false;
 }
 
 // Progressive filling: the water level rises; a flow stops at its cap, a link stops all flows that
@@ -237,8 +301,10 @@ void FluidNetwork::solve_mesh() {
       for (const Member& m : s.flows) {
         const Flow& f = flows_[m.flow];
         const double use = f.elements[m.element].use;
-        if (f.fixed) s.left -= use * f.value;
-        else s.usage += use * f.weight;
+        if (f.fixed)
+          s.left -= use * f.value;
+        else
+          s.usage += use * f.weight;
       }
       push_level(r, true);
     }

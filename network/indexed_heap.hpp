@@ -7,12 +7,15 @@
 
 namespace isthmus::network {
 
-//! Key of one entry: date in seconds, then `order` for ties; `owner` is the caller's own name for it.
+//! Key of one entry: date in seconds, then `order` for ties; `owner` is the caller's own name for
+//! it.
 struct HeapKey {
   double date;
   std::uint32_t order;
   std::uint32_t owner;
-  bool operator<(const HeapKey& o) const { return date != o.date ? date < o.date : order < o.order; }
+  bool operator<(const HeapKey& o) const {
+    return date != o.date ? date < o.date : order < o.order;
+  }
 };
 
 //! `Place` maps an owner to a reference where its position is kept (`outside` when it is not in).
@@ -46,8 +49,10 @@ class IndexedHeap {
     const HeapKey last = keys_.back();
     keys_.pop_back();
     if (at == keys_.size()) return;
-    if (at > 0 && last < keys_[(at - 1) / 4]) sift_up(at, last);
-    else sift_down(at, last);
+    if (at > 0 && last < keys_[(at - 1) / 4])
+      sift_up(at, last);
+    else
+      sift_down(at, last);
   }
 
  private:

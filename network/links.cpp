@@ -53,7 +53,8 @@ LinkTable::LinkTable(const Topology& topology) {
 
 void LinkTable::apply(LinkId link, const LinkChange& change) {
   if (!link.valid() || link.value() >= links_.size())
-    throw InputError(fmt::format("change of link {}: there are {} links", link.value(), links_.size()));
+    throw InputError(
+        fmt::format("change of link {}: there are {} links", link.value(), links_.size()));
   State& s = links_[link.value()];
   if (change.bandwidth) {
     if (!(*change.bandwidth > 0) || !std::isfinite(*change.bandwidth))
@@ -61,7 +62,8 @@ void LinkTable::apply(LinkId link, const LinkChange& change) {
     s.bandwidth[0] = s.bandwidth[1] = *change.bandwidth;
   }
   if (change.latency) {
-    if (*change.latency < Duration::zero()) throw InputError("a link's latency must not be negative");
+    if (*change.latency < Duration::zero())
+      throw InputError("a link's latency must not be negative");
     s.latency = *change.latency;
   }
   if (change.up) s.up = *change.up;
@@ -88,8 +90,8 @@ FlowTerms flow_terms(const LinkTable& links, const FlowModel& model,
   FlowTerms t;
   if (rate_cap > 0) t.bound = rate_cap / model.bandwidth_factor;
 
-  // Sharing penalty: latency plus S / bandwidth of every link. A path without latency keeps SimGrid's
-  // initial weight of 1, even where S > 0.
+  // Sharing penalty: latency plus S / bandwidth of every link. A path without latency keeps
+  // SimGrid's initial weight of 1, even where S > 0.
   const double latency = links.path_latency(path).seconds();
   if (latency > 0) {
     double penalty = latency;

@@ -1,5 +1,5 @@
-// The present state of every link, the stream of its scheduled changes, and what a path's state means
-// for a flow. Shared by both backends.
+// The present state of every link, the stream of its scheduled changes, and what a path's state
+// means for a flow. Shared by both backends.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,7 @@ class ChangeStream {
     Instant date;
     std::uint32_t link;
     std::uint32_t source;  // index into sources_
-    bool operator>(const Cursor& o) const {
-      return date != o.date ? date > o.date : link > o.link;
-    }
+    bool operator>(const Cursor& o) const { return date != o.date ? date > o.date : link > o.link; }
   };
   struct Source {
     std::vector<LinkChange> changes;
@@ -43,8 +41,8 @@ class ChangeStream {
   std::vector<Source> sources_;
 };
 
-//! One direction of a link as something to be shared: resource 2 * link, and 2 * link + 1 for the way
-//! down of a split-duplex link.
+//! One direction of a link as something to be shared: resource 2 * link, and 2 * link + 1 for the
+//! way down of a split-duplex link.
 using ResourceIndex = std::uint32_t;
 
 //! Bandwidths, latencies and states of all links at the present date.
@@ -94,7 +92,8 @@ struct FlowTerms {
 FlowTerms flow_terms(const LinkTable& links, const FlowModel& model,
                      const std::vector<LinkUse>& path, double rate_cap);
 
-//! Throws InputError when a parameter makes no sense (negative or non-finite numbers, factors of 0).
+//! Throws InputError when a parameter makes no sense (negative or non-finite numbers, factors of
+//! 0).
 void validate(const FlowModel& model);
 
 }  // namespace isthmus::network

@@ -18,9 +18,9 @@ enum class Outcome : std::uint8_t { delivered, failed, cancelled };
 //! Data to move between two hosts (indices into Topology::hosts).
 struct Transfer {
   std::uint32_t from = 0, to = 0;
-  double bytes = 0;            //!< >= 0; 0 takes the path latency alone
-  double rate_cap = 0;         //!< bytes/s; 0 = none
-  std::uint64_t tag = 0;       //!< handed back in FlowEnd
+  double bytes = 0;       //!< >= 0; 0 takes the path latency alone
+  double rate_cap = 0;    //!< bytes/s; 0 = none
+  std::uint64_t tag = 0;  //!< handed back in FlowEnd
 };
 
 //! The end of one transfer.
@@ -43,29 +43,30 @@ class EventLoop {
   virtual void flow_ended(const FlowEnd& end) = 0;
 };
 
-//! Parameters of the flow model that both backends understand. The numbers always count; `name` only
-//! says where they come from (flow_model() gives the numbers of a name).
+//! Parameters of the flow model that both backends understand. The numbers always count; `name`
+//! only says where they come from (flow_model() gives the numbers of a name).
 struct FlowModel {
   //! "CM02" or "LV08"; on the simgrid backend also "SMPI" and "constant", which run `native`.
   std::string name = "CM02";
-  double latency_factor = 1.0;     //!< start-up delay = factor * path latency
-  double bandwidth_factor = 1.0;   //!< payload rate = factor * consumed capacity
-  double tcp_gamma = 0.0;          //!< bytes; consumption <= gamma / (2 * latency); 0 = unlimited
+  double latency_factor = 1.0;    //!< start-up delay = factor * path latency
+  double bandwidth_factor = 1.0;  //!< payload rate = factor * consumed capacity
+  double tcp_gamma = 0.0;         //!< bytes; consumption <= gamma / (2 * latency); 0 = unlimited
   //! Bytes. Flows share a link in proportion to 1 / (path latency + sum of S / bandwidth over the
   //! path); a path without latency counts as 1. This is SimGrid's rule, for S = 0 too, where the
   //! share is inversely proportional to the latency.
   double weight_s = 0.0;
   //! true: every flow has the same weight (textbook max-min), whatever its latency and `weight_s`.
   bool equal_shares = false;
-  bool cross_traffic = false;      //!< ACKs take 5 % of the rate on the way back
+  bool cross_traffic = false;  //!< ACKs take 5 % of the rate on the way back
   //! simgrid only: leave latencies, weights and bounds to SimGrid, its traps included (see
   //! docs/network.md). For reproducing figures of plain SimGrid.
   bool native = false;
 };
 
 //! The parameters that SimGrid gives a model name: "CM02" (factors 1, no window, no ACK traffic) or
-//! "LV08" (13.01, 0.97, S = 20537 B, window 4 MiB, ACK traffic; Velho and Legrand 2009). Other names
-//! come back `native` with CM02's numbers. Throws InputError for a name SimGrid does not know.
+//! "LV08" (13.01, 0.97, S = 20537 B, window 4 MiB, ACK traffic; Velho and Legrand 2009). Other
+//! names come back `native` with CM02's numbers. Throws InputError for a name SimGrid does not
+//! know.
 FlowModel flow_model(const std::string& name);
 
 //! A running network. start and cancel are called from EventLoop::step only.

@@ -43,7 +43,7 @@ class Router {
   std::vector<std::uint32_t> zone_of_;
   std::vector<std::string> zone_names_, host_names_;
   std::unordered_map<std::uint64_t, Ref> zone_routes_, host_routes_;
-  std::vector<Ref> dense_;        // zone routes as a matrix, for up to max_dense zones
+  std::vector<Ref> dense_;  // zone routes as a matrix, for up to max_dense zones
   std::vector<char> dense_known_;
   static constexpr std::size_t max_dense = 512;
 };

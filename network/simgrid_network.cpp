@@ -12,9 +12,11 @@
 #include <simgrid/s4u/Comm.hpp>
 #include <simgrid/s4u/Engine.hpp>
 #include <simgrid/s4u/Host.hpp>
-#include <simgrid/version.h>
 #include <unordered_map>
 #include <vector>
+
+// Needs the macros of the headers above.
+#include <simgrid/version.h>
 
 #include "network/flow_slots.hpp"
 #include "network/simgrid_platform.hpp"
@@ -131,8 +133,8 @@ SimGridNetwork::~SimGridNetwork() {
 
 void SimGridNetwork::check_host(std::uint32_t host) const {
   if (host >= platform_.host_count())
-    throw InputError(fmt::format("transfer names host {}, there are {}", host,
-                                 platform_.host_count()));
+    throw InputError(
+        fmt::format("transfer names host {}, there are {}", host, platform_.host_count()));
 }
 
 FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
@@ -181,8 +183,8 @@ void SimGridNetwork::launch(std::uint32_t slot, double clock) {
   by_activity_.emplace(f.comm->get_impl(), slot);
   f.phase = Flow::Phase::running;
 
-  // A new action is the last of the started ones; it starts out bound by the bandwidth that its path
-  // has now.
+  // A new action is the last of the started ones; it starts out bound by the bandwidth that its
+  // path has now.
   auto& started = *platform_.model().get_started_action_set();
   if (started.empty() || started.back().get_activity() != f.comm->get_impl())
     throw InternalError(fmt::format("SimGrid lost a transfer at {} s", clock));
@@ -363,8 +365,8 @@ void SimGridNetwork::gate() {
   arm();
 }
 
-// Sets the timer to the earliest thing to do; to nothing when no transfer is in flight, and SimGrid's
-// main loop ends then.
+// Sets the timer to the earliest thing to do; to nothing when no transfer is in flight, and
+// SimGrid's main loop ends then.
 void SimGridNetwork::arm() {
   if (flows_.live() == 0) return disarm();
   Instant next = std::min(platform_.changes().next(), horizon_);
@@ -441,8 +443,8 @@ double SimGridNetwork::carried_bytes(LinkId link) const {
 }
 
 std::string SimGridNetwork::describe() const {
-  return fmt::format("simgrid {}.{} {}{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR, model_.name,
-                     platform_.native() ? " native" : "");
+  return fmt::format("simgrid {}.{} {}{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR,
+                     model_.name, platform_.native() ? " native" : "");
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <simgrid/s4u/Host.hpp>
 #include <simgrid/s4u/Link.hpp>
 #include <simgrid/s4u/NetZone.hpp>
+
+// Needs the macros of the headers above.
 #include <simgrid/version.h>
 
 #include "sim/core/errors.hpp"
@@ -43,8 +45,8 @@ class RouterZone final : public routing::NetZoneImpl {
   void get_local_route(const routing::NetPoint* src, const routing::NetPoint* dst,
                        routing::Route* into, double* latency) override {
     path_.clear();
-    router_.append_path(static_cast<std::uint32_t>(src->id()), static_cast<std::uint32_t>(dst->id()),
-                        path_);
+    router_.append_path(static_cast<std::uint32_t>(src->id()),
+                        static_cast<std::uint32_t>(dst->id()), path_);
     for (const LinkUse& u : path_) {
       // Fatpipes limit each flow by itself: SimGrid's own lets a light flow take less than that.
       if (!native_ && links_.sharing(u.link) == Sharing::fatpipe) continue;
@@ -77,13 +79,16 @@ SimGridPlatform::SimGridPlatform(const Topology& topology, const FlowModel& mode
   // The engine is a process-wide singleton whose clock never restarts.
   static bool used = false;
   if (used)
-    throw Error("SimGrid can run once per process: give every simgrid run a process of its own, "
-                "or use the fluid backend");
+    throw Error(
+        "SimGrid can run once per process: give every simgrid run a process of its own, "
+        "or use the fluid backend");
   used = true;
 
   configure(model, options);
-  if (topology.platform_xml.empty()) build(topology);
-  else load(topology);
+  if (topology.platform_xml.empty())
+    build(topology);
+  else
+    load(topology);
   model_ = dynamic_cast<simgrid::kernel::resource::Model*>(
       engine_->get_netzone_root()->get_network_model());
   if (model_ == nullptr) throw Error("this SimGrid hides its network model");
@@ -136,8 +141,7 @@ void SimGridPlatform::build(const Topology& topology) {
       sg::Link* s = root->create_link(link.name + suffix,
                                       table_->capacity(static_cast<ResourceIndex>(resource)));
       if (native_) s->set_latency(link.latency.seconds());
-      if (link.sharing == Sharing::fatpipe)
-        s->set_sharing_policy(sg::Link::SharingPolicy::FATPIPE);
+      if (link.sharing == Sharing::fatpipe) s->set_sharing_policy(sg::Link::SharingPolicy::FATPIPE);
       resources_[resource] = s->seal();
     };
     if (link.sharing == Sharing::split_duplex) {

@@ -1,5 +1,5 @@
-// The SimGrid side of a topology: engine, hosts, links and the zone that asks our Router for routes.
-// Internal to the SimGrid backend; only its two sources include SimGrid headers.
+// The SimGrid side of a topology: engine, hosts, links and the zone that asks our Router for
+// routes. Internal to the SimGrid backend; only its two sources include SimGrid headers.
 #pragma once
 
 #include <memory>
@@ -57,7 +57,7 @@ class SimGridPlatform {
   std::vector<simgrid::s4u::Host*> hosts_;
   std::vector<simgrid::s4u::Link*> resources_;  // by ResourceIndex; may hold nullptr
   std::unordered_map<const simgrid::s4u::Link*, std::uint32_t> link_ids_;  // platform files only
-  std::unique_ptr<Router> router_;                                         // null for platform files
+  std::unique_ptr<Router> router_;  // null for platform files
   std::unique_ptr<LinkTable> table_;
   std::unique_ptr<ChangeStream> changes_;
 };

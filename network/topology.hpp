@@ -23,21 +23,21 @@ enum class Direction : std::uint8_t { up, down };
 
 //! A new state of a link from `at` on.
 struct LinkChange {
-  Duration at;                                //!< since the start of the run (or of the loop period)
-  std::optional<double> bandwidth;            //!< bytes/s, > 0
-  std::optional<Duration> latency;            //!< one way, >= 0
-  std::optional<bool> up;                     //!< false: the link fails, flows on it fail
+  Duration at;                      //!< since the start of the run (or of the loop period)
+  std::optional<double> bandwidth;  //!< bytes/s, > 0
+  std::optional<Duration> latency;  //!< one way, >= 0
+  std::optional<bool> up;           //!< false: the link fails, flows on it fail
 };
 
 //! One link. Bandwidth in bytes/s per direction (or in all, by `sharing`), latency one way.
 struct Link {
   std::string name;
-  double bandwidth = 0;                       //!< bytes/s, > 0
-  std::optional<double> bandwidth_down;       //!< bytes/s; split-duplex links only: asymmetric access
-  Duration latency;                           //!< >= 0
+  double bandwidth = 0;                  //!< bytes/s, > 0
+  std::optional<double> bandwidth_down;  //!< bytes/s; split-duplex links only: asymmetric access
+  Duration latency;                      //!< >= 0
   Sharing sharing = Sharing::split_duplex;
-  std::vector<LinkChange> changes;            //!< by increasing date: traces, brown-outs, failures
-  Duration loop_period;                       //!< > 0: `changes` repeat with this period
+  std::vector<LinkChange> changes;  //!< by increasing date: traces, brown-outs, failures
+  Duration loop_period;             //!< > 0: `changes` repeat with this period
 };
 
 //! A link crossed in one direction.
@@ -51,7 +51,7 @@ struct LinkUse {
 //! it crosses them `up`; one to it crosses them in reverse order, `down`.
 struct Host {
   std::string name;
-  std::uint32_t zone = 0;                     //!< index into Topology::zones
+  std::uint32_t zone = 0;  //!< index into Topology::zones
   std::vector<LinkId> access;
 };
 
@@ -60,8 +60,8 @@ struct Zone {
   std::string name;
 };
 
-//! Links between the centres of two zones, in order from `from` to `to`; the way back is the same in
-//! reverse with the directions flipped, unless another ZoneRoute says so.
+//! Links between the centres of two zones, in order from `from` to `to`; the way back is the same
+//! in reverse with the directions flipped, unless another ZoneRoute says so.
 struct ZoneRoute {
   std::uint32_t from = 0, to = 0;
   std::vector<LinkUse> links;
@@ -69,7 +69,7 @@ struct ZoneRoute {
 
 //! An exception for one pair of hosts: replaces access links and zone route; symmetric likewise.
 struct HostRoute {
-  std::uint32_t from = 0, to = 0;             //!< indices into Topology::hosts
+  std::uint32_t from = 0, to = 0;  //!< indices into Topology::hosts
   std::vector<LinkUse> links;
 };
 
@@ -80,7 +80,8 @@ struct Topology {
   std::vector<Link> links;
   std::vector<ZoneRoute> zone_routes;
   std::vector<HostRoute> host_routes;
-  //! Path of a SimGrid platform XML file; then links and routes come from it and `hosts` name its hosts.
+  //! Path of a SimGrid platform XML file; then links and routes come from it and `hosts` name its
+  //! hosts.
   std::string platform_xml;
 };
 

@@ -21,7 +21,8 @@ class Problems {
  public:
   template <class... Args>
   void add(fmt::format_string<Args...> format, Args&&... args) {
-    if (list_.size() < max_problems) list_.push_back(fmt::format(format, std::forward<Args>(args)...));
+    if (list_.size() < max_problems)
+      list_.push_back(fmt::format(format, std::forward<Args>(args)...));
   }
   void raise() {
     if (!list_.empty()) throw InputError(std::move(list_));
@@ -37,7 +38,8 @@ void check_link(const Link& l, Problems& problems) {
   if (!positive(l.bandwidth))
     problems.add("link '{}': bandwidth must be above 0, got {} B/s", l.name, l.bandwidth);
   if (l.bandwidth_down && !positive(*l.bandwidth_down))
-    problems.add("link '{}': bandwidth_down must be above 0, got {} B/s", l.name, *l.bandwidth_down);
+    problems.add("link '{}': bandwidth_down must be above 0, got {} B/s", l.name,
+                 *l.bandwidth_down);
   if (l.bandwidth_down && l.sharing != Sharing::split_duplex)
     problems.add("link '{}': bandwidth_down needs a split-duplex link", l.name);
   if (l.latency < Duration::zero())
@@ -50,12 +52,14 @@ void check_link(const Link& l, Problems& problems) {
   for (std::size_t i = 0; i < l.changes.size(); ++i) {
     const LinkChange& c = l.changes[i];
     if (c.at < last)
-      problems.add("link '{}': change {} at {} ns comes before the one at {} ns", l.name, i, c.at.ns(),
-                   last.ns());
+      problems.add("link '{}': change {} at {} ns comes before the one at {} ns", l.name, i,
+                   c.at.ns(), last.ns());
     last = c.at;
     if (c.bandwidth && !positive(*c.bandwidth))
-      problems.add("link '{}': change {} sets bandwidth {} B/s; it must stay above 0 (use up: false "
-                   "for an outage)", l.name, i, *c.bandwidth);
+      problems.add(
+          "link '{}': change {} sets bandwidth {} B/s; it must stay above 0 (use up: false "
+          "for an outage)",
+          l.name, i, *c.bandwidth);
     if (c.latency && *c.latency < Duration::zero())
       problems.add("link '{}': change {} sets a negative latency", l.name, i);
     if (l.loop_period > Duration::zero() && c.at >= l.loop_period)
@@ -68,7 +72,8 @@ void check_link(const Link& l, Problems& problems) {
 
 void validate(const Topology& t) {
   Problems problems;
-  const auto check_uses = [&](const std::vector<LinkUse>& uses, const char* what, std::size_t index) {
+  const auto check_uses = [&](const std::vector<LinkUse>& uses, const char* what,
+                              std::size_t index) {
     for (const LinkUse& u : uses)
       if (!u.link.valid() || u.link.value() >= t.links.size())
         problems.add("{} {}: link {} does not exist, there are {}", what, index, u.link.value(),
@@ -88,7 +93,8 @@ void validate(const Topology& t) {
     if (!names.insert(h.name).second) problems.add("two hosts are called '{}'", h.name);
     if (!t.platform_xml.empty()) continue;
     if (h.zone >= t.zones.size())
-      problems.add("host '{}': zone {} does not exist, there are {}", h.name, h.zone, t.zones.size());
+      problems.add("host '{}': zone {} does not exist, there are {}", h.name, h.zone,
+                   t.zones.size());
     for (const LinkId l : h.access)
       if (!l.valid() || l.value() >= t.links.size())
         problems.add("host '{}': access link {} does not exist, there are {}", h.name, l.value(),

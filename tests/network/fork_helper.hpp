@@ -1,5 +1,5 @@
-// Runs a function in a child process and brings its bytes back. SimGrid can start once per process, so
-// every SimGrid case of a test program gets a process of its own.
+// Runs a function in a child process and brings its bytes back. SimGrid can start once per process,
+// so every SimGrid case of a test program gets a process of its own.
 #pragma once
 
 #include <sys/wait.h>
@@ -16,8 +16,9 @@
 
 namespace isthmus::network::test {
 
-//! Calls `make` in a forked child and returns the vector that it made. Throws std::runtime_error with
-//! the child's message when it threw, or with its status when it died. Call before starting threads.
+//! Calls `make` in a forked child and returns the vector that it made. Throws std::runtime_error
+//! with the child's message when it threw, or with its status when it died. Call before starting
+//! threads.
 template <class T>
 std::vector<T> in_child(const std::function<std::vector<T>()>& make) {
   static_assert(std::is_trivially_copyable_v<T>);

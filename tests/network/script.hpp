@@ -14,9 +14,9 @@ namespace isthmus::network::test {
 struct Op {
   enum class Kind { start, cancel, change, call } kind = Kind::start;
   Instant at;
-  Transfer transfer;            // start
-  std::size_t which = 0;        // cancel: index of the starting op
-  LinkId link;                  // change
+  Transfer transfer;      // start
+  std::size_t which = 0;  // cancel: index of the starting op
+  LinkId link;            // change
   LinkChange change;
   std::function<void(Network&)> call;
 };
@@ -60,9 +60,7 @@ class ScriptLoop final : public EventLoop {
                      [&](std::size_t a, std::size_t b) { return ops_[a].at < ops_[b].at; });
     ids_.resize(ops_.size());
   }
-  Instant next() override {
-    return at_ < order_.size() ? ops_[order_[at_]].at : Instant::never();
-  }
+  Instant next() override { return at_ < order_.size() ? ops_[order_[at_]].at : Instant::never(); }
   void step() override {
     const std::size_t i = order_[at_++];
     Op& op = ops_[i];
@@ -72,9 +70,15 @@ class ScriptLoop final : public EventLoop {
         op.transfer.tag = i;
         ids_[i] = net_.start(op.transfer, op.at);
         break;
-      case Op::Kind::cancel: net_.cancel(ids_[op.which], op.at); break;
-      case Op::Kind::change: net_.change_link(op.link, op.change, op.at); break;
-      case Op::Kind::call: op.call(net_); break;
+      case Op::Kind::cancel:
+        net_.cancel(ids_[op.which], op.at);
+        break;
+      case Op::Kind::change:
+        net_.change_link(op.link, op.change, op.at);
+        break;
+      case Op::Kind::call:
+        op.call(net_);
+        break;
     }
   }
   void flow_ended(const FlowEnd& end) override {

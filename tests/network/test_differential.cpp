@@ -15,7 +15,7 @@ struct Case {
   std::vector<Op> ops;
 };
 
-enum class Shape { star, two_level, dumbbell };
+enum class Shape { star, two_level, dumbbell, funnel };
 
 // What may happen in a case beside transfers.
 struct Extras {
@@ -39,9 +39,7 @@ Link random_link(Draw& draw, const std::string& name, double scale) {
   l.bandwidth = std::floor(scale * draw.uniform(0.5, 4.0));
   l.latency = Duration::from_seconds(draw.uniform(1e-4, 0.03));
   const double kind = draw.uniform(0, 1);
-  l.sharing = kind < 0.5   ? Sharing::split_duplex
-              : kind < 0.85 ? Sharing::shared
-                            : Sharing::fatpipe;
+  l.sharing = kind < 0.5 ? Sharing::split_duplex : kind < 0.85 ? Sharing::shared : Sharing::fatpipe;
   if (l.sharing == Sharing::split_duplex && draw.chance(0.3))
     l.bandwidth_down = std::floor(l.bandwidth * draw.uniform(1, 5));
   return l;
@@ -64,6 +62,12 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
     t.zones = {{"z"}};
     for (int i = 0; i < 8; ++i) add_host(0, {add_link(1e6)});
     if (draw.chance(0.5)) t.zone_routes.push_back({0, 0, {{add_link(2e6), Direction::up}}});
+  } else if (shape == Shape::funnel) {
+    // Many hosts behind one link: the virtual-time path, with two transfers of one host at times.
+    t.zones = {{"field"}, {"edge"}};
+    for (int i = 0; i < 60; ++i) add_host(0, {add_link(1e6)});
+    add_host(1, {});
+    t.zone_routes.push_back({0, 1, {{add_link(draw.uniform(5e5, 1e7)), Direction::up}}});
   } else {
     const std::uint32_t zones = shape == Shape::dumbbell ? 2 : 4;
     for (std::uint32_t z = 0; z < zones; ++z) {
@@ -78,7 +82,8 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
     const LinkId backbone = add_link(3e6);
     for (std::uint32_t a = 0; a < zones; ++a)
       for (std::uint32_t b = a + 1; b < zones; ++b)
-        t.zone_routes.push_back({a, b, {{backbone, Direction::up}, {add_link(4e6), Direction::up}}});
+        t.zone_routes.push_back(
+            {a, b, {{backbone, Direction::up}, {add_link(4e6), Direction::up}}});
     // An exception for one pair.
     t.host_routes.push_back({0, 6, {{add_link(1e6), Direction::up}}});
   }
@@ -87,6 +92,7 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
   for (int i = 0; i < flows; ++i) {
     const std::uint32_t from = draw.index(t.hosts.size());
     std::uint32_t to = draw.index(t.hosts.size());
+    if (shape == Shape::funnel && draw.chance(0.9)) to = 60;
     if (to == from) to = (to + 1) % static_cast<std::uint32_t>(t.hosts.size());
     const double bytes = draw.chance(0.03) ? 0 : std::floor(draw.uniform(1e3, 1e6));
     c.ops.push_back(start_at(std::floor(draw.uniform(0, 1e6)) * 1e-5, from, to, bytes,
@@ -124,18 +130,22 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
 }
 
 // Compares the ends of one case on both backends and returns the worst deviation in ns.
-double compare(const Case& c, const FlowModel& model, const std::vector<std::string>& options = {}) {
+double compare(const Case& c, const FlowModel& model,
+               const std::vector<std::string>& options = {}) {
   const auto fluid = by_tag(run_fluid(c.topology, model, c.ops));
   const auto simgrid = by_tag(run_simgrid(c.topology, model, c.ops, Instant::never(), options));
   EXPECT_EQ(fluid.size(), simgrid.size());
+  EXPECT_EQ(fluid.size(),
+            static_cast<std::size_t>(std::count_if(c.ops.begin(), c.ops.end(), [](const Op& op) {
+              return op.kind == Op::Kind::start;
+            })));
   double worst = 0;
   for (std::size_t i = 0; i < std::min(fluid.size(), simgrid.size()); ++i) {
     EXPECT_EQ(fluid[i].tag, simgrid[i].tag);
     EXPECT_EQ(static_cast<int>(fluid[i].outcome), static_cast<int>(simgrid[i].outcome))
         << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " simgrid "
         << simgrid[i].at.ns();
-    const double deviation =
-        std::abs(static_cast<double>(fluid[i].at.ns() - simgrid[i].at.ns()));
+    const double deviation = std::abs(static_cast<double>(fluid[i].at.ns() - simgrid[i].at.ns()));
     EXPECT_LE(deviation, 2 + 1e-9 * static_cast<double>(simgrid[i].at.ns()))
         << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " simgrid "
         << simgrid[i].at.ns();
@@ -148,12 +158,12 @@ double compare(const Case& c, const FlowModel& model, const std::vector<std::str
 void sweep(const Extras& extras, const FlowModel& model, std::uint64_t salt, int flows = 300,
            const std::vector<std::string>& options = {}) {
   double worst = 0;
-  for (const Shape shape : {Shape::star, Shape::two_level, Shape::dumbbell})
+  for (const Shape shape : {Shape::star, Shape::two_level, Shape::dumbbell, Shape::funnel})
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
       SCOPED_TRACE("shape " + std::to_string(static_cast<int>(shape)) + " seed " +
                    std::to_string(seed));
-      worst = std::max(worst, compare(random_case(seed * 1000 + salt, shape, extras, flows), model,
-                                      options));
+      worst = std::max(
+          worst, compare(random_case(seed * 1000 + salt, shape, extras, flows), model, options));
       if (::testing::Test::HasFailure()) return;
     }
   std::cout << "  largest deviation between backends: " << worst << " ns\n";
@@ -174,7 +184,8 @@ TEST(Differential, Lv08WithChangesFailuresCancels) {
   sweep({true, true, true}, flow_model("LV08"), 6);
 }
 
-// Against SimGrid left to itself: no fatpipes, whose light flows it slows, and nothing that changes.
+// Against SimGrid left to itself: no fatpipes, whose light flows it slows, and nothing that
+// changes.
 Case without_fatpipes(Case c) {
   for (Link& l : c.topology.links)
     if (l.sharing == Sharing::fatpipe) l.sharing = Sharing::shared;

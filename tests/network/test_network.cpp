@@ -1,4 +1,5 @@
-// What both backends promise beside dates: failures, horizons, cancellation, queries, routes, errors.
+// What both backends promise beside dates: failures, horizons, cancellation, queries, routes,
+// errors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -59,9 +60,9 @@ TEST(Network, FailingLinkFailsItsFlowsWaitingOnesToo) {
 }
 
 TEST(Network, CancelAndUnknownIds) {
-  for (const auto& ends : both(wire(1e6, 0.1), {start_at(0, 0, 1, 1e6), start_at(0, 1, 0, 1e6),
-                                                cancel_at(0.6, 0), cancel_at(0.7, 0),
-                                                cancel_at(5, 1)})) {
+  for (const auto& ends :
+       both(wire(1e6, 0.1), {start_at(0, 0, 1, 1e6), start_at(0, 1, 0, 1e6), cancel_at(0.6, 0),
+                             cancel_at(0.7, 0), cancel_at(5, 1)})) {
     ASSERT_EQ(ends.size(), 2U);
     EXPECT_EQ(ends[0].outcome, Outcome::cancelled);
     EXPECT_EQ(ends[0].at, Instant::from_seconds(0.6));
@@ -137,9 +138,8 @@ TEST(Network, QueriesSeeThePresent) {
     seen.push_back(n.path_latency(0, 1).seconds());
     seen.push_back(n.carried_bytes(LinkId(0)));
   };
-  const std::vector<Op> ops = {call_at(1, ask),           start_at(1.98, 0, 1, 1e6),
-                               call_at(2.5, ask),         change_at(3, 0, set_up(false)),
-                               call_at(3.5, ask)};
+  const std::vector<Op> ops = {call_at(1, ask), start_at(1.98, 0, 1, 1e6), call_at(2.5, ask),
+                               change_at(3, 0, set_up(false)), call_at(3.5, ask)};
   const auto expected = [](const std::vector<double>& v) {
     ASSERT_EQ(v.size(), 12U);
     EXPECT_DOUBLE_EQ(v[0], 1e6);
@@ -183,10 +183,9 @@ TEST(Network, RunsAreBitIdentical) {
   const Topology t = star(6, 1e6, 0.003, Sharing::shared);
   std::vector<Op> ops;
   for (int i = 0; i < 500; ++i)
-    ops.push_back(start_at(static_cast<double>(random() % 20000) * 1e-3,
-                           static_cast<std::uint32_t>(random() % 6),
-                           static_cast<std::uint32_t>(random() % 6),
-                           static_cast<double>(random() % 300000)));
+    ops.push_back(start_at(
+        static_cast<double>(random() % 20000) * 1e-3, static_cast<std::uint32_t>(random() % 6),
+        static_cast<std::uint32_t>(random() % 6), static_cast<double>(random() % 300000)));
   const auto same = [](const std::vector<FlowEnd>& a, const std::vector<FlowEnd>& b) {
     ASSERT_EQ(a.size(), 500U);
     ASSERT_EQ(b.size(), 500U);
@@ -263,15 +262,17 @@ TEST(SimGrid, OncePerProcess) {
 }
 
 TEST(SimGrid, SettingsAreChecked) {
-  EXPECT_THAT(
-      [] { run_simgrid(wire(1e6, 0), {}, {}, Instant::never(), {"network/no-such:1"}); },
-      ::testing::ThrowsMessage<std::runtime_error>(HasSubstr("network/no-such")));
+  EXPECT_THAT([] { run_simgrid(wire(1e6, 0), {}, {}, Instant::never(), {"network/no-such:1"}); },
+              ::testing::ThrowsMessage<std::runtime_error>(HasSubstr("network/no-such")));
 }
 
 TEST(SimGrid, ExceptionsOfTheLoopComeThrough) {
   const auto boom = [](Network&) { throw Error("boom"); };
-  EXPECT_THAT([&] { run_simgrid(wire(1e6, 0), {}, {start_at(0, 0, 1, 1e6), call_at(0.5, boom)}); },
-              ::testing::ThrowsMessage<std::runtime_error>(HasSubstr("boom")));
+  EXPECT_THAT(
+      [&] {
+        run_simgrid(wire(1e6, 0), {}, {start_at(0, 0, 1, 1e6), call_at(0.5, boom)});
+      },
+      ::testing::ThrowsMessage<std::runtime_error>(HasSubstr("boom")));
 }
 
 TEST(SimGrid, PlatformFile) {
@@ -295,8 +296,8 @@ TEST(SimGrid, PlatformFile) {
   Topology t;
   t.platform_xml = file.string();
   t.hosts = {{"tokyo", 0, {}}, {"paris", 0, {}}, {"lyon", 0, {}}};
-  const auto ends = by_tag(run_simgrid(
-      t, {}, {start_at(0, 0, 1, 1e6), start_at(2, 1, 2, 1e6), start_at(2, 2, 1, 1e6)}));
+  const auto ends = by_tag(
+      run_simgrid(t, {}, {start_at(0, 0, 1, 1e6), start_at(2, 1, 2, 1e6), start_at(2, 2, 1, 1e6)}));
   ASSERT_EQ(ends.size(), 3U);
   EXPECT_EQ(ends[0].at, Instant::from_seconds(1.05));
   EXPECT_EQ(ends[1].at, Instant::from_seconds(2.505));

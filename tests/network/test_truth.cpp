@@ -1,5 +1,5 @@
-// Published and reference-simulator cases (truth/network_simgrid.json), and closed forms that need no
-// data folder.
+// Published and reference-simulator cases (truth/network_simgrid.json), and closed forms that need
+// no data folder.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -84,9 +84,12 @@ Case read_case(const Json& inputs) {
   const Json cfg = inputs.value("cfg", Json::object());
   for (const auto& [key, text] : cfg.items()) {
     const std::string value = text;
-    if (key == "network/crosstraffic") c.model.cross_traffic = value == "1";
-    else if (key == "network/TCP-gamma") c.model.tcp_gamma = std::stod(value);
-    else ADD_FAILURE() << "unknown setting " << key;
+    if (key == "network/crosstraffic")
+      c.model.cross_traffic = value == "1";
+    else if (key == "network/TCP-gamma")
+      c.model.tcp_gamma = std::stod(value);
+    else
+      ADD_FAILURE() << "unknown setting " << key;
   }
   return c;
 }
@@ -119,8 +122,8 @@ TEST(Truth, NetworkSimgrid) {
     const Case parsed = read_case(c.at("inputs"));
     const double tolerance = c.at("tolerance").at("rel");
     const Json& expected = c.at("expected");
-    const Json& dates = expected.contains("finish") ? expected.at("finish")
-                                                    : expected.at("finish_physical");
+    const Json& dates =
+        expected.contains("finish") ? expected.at("finish") : expected.at("finish_physical");
     expect_dates(parsed, run_fluid(parsed.topology, parsed.model, parsed.ops), dates, tolerance,
                  "fluid");
     expect_dates(parsed, run_simgrid(parsed.topology, parsed.model, parsed.ops), dates, tolerance,

@@ -1,0 +1,177 @@
+// Flows per CPU second of the network backends. Prints figures; never fails a build.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <vector>
+
+#include "network/fluid_network.hpp"
+#include "sim/core/event_queue.hpp"
+#include "sim/core/random.hpp"
+
+namespace {
+
+using namespace isthmus;
+using namespace isthmus::network;
+
+double cpu_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+void print(const char* what, double flows, double seconds) {
+  std::printf("%-52s %12.0f flows/s %9.0f ns/flow\n", what, flows / seconds, 1e9 * seconds / flows);
+  std::fflush(stdout);
+}
+
+// `phones` behind a link each, one server (the last host) behind `server` bytes/s.
+Topology fleet(std::uint32_t phones, double access, double server) {
+  Topology t;
+  t.zones = {{"field"}, {"edge"}};
+  for (std::uint32_t i = 0; i <= phones; ++i) {
+    Link l;
+    l.name = "l" + std::to_string(i);
+    l.bandwidth = i == phones ? server : access;
+    l.latency = Duration(i == phones ? 200'000 : 5'000'000);
+    t.links.push_back(l);
+    t.hosts.push_back({"h" + std::to_string(i), i == phones ? 1U : 0U, {LinkId(i)}});
+  }
+  t.zone_routes = {{0, 1, {}}};
+  return t;
+}
+
+// Requests arrive one by one: an upload, then a download when it has ended.
+class Offloads {
+ public:
+  Offloads(std::uint32_t phones, std::uint32_t requests, Duration gap)
+      : phones_(phones), left_(requests), gap_(gap) {
+    queue_.push(Instant::zero(), EventKind::arrival, 0);
+  }
+  template <class Net>
+  void handle(Net& net, const Event& e) {
+    if (e.kind == EventKind::arrival) {
+      const auto phone = static_cast<std::uint32_t>((arrived_++ * 7919) % phones_);
+      net.start({phone, phones_, 50e3, 0, phone}, e.time);
+      if (--left_ > 0) queue_.push(e.time + gap_, EventKind::arrival, 0);
+    } else if (e.payload < phones_) {
+      const auto phone = static_cast<std::uint32_t>(e.payload);
+      net.start({phones_, phone, 2e3, 0, phones_ + e.payload}, e.time);
+    }
+  }
+  EventQueue queue_;
+
+ private:
+  std::uint64_t arrived_ = 0;
+  std::uint32_t phones_, left_;
+  Duration gap_;
+};
+
+// The loop as the world writes it: no virtual call per event.
+template <class Handler>
+void hot_loop(FluidNetwork& net, Handler& work) {
+  std::vector<FlowEnd> ends;
+  while (!work.queue_.empty() || net.in_flight() > 0) {
+    const Instant inside = net.next_completion();
+    if (inside <= work.queue_.next_time()) {
+      ends.clear();
+      net.collect(inside, ends);
+      for (const FlowEnd& e : ends) work.queue_.push(e.at, EventKind::flow_ended, 0, e.tag);
+    } else {
+      work.handle(net, work.queue_.pop());
+    }
+  }
+}
+
+// The loop behind the Network interface, for SimGrid.
+class OffloadLoop final : public EventLoop {
+ public:
+  OffloadLoop(Network& net, Offloads& work) : net_(net), work_(work) {}
+  Instant next() override { return work_.queue_.next_time(); }
+  void step() override { work_.handle(net_, work_.queue_.pop()); }
+  void flow_ended(const FlowEnd& e) override {
+    work_.queue_.push(e.at, EventKind::flow_ended, 0, e.tag);
+  }
+
+ private:
+  Network& net_;
+  Offloads& work_;
+};
+
+// A fixed number of flows, each followed by another one between hosts drawn at random.
+class Churn {
+ public:
+  Churn(std::uint32_t hosts, bool funnel, std::uint32_t in_flight, std::uint32_t total)
+      : hosts_(hosts), funnel_(funnel), left_(total), rng_(1) {
+    for (std::uint32_t i = 0; i < in_flight; ++i)
+      queue_.push(Instant(i * 1000), EventKind::arrival, 0);
+  }
+  template <class Net>
+  void handle(Net& net, const Event& e) {
+    if (left_ == 0) return;
+    --left_;
+    const auto from = static_cast<std::uint32_t>(uniform_index(rng_, hosts_ - 1));
+    std::uint32_t to = hosts_ - 1;
+    if (!funnel_)
+      to = (from + 1 + static_cast<std::uint32_t>(uniform_index(rng_, hosts_ - 1))) % hosts_;
+    net.start({from, to, 1e4 + 1e5 * uniform01(rng_), 0, 0}, e.time);
+  }
+  EventQueue queue_;
+
+ private:
+  std::uint32_t hosts_;
+  bool funnel_;
+  std::uint32_t left_;
+  Rng rng_;
+};
+
+}  // namespace
+
+int main() {
+  FlowModel equal;
+  equal.equal_shares = true;
+  {
+    FluidNetwork net(fleet(1000, 10e6, 1e12), {});
+    Offloads work(1000, 1000000, Duration(100'000));
+    const double begin = cpu_seconds();
+    hot_loop(net, work);
+    print("fluid, uncontended offloads (up and down)", 2e6, cpu_seconds() - begin);
+  }
+  {
+    FluidNetwork net(fleet(1000, 10e6, 1e12), {});
+    Offloads work(1000, 1000000, Duration(100'000));
+    OffloadLoop loop(net, work);
+    const double begin = cpu_seconds();
+    net.run(loop, Instant::never());
+    print("the same through the virtual interface", 2e6, cpu_seconds() - begin);
+  }
+  for (const bool weighted : {false, true}) {
+    FluidNetwork net(fleet(2000, 10e6, 1e9), weighted ? FlowModel{} : equal);
+    Churn work(2001, true, 1000, 500000);
+    const double begin = cpu_seconds();
+    hot_loop(net, work);
+    print(weighted ? "fluid, 1000 flows on one link, weighted" : "fluid, 1000 flows on one link",
+          5e5, cpu_seconds() - begin);
+  }
+  {
+    FluidNetwork net(fleet(200, 10e6, 10e6), equal);
+    Churn work(201, false, 100, 100000);
+    const double begin = cpu_seconds();
+    hot_loop(net, work);
+    print("fluid, mesh of 100 flows among 200 hosts", 1e5, cpu_seconds() - begin);
+  }
+  // SimGrid starts once per process.
+  std::fflush(stdout);
+  if (fork() == 0) {
+    const auto net = make_simgrid_network(fleet(1000, 10e6, 1e12), {}, {});
+    Offloads work(1000, 100000, Duration(100'000));
+    OffloadLoop loop(*net, work);
+    const double begin = cpu_seconds();
+    net->run(loop, Instant::never());
+    print("simgrid, uncontended offloads (up and down)", 2e5, cpu_seconds() - begin);
+    _exit(0);
+  }
+  wait(nullptr);
+  return 0;
+}
