@@ -7,6 +7,8 @@
 #include <mutex>
 #include <type_traits>
 
+#include "models/file_seal.hpp"
+
 namespace isthmus::h5 {
 
 static_assert(std::is_same_v<hid_t, std::int64_t>);
@@ -534,17 +536,18 @@ File File::create(const std::string& path) {
   H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_LATEST);
   return File(own(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), path,
                   "cannot create the file"),
-              path + ": /");
+              path, true);
 }
 
 File File::open(const std::string& path) {
   const Lock lock;
   std::error_code ec;
   if (!std::filesystem::is_regular_file(path, ec)) refuse(path, "no such file");
+  if (!seal_holds(path)) refuse(path, "is damaged (its contents do not match its seal)");
   if (H5Fis_hdf5(path.c_str()) <= 0) refuse(path, "is not an HDF5 file");
   Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   if (!file.valid()) refuse(path, "is truncated or damaged (" + last_message() + ")");
-  return File(std::move(file), path + ": /");
+  return File(std::move(file), path, false);
 }
 
 void File::close() {
@@ -552,8 +555,9 @@ void File::close() {
   if (!handle_.valid()) return;
   if (H5Fget_obj_count(handle_.id(), H5F_OBJ_ALL) > 1)
     throw Error(where_ + ": closed while groups or columns of it are still open");
-  check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), where_, "cannot write");
+  if (writable_) check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), where_, "cannot write");
   if (!handle_.reset()) fail(where_, "cannot close");
+  if (writable_ && !append_seal(path_)) throw Error(path_ + ": cannot write the seal");
 }
 
 // The element types of the concept, once each.

@@ -175,19 +175,29 @@ class Group : public Object {
 //! An HDF5 file; the object itself is its root group. Files carry no time stamps: equal contents
 //! written in the same order are equal bytes. HDF5 is one library per process: calls from several
 //! threads, on any files, are serialized inside this wrapper.
+//!
+//! close() seals a file: 16 bytes behind the end that HDF5 knows, a mark and a hash of all before
+//! it. HDF5 checks its own checksums but walks through damaged string heaps without looking; the
+//! seal is checked before HDF5 reads anything. Other programs ignore it, and drop it when they
+//! write.
 class File : public Group {
  public:
   //! Creates or replaces the file. Throws Error with the path when that is impossible. Writing to
   //! a temporary name and renaming is the caller's part.
   static File create(const std::string& path);
-  //! Opens an existing file read-only. Throws InputError when it is missing, truncated or not HDF5.
+  //! Opens an existing file read-only. Throws InputError when it is missing, truncated, not HDF5,
+  //! or sealed and changed since.
   static File open(const std::string& path);
-  //! Flushes and closes. Throws Error when the disk refuses or when groups, datasets or columns of
-  //! the file are still open (their data could not be complete). The destructor closes silently.
+  //! Flushes, closes and seals. Throws Error when the disk refuses or when groups, datasets or
+  //! columns of the file are still open (their data could not be complete). The destructor closes
+  //! silently and without a seal.
   void close();
 
  private:
-  using Group::Group;
+  File(Handle handle, const std::string& path, bool writable)
+      : Group(std::move(handle), path + ": /"), path_(path), writable_(writable) {}
+  std::string path_;
+  bool writable_ = false;
 };
 
 }  // namespace isthmus::h5

@@ -171,22 +171,15 @@ TEST_F(ProfileFile, RefusesForeignNewerTruncatedAndDamagedFiles) {
   std::ofstream(path_, std::ios::binary) << whole.substr(0, whole.size() - 100);
   EXPECT_NE(refusal().find("truncated or damaged"), std::string::npos) << refusal();
 
-  // No flipped byte anywhere crashes the reader or passes as another table.
-  const auto original = profile_of(table({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, product));
-  int refused = 0;
-  for (std::size_t at = 0; at < whole.size(); at += 13) {
+  // No flipped byte passes, wherever it is.
+  for (std::size_t at = 0; at < whole.size(); at += 97) {
     std::string flipped = whole;
     flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
     std::ofstream(path_, std::ios::binary) << flipped;
-    try {
-      const auto p = KernelProfile::load(path_);
-      const KernelTable* t = p.table("test", fp32);
-      if (t != nullptr) EXPECT_EQ(t->median_ns, original.table("test", fp32)->median_ns) << at;
-    } catch (const InputError&) {
-      ++refused;
+    if (at < whole.size() - 16) {
+      EXPECT_NE(refusal().find(path_), std::string::npos) << at << ": " << refusal();
     }
   }
-  EXPECT_GT(refused, 50);
 }
 
 TEST(MeasureProfile, TimesRealKernels) {
