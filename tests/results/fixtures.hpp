@@ -1,0 +1,132 @@
+// Records and summaries that the tests of results share.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "results/recorder.hpp"
+#include "sim/core/random.hpp"
+
+namespace isthmus::results::test {
+
+inline Duration ms(double v) { return Duration::from_seconds(v * 1e-3); }
+
+//! A directory of its own that disappears with the test.
+class Scratch {
+ public:
+  Scratch() {
+    static int number = 0;
+    path_ = std::filesystem::temp_directory_path() /
+            ("isthmus-results-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
+    std::filesystem::create_directories(path_);
+  }
+  ~Scratch() {
+    std::error_code ec;
+    std::filesystem::remove_all(path_, ec);
+  }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  EXPECT_TRUE(in.good()) << path;
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+inline RunInfo two_services() {
+  RunInfo info;
+  info.name = "test run";
+  info.scenario_json = R"({"isthmus":1})";
+  info.seed = 7;
+  info.network = "fluid";
+  info.duration = Duration::from_seconds(12);
+  info.warmup = Duration::from_seconds(2);
+  info.workloads = {"cameras", "agents"};
+  info.services = {"edge", "cloud"};
+  info.nodes = {"gateway", "server"};
+  return info;
+}
+
+//! A request answered by `service`: created at `at` s, 1 ms preparation, 10 ms upload, 5 ms queue,
+//! 20 ms service, 4 ms download: 40 ms of latency.
+inline RequestRecord answered(std::uint64_t number, double at, std::uint32_t service = 0,
+                              std::uint32_t workload = 0) {
+  RequestRecord r;
+  r.request = number;
+  r.identity = mix64(number);
+  r.workload = workload;
+  r.service = r.first_choice = service;
+  r.replica = 0;
+  r.created = Instant::from_seconds(at);
+  r.sent = r.created + ms(1);
+  r.arrived = r.sent + ms(10);
+  r.started = r.arrived + ms(5);
+  r.served = r.started + ms(20);
+  r.completed = r.served + ms(4);
+  r.upload = 1000;
+  r.download = 24;
+  r.client_energy = 0.5;
+  r.accuracy = 0.8;
+  r.counted = at >= 2;
+  return r;
+}
+
+//! The same for an LLM: first token 20 ms after the start, then 10 tokens at 4 ms each.
+inline RequestRecord answered_llm(std::uint64_t number, double at, std::uint32_t service = 1) {
+  RequestRecord r = answered(number, at, service);
+  r.prompt_tokens = 100;
+  r.output_tokens = 11;
+  r.first_token = r.started + ms(20);
+  r.served = r.first_token + ms(40);
+  r.completed = r.served + ms(4);
+  return r;
+}
+
+inline RequestRecord ended(std::uint64_t number, double at, Status status, Cause cause) {
+  RequestRecord r;
+  r.request = number;
+  r.created = Instant::from_seconds(at);
+  r.status = status;
+  r.cause = cause;
+  r.counted = at >= 2;
+  return r;
+}
+
+inline WorldTotals totals(std::uint64_t created, double end = 12) {
+  WorldTotals t;
+  t.created = created;
+  t.end = Instant::from_seconds(end);
+  t.events = 1234;
+  t.fingerprint = 0x0123456789abcdefULL;
+  t.cpu_seconds = 0.25;
+  t.nodes = {{"gateway", 2, 300.0, 5.0, 0.006, 0.01}, {"server", 1, 700.0, 8.0, 0.003, 0.02}};
+  ServiceTotals edge;
+  edge.name = "edge";
+  edge.model = "yolo";
+  edge.variant = "int8";
+  edge.timing = "roofline +-10 %";
+  edge.utilization = 0.5;
+  edge.mean_replicas = 1;
+  edge.max_replicas = 1;
+  edge.timing_error = 0.1;
+  ServiceTotals cloud = edge;
+  cloud.name = "cloud";
+  cloud.utilization = 0.2;
+  cloud.mean_replicas = 3;
+  cloud.timing_error = 0.02;
+  t.services = {edge, cloud};
+  t.links = {{"uplink", 1e6, 0.3}};
+  t.network_cost = 0.005;
+  return t;
+}
+
+}  // namespace isthmus::results::test
