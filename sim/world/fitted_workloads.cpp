@@ -43,9 +43,8 @@ Arrivals two_state(double rate0, double sojourn0, double rate1, double sojourn1)
   return a;
 }
 
-// Interrupted Poisson: its gap CV and its index of dispersion at every scale follow from two more
-// numbers than the rate. Solved for CV 13.15 and 1-s IoD 13.2; the dispersion at 2, 10 and 60 s
-// then agrees with the trace without having been asked to.
+// Interrupted Poisson: rate, CV 13.15 and 1-s IoD 13.2 determine its three numbers, and its
+// dispersion from 0.1 s to 5 minutes then stays within 16 % of the trace's.
 FittedWorkload azure_2023_code() {
   FittedWorkload w;
   w.name = "azure-2023-code";
