@@ -28,7 +28,8 @@ struct MeasureOptions {
 std::vector<std::string> measurable_kinds();
 
 //! Runs every shape once to warm up, then repeats it; the median, p10 and p90 of single executions
-//! are kept. One thread, pinned while measuring. Throws InputError for an unknown kind or core.
+//! are kept. One thread, pinned while measuring; its CPU time counts, so that other programs
+//! disturb only through the caches. Throws InputError for an unknown kind or core.
 KernelProfile measure_profile(const MeasureOptions& options);
 
 }  // namespace isthmus::models
