@@ -26,10 +26,9 @@ struct TypedColumn {
 };
 
 template <class Row>
-using TableColumn =
-    std::variant<TypedColumn<Row, double>, TypedColumn<Row, std::int64_t>,
-                 TypedColumn<Row, std::uint64_t>, TypedColumn<Row, std::uint32_t>,
-                 TypedColumn<Row, std::uint8_t>, TypedColumn<Row, std::string>>;
+using TableColumn = std::variant<TypedColumn<Row, double>, TypedColumn<Row, std::int64_t>,
+                                 TypedColumn<Row, std::uint64_t>, TypedColumn<Row, std::uint32_t>,
+                                 TypedColumn<Row, std::uint8_t>, TypedColumn<Row, std::string>>;
 
 template <class Row>
 using TableColumns = std::vector<TableColumn<Row>>;
@@ -70,9 +69,8 @@ class TableWriter {
     std::vector<T> block;
     h5::Column<T> column;
   };
-  using AnyStored =
-      std::variant<Stored<double>, Stored<std::int64_t>, Stored<std::uint64_t>,
-                   Stored<std::uint32_t>, Stored<std::uint8_t>, Stored<std::string>>;
+  using AnyStored = std::variant<Stored<double>, Stored<std::int64_t>, Stored<std::uint64_t>,
+                                 Stored<std::uint32_t>, Stored<std::uint8_t>, Stored<std::string>>;
 
   void transpose();
   void open();
@@ -98,7 +96,8 @@ template <class Row>
 TableWriter<Row>::TableWriter(h5::Group group, TableColumns<Row> columns)
     : group_(std::move(group)), columns_(std::move(columns)) {
   for (const auto& any : columns_)
-    std::visit([&]<class T>(const TypedColumn<Row, T>&) { stored_.emplace_back(Stored<T>{}); }, any);
+    std::visit([&]<class T>(const TypedColumn<Row, T>&) { stored_.emplace_back(Stored<T>{}); },
+               any);
   stage_.reserve(stage_rows);
 }
 
@@ -164,8 +163,7 @@ void TableWriter<Row>::close() {
   transpose();
   flush();
   for_each([&]<class T>(const TypedColumn<Row, T>& c, Stored<T>& s) {
-    if (!c.values.empty())
-      s.column.set_attribute("values", std::span<const std::string>(c.values));
+    if (!c.values.empty()) s.column.set_attribute("values", std::span<const std::string>(c.values));
     s.column.close();
   });
   group_ = h5::Group();

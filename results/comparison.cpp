@@ -84,9 +84,10 @@ void check(const Comparison& c) {
                               first.replications.size()));
     for (std::size_t k = 0; k < a.replications.size(); ++k)
       if (a.replications[k].info.seed != first.replications[k].info.seed)
-        throw Error(fmt::format("replication {} of '{}' has another seed than that of '{}': "
-                                "differences would not be paired",
-                                k, a.label, first.label));
+        throw Error(
+            fmt::format("replication {} of '{}' has another seed than that of '{}': "
+                        "differences would not be paired",
+                        k, a.label, first.label));
   }
   std::vector<std::string> names;
   for (const Alternative& a : c.alternatives)
@@ -108,8 +109,8 @@ double timing_tolerance(const Alternative& a, const Alternative& b, const std::s
   if (unit_of(metric) != "s") return 0;
   double squares = 0;
   for (const Alternative* x : {&a, &b}) {
-    const double error =
-        mean_metric(*x, "timing_error") * mean_metric(*x, "service_share") * mean_metric(*x, metric);
+    const double error = mean_metric(*x, "timing_error") * mean_metric(*x, "service_share") *
+                         mean_metric(*x, metric);
     if (std::isfinite(error)) squares += error * error;
   }
   return 2 * std::sqrt(squares);
@@ -122,7 +123,8 @@ std::string describe(const ObjectiveState& s) {
 }
 
 // What the winner's objectives say, doubts included.
-std::string objective_sentence(const std::string& label, const std::vector<ObjectiveState>& states) {
+std::string objective_sentence(const std::string& label,
+                               const std::vector<ObjectiveState>& states) {
   if (states.empty()) return "";
   std::string met, doubtful;
   for (const ObjectiveState& s : states) {
@@ -179,8 +181,8 @@ Verdict judge(const Comparison& comparison) {
     for (const std::size_t i : v.ranking) {
       double worst = 0;
       for (const ObjectiveState& s : objective_states(list[i]))
-        worst = std::max(worst, std::isnan(s.attainment.mean) ? s.wanted
-                                                               : s.wanted - s.attainment.mean);
+        worst = std::max(worst,
+                         std::isnan(s.attainment.mean) ? s.wanted : s.wanted - s.attainment.mean);
       if (worst < smallest) smallest = worst, nearest = i;
     }
     std::string missed;
@@ -217,12 +219,13 @@ Verdict judge(const Comparison& comparison) {
     // The runner-up fails its objectives: the metric does not decide between the two.
     if (n == 1) {
       v.too_close = true;
-      v.text += fmt::format(" One replication cannot tell whether that holds for other seeds: {}. "
-                            "Too close to call; {} leads for now.",
-                            ask, best.label);
+      v.text += fmt::format(
+          " One replication cannot tell whether that holds for other seeds: {}. "
+          "Too close to call; {} leads for now.",
+          ask, best.label);
     } else {
-      v.text += fmt::format(" Recommendation: {}, the only one that meets every objective.",
-                            best.label);
+      v.text +=
+          fmt::format(" Recommendation: {}, the only one that meets every objective.", best.label);
     }
     return v;
   }
@@ -232,12 +235,11 @@ Verdict judge(const Comparison& comparison) {
   const double size = std::abs(difference.mean);
   const double tolerance = timing_tolerance(best, second, metric);
   v.text += fmt::format(" {} is {} {} ({})", second.label, format_quantity(size, unit),
-                        higher ? "lower" : "higher",
-                        format_percent(size / std::abs(mean_of(b))));
+                        higher ? "lower" : "higher", format_percent(size / std::abs(mean_of(a))));
   if (n > 1)
-    v.text += fmt::format(", 95 % interval of the paired difference {} to {}",
-                          format_quantity(difference.low, unit),
-                          format_quantity(difference.high, unit));
+    v.text +=
+        fmt::format(", 95 % interval of the paired difference {} to {}",
+                    format_quantity(difference.low, unit), format_quantity(difference.high, unit));
   v.text += ".";
 
   if (std::isnan(difference.mean)) {
@@ -246,28 +248,32 @@ Verdict judge(const Comparison& comparison) {
                           std::isnan(mean_of(b)) ? second.label : best.label, metric);
   } else if (n == 1) {
     v.too_close = true;
-    v.text += fmt::format(" Too close to call: one replication cannot tell a difference from "
-                          "chance; {}. {} leads for now.",
-                          ask, best.label);
+    v.text += fmt::format(
+        " Too close to call: one replication cannot tell a difference from "
+        "chance; {}. {} leads for now.",
+        ask, best.label);
   } else if (difference.low == 0 && difference.high == 0) {
     v.too_close = true;
     v.text += fmt::format(" Too close to call: {} and {} are equal in every replication.",
                           best.label, second.label);
   } else if (difference.low <= 0 && difference.high >= 0) {
     v.too_close = true;
-    v.text += fmt::format(" Too close to call: the interval covers zero. More replications narrow "
-                          "it ({}). {} leads for now.",
-                          ask, best.label);
+    v.text += fmt::format(
+        " Too close to call: the interval covers zero. More replications narrow "
+        "it ({}). {} leads for now.",
+        ask, best.label);
   } else if (size <= tolerance) {
     v.too_close = true;
-    v.text += fmt::format(" Too close to call: the service times are uncertain, and two standard "
-                          "errors of them are {}. Measured kernel profiles would narrow that. {} "
-                          "leads for now.",
-                          format_quantity(tolerance, unit), best.label);
+    v.text += fmt::format(
+        " Too close to call: the service times are uncertain, and two standard "
+        "errors of them are {}. Measured kernel profiles would narrow that. {} "
+        "leads for now.",
+        format_quantity(tolerance, unit), best.label);
   } else if (tolerance > 0) {
-    v.text += fmt::format(" Uncertain service times could move it by {} (two standard errors). "
-                          "Recommendation: {}.",
-                          format_quantity(tolerance, unit), best.label);
+    v.text += fmt::format(
+        " Uncertain service times could move it by {} (two standard errors). "
+        "Recommendation: {}.",
+        format_quantity(tolerance, unit), best.label);
   } else {
     v.text += fmt::format(" Recommendation: {}.", best.label);
   }

@@ -15,10 +15,10 @@ std::string unit_of(const std::string& metric);
 
 //! How an alternative stands against one objective.
 struct ObjectiveState {
-  std::string text;      //!< "latency <= 500 ms"
-  double wanted = 0;     //!< fraction of requests that must meet the target
-  Interval attainment;   //!< over replications
-  bool met = false;      //!< mean attainment >= wanted
+  std::string text;     //!< "latency <= 500 ms"
+  double wanted = 0;    //!< fraction of requests that must meet the target
+  Interval attainment;  //!< over replications
+  bool met = false;     //!< mean attainment >= wanted
 };
 std::vector<ObjectiveState> objective_states(const Alternative& alternative);
 //! Whether every objective is met; true when there is none.

@@ -62,15 +62,6 @@ std::vector<std::string> difference_metrics(const Comparison& c) {
   return metrics;
 }
 
-std::string difference_cell(const Interval& d, const std::string& unit) {
-  if (std::isnan(d.mean)) return "-";
-  const std::string sign = d.mean > 0 ? "+" : "";
-  const std::string mean = sign + format_quantity(d.mean, unit);
-  if (d.n == 1) return mean;
-  return fmt::format("{} [{}, {}]", mean, format_quantity(d.low, unit),
-                     format_quantity(d.high, unit));
-}
-
 // Breaks a paragraph at blanks.
 std::string wrap(const std::string& text, std::size_t width) {
   std::string out, line;
@@ -133,9 +124,9 @@ std::string comparison_table(const Comparison& c) {
       row.push_back(format_percent(mean_of(values_of(a, "share." + s))));
     table.add_row(std::move(row));
   }
-  std::string out = fmt::format("{} alternatives, {} replication{} each{}\n\n",
-                                c.alternatives.size(), n, n == 1 ? "" : "s",
-                                n == 1 ? "" : "; mean +- half-width of the 95 % interval");
+  std::string out =
+      fmt::format("{} alternatives, {} replication{} each{}\n\n", c.alternatives.size(), n,
+                  n == 1 ? "" : "s", n == 1 ? "" : "; mean +- half-width of the 95 % interval");
   out += table.text() + objective_legend(c);
 
   // Paired differences to the best.
@@ -148,13 +139,14 @@ std::string comparison_table(const Comparison& c) {
     for (std::size_t k = 1; k < verdict.ranking.size(); ++k) {
       const Alternative& a = c.alternatives[verdict.ranking[k]];
       std::vector<std::string> row{a.label};
-      for (const std::string& m : metrics)
-        row.push_back(
-            difference_cell(paired_difference(values_of(best, m), values_of(a, m)), unit_of(m)));
+      for (const std::string& m : metrics) {
+        const Interval d = paired_difference(values_of(best, m), values_of(a, m));
+        row.push_back(format_difference(d.mean, d.low, d.high, unit_of(m)));
+      }
       differences.add_row(std::move(row));
     }
-    out += "\nPaired differences to the best" +
-           std::string(n == 1 ? "" : " [95 % interval]") + "\n" + differences.text();
+    out += "\nPaired differences to the best" + std::string(n == 1 ? "" : " [95 % interval]") +
+           "\n" + differences.text();
   }
   return out + "\n" + wrap(verdict.text, 100);
 }

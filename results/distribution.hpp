@@ -41,8 +41,7 @@ class Distribution {
   const HdrHistogram& histogram() const { return sketch_; }
   //! Appends to out[i] the exact values that lie in bucket buckets[i] of the histogram, for rising,
   //! different buckets; one pass over the values.
-  void collect(std::span<const std::uint32_t> buckets,
-               std::span<std::vector<double>> out) const;
+  void collect(std::span<const std::uint32_t> buckets, std::span<std::vector<double>> out) const;
 
  private:
   static constexpr std::size_t block_size = 4096;
@@ -59,8 +58,8 @@ class Distribution {
   std::size_t used_ = block_size;
 };
 
-//! Several sealed distributions seen as one, e.g. one per service seen as the whole run. They must outlive
-//! the view and not change.
+//! Several sealed distributions seen as one, e.g. one per service seen as the whole run. They must
+//! outlive the view and not change.
 class MergedDistribution {
  public:
   explicit MergedDistribution(std::vector<const Distribution*> parts);
@@ -69,8 +68,8 @@ class MergedDistribution {
   //! ns; NaN when there are no values.
   double mean() const;
   double max() const;
-  //! Nearest-rank percentiles in ns, in the order of the rising `ps`; exact when every part is exact, else within 0.098 % and never
-  //! above the largest value. NaN when there are no values.
+  //! Nearest-rank percentiles in ns, in the order of the rising `ps`; exact when every part is
+  //! exact, else within 0.098 % and never above the largest value. NaN when there are no values.
   std::vector<double> percentiles(std::span<const double> ps) const;
   const HdrHistogram& histogram() const { return histogram_; }
 

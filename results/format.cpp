@@ -38,15 +38,19 @@ std::string with_unit(const std::string& figure, std::string_view unit) {
   return unit.empty() || unit == "1" ? figure : fmt::format("{} {}", figure, unit);
 }
 
-}  // namespace
-
-std::string format_figure(double value) {
+std::string figure_of(double value, int digits) {
   if (std::isnan(value)) return "-";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   if (value == 0) return "0";
-  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
-  return fmt::format("{:.{}f}", value, std::clamp(2 - magnitude, 0, 12));
+  // The exponent after rounding: 0.9996 with three digits is 1.00, not 1.000.
+  const std::string scientific = fmt::format("{:.{}e}", value, digits - 1);
+  const int magnitude = std::stoi(scientific.substr(scientific.find('e') + 1));
+  return fmt::format("{:.{}f}", value, std::clamp(digits - 1 - magnitude, 0, 12));
 }
+
+}  // namespace
+
+std::string format_figure(double value) { return figure_of(value, 3); }
 
 std::string format_quantity(double value, std::string_view unit) {
   if (std::isnan(value)) return "-";
@@ -58,8 +62,19 @@ std::string format_interval(double mean, double half_width, std::string_view uni
   if (std::isnan(mean)) return "-";
   const Scale s = scale_of(mean, unit);
   std::string text = with_unit(format_figure(mean / s.factor), s.unit);
-  if (std::isfinite(half_width)) text += " +- " + format_figure(half_width / s.factor);
+  if (std::isfinite(half_width) && half_width != 0)
+    text += " +- " + figure_of(half_width / s.factor, 2);
   return text;
+}
+
+std::string format_difference(double mean, double low, double high, std::string_view unit) {
+  if (std::isnan(mean)) return "-";
+  const Scale s =
+      scale_of(std::max(std::abs(mean), std::isfinite(high) ? std::abs(high) : 0), unit);
+  std::string text = (mean > 0 ? "+" : "") + format_figure(mean / s.factor);
+  if (std::isfinite(low) && std::isfinite(high) && (low != 0 || high != 0))
+    text += fmt::format(" [{}, {}]", format_figure(low / s.factor), format_figure(high / s.factor));
+  return with_unit(text, s.unit);
 }
 
 std::string format_percent(double fraction) {

@@ -39,8 +39,7 @@ HdrHistogram::Place HdrHistogram::place_of(std::uint64_t rank) const {
     if (!pages_[i]) continue;
     for (std::size_t k = 0; k < page_size; ++k) {
       const std::uint64_t here = (*pages_[i])[k];
-      if (rank <= below + here)
-        return {static_cast<std::uint32_t>((i << sub_bits) + k + 1), below};
+      if (rank <= below + here) return {static_cast<std::uint32_t>((i << sub_bits) + k + 1), below};
       below += here;
     }
   }
@@ -52,8 +51,7 @@ double HdrHistogram::percentile(double p) const {
   return middle_of(place_of(nearest_rank(p, count_)).bucket);
 }
 
-void HdrHistogram::for_each(
-    const std::function<void(std::uint32_t, std::uint64_t)>& visit) const {
+void HdrHistogram::for_each(const std::function<void(std::uint32_t, std::uint64_t)>& visit) const {
   if (zeros_ > 0) visit(zero_bucket, zeros_);
   for (std::size_t i = 0; i < pages_.size(); ++i) {
     if (!pages_[i]) continue;

@@ -105,13 +105,12 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
   for (const std::string& note : s.info.notes)
     out += "<p><strong>Note:</strong> " + escape_html(note) + "</p>\n";
 
-  out += "<h2>Latency</h2>\n" + svg({"Distribution of latency", "latency (s)",
-                                      "fraction of requests", true, 1, cdf});
+  out += "<h2>Latency</h2>\n" +
+         svg({"Distribution of latency", "latency (s)", "fraction of requests", true, 1, cdf});
   out += "<h2>Over time</h2>\n";
-  for (const auto& [what, title, axis] :
-       {std::tuple{"queued", "Requests waiting", "requests"},
-        std::tuple{"running", "Requests in service", "requests"},
-        std::tuple{"replicas", "Ready replicas", "replicas"}})
+  for (const auto& [what, title, axis] : {std::tuple{"queued", "Requests waiting", "requests"},
+                                          std::tuple{"running", "Requests in service", "requests"},
+                                          std::tuple{"replicas", "Ready replicas", "replicas"}})
     out += svg({title, "time (s)", axis, false, 0, series.lines(what, s.info)});
 
   std::vector<std::vector<std::string>> services, nodes, links;
@@ -125,9 +124,9 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
   for (const LinkTotals& l : s.links)
     links.push_back({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization)});
   out += "<h2>Services</h2>\n" + table({"service", "model", "variant", "utilization", "queue",
-                                         "replicas", "batch", "timing"}, services);
-  out += "<h2>Nodes</h2>\n" +
-         table({"nodes", "count", "energy", "node-hours", "cost"}, nodes);
+                                        "replicas", "batch", "timing"},
+                                       services);
+  out += "<h2>Nodes</h2>\n" + table({"nodes", "count", "energy", "node-hours", "cost"}, nodes);
   out += "<h2>Links</h2>\n" + table({"link", "bytes", "utilization"}, links);
   out += "<h2>Metrics</h2>\n" + metric_table(s);
   out += fmt::format("<p>fingerprint <code>{:016x}</code>, {} events</p>\n</body></html>\n",

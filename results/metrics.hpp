@@ -29,16 +29,16 @@ std::optional<MetricDefinition> find_metric(std::string_view full_name);
 //! metrics.
 struct MetricSource {
   std::vector<const RequestTally*> requests;
-  std::vector<const TaskTally*> tasks;             //!< empty: the group has no tasks of its own
+  std::vector<const TaskTally*> tasks;  //!< empty: the group has no tasks of its own
   const std::vector<ObjectiveRule>* rules = nullptr;
-  double seconds = 0;                              //!< measured part of the run
+  double seconds = 0;  //!< measured part of the run
   //! Completed requests per service, in order; only where shares make sense.
   std::vector<std::pair<std::string, std::uint64_t>> shares;
   std::optional<double> timing_error, utilization;
   struct Spent {
     double energy = 0, cost = 0, network_cost = 0;  //!< J, USD, USD; cost holds network_cost
   };
-  std::optional<Spent> spent;                      //!< of the whole fleet
+  std::optional<Spent> spent;  //!< of the whole fleet
 };
 
 //! Metrics of one group; NaN where there is no data.

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <limits>
+#include <optional>
+
 #include "results/csv_file.hpp"
 #include "results/html_report.hpp"
 #include "results/metrics.hpp"
@@ -42,8 +46,9 @@ struct Recorder::Impl {
 
   std::size_t columns() const { return info.services.size() + 1; }
   RequestTally& cell(const RequestRecord& r) {
-    const std::size_t service = r.service == ~0U ? info.services.size() : r.service;
-    if (r.workload >= info.workloads.size() || service >= columns())
+    const std::size_t none = info.services.size();
+    const std::size_t service = r.service == ~0U ? none : r.service;
+    if (r.workload >= info.workloads.size() || (service >= none && r.service != ~0U))
       throw InternalError("request record names an unknown workload or service");
     auto& c = cells[r.workload * columns() + service];
     if (!c) [[unlikely]]
@@ -65,8 +70,9 @@ Recorder::Impl::Impl(RunInfo i, RecorderOptions o)
   for (std::size_t w = 0; w < info.workloads.size(); ++w)
     tasks.emplace_back(!options.streaming, &rules);
   if (options.streaming && (options.csv || options.trace))
-    throw InputError("CSV and trace need a row per request, which streaming mode does not keep: "
-                     "turn off one of them");
+    throw InputError(
+        "CSV and trace need a row per request, which streaming mode does not keep: "
+        "turn off one of them");
   if (options.directory.empty()) {
     if (options.csv || options.html || options.trace)
       throw InputError("CSV, HTML and trace outputs need a run directory");
@@ -79,8 +85,8 @@ Recorder::Impl::Impl(RunInfo i, RecorderOptions o)
   if (options.html) series = std::make_unique<TimeSeries>(info.services.size());
 }
 
-std::vector<const RequestTally*> Recorder::Impl::tallies(
-    std::optional<std::size_t> workload, std::optional<std::size_t> service) const {
+std::vector<const RequestTally*> Recorder::Impl::tallies(std::optional<std::size_t> workload,
+                                                         std::optional<std::size_t> service) const {
   std::vector<const RequestTally*> out;
   for (std::size_t i = 0; i < cells.size(); ++i)
     if (cells[i] && (!workload || i / columns() == *workload) &&

@@ -15,64 +15,64 @@ namespace isthmus::results {
 
 //! A service-level objective of the scenario.
 struct Objective {
-  std::string metric = "latency";      //!< "latency", "ttft", "tpot", "task_duration"
-  double percentile = 95;              //!< fraction of requests (in %) that must meet the target
+  std::string metric = "latency";  //!< "latency", "ttft", "tpot", "task_duration"
+  double percentile = 95;          //!< fraction of requests (in %) that must meet the target
   Duration target;
 };
 
 //! What a run is; written into its results.
 struct RunInfo {
-  std::string name;                    //!< scenario name
-  std::string scenario_json;           //!< fully resolved scenario, the run's input
+  std::string name;           //!< scenario name
+  std::string scenario_json;  //!< fully resolved scenario, the run's input
   std::uint64_t seed = 0;
   std::uint32_t replication = 0;
-  std::string label;                   //!< value of the compared fields, "" when alone
-  std::string network;                 //!< Network::describe()
+  std::string label;    //!< value of the compared fields, "" when alone
+  std::string network;  //!< Network::describe()
   Duration duration, warmup;
   std::vector<std::string> workloads, services, nodes;
   std::vector<Objective> objectives;
-  std::vector<std::string> notes;      //!< warnings that the summary repeats, e.g. extrapolation
+  std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation
 };
 
 //! How much is kept.
 struct RecorderOptions {
-  bool streaming = false;              //!< no per-request rows, percentiles sketched (HDR histogram, <= 0.1 %)
-  std::filesystem::path directory;     //!< final run directory; empty: write nothing
+  bool streaming = false;  //!< no per-request rows, percentiles sketched (HDR histogram, <= 0.1 %)
+  std::filesystem::path directory;  //!< final run directory; empty: write nothing
   bool csv = false, html = false, trace = false;
 };
 
 //! Totals that only the world knows.
 struct WorldTotals {
-  std::uint64_t created = 0;           //!< requests created, warm-up included
+  std::uint64_t created = 0;  //!< requests created, warm-up included
   std::uint64_t events = 0, fingerprint = 0;
-  Instant end;                         //!< date of the last event or the horizon
-  double cpu_seconds = 0;              //!< of the simulation; kept out of everything that is compared
+  Instant end;             //!< date of the last event or the horizon
+  double cpu_seconds = 0;  //!< of the simulation; kept out of everything that is compared
   std::vector<NodeTotals> nodes;
   std::vector<ServiceTotals> services;
   std::vector<LinkTotals> links;
-  double network_cost = 0;             //!< USD for egress
+  double network_cost = 0;  //!< USD for egress
 };
 
 //! One named figure of a run. Names are those of docs/metrics.md.
 struct Metric {
-  std::string name;                    //!< e.g. "latency.p95"
-  double value = 0;                    //!< NaN when there is no data
-  std::string unit;                    //!< "s", "J", "USD", "1", "1/s" ...
+  std::string name;  //!< e.g. "latency.p95"
+  double value = 0;  //!< NaN when there is no data
+  std::string unit;  //!< "s", "J", "USD", "1", "1/s" ...
 };
 
 //! What a run says in the end.
 struct Summary {
   RunInfo info;
   std::uint64_t created = 0, completed = 0, rejected = 0, failed = 0, in_flight = 0;
-  std::map<std::string, std::uint64_t> by_cause;      //!< of rejected and failed
-  std::vector<Metric> metrics;                        //!< whole run, measured part
+  std::map<std::string, std::uint64_t> by_cause;  //!< of rejected and failed
+  std::vector<Metric> metrics;                    //!< whole run, measured part
   std::map<std::string, std::vector<Metric>> by_workload, by_service;
   std::vector<NodeTotals> nodes;
   std::vector<ServiceTotals> services;
   std::vector<LinkTotals> links;
   std::uint64_t events = 0, fingerprint = 0;
   double cpu_seconds = 0;
-  std::filesystem::path directory;     //!< where it was written; empty if nowhere
+  std::filesystem::path directory;  //!< where it was written; empty if nowhere
 
   //! Value of a metric by name; NaN when absent.
   double value(const std::string& name) const;
@@ -88,7 +88,7 @@ class Recorder {
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
-  void add(const RequestRecord& record);   //!< once per request; hot path
+  void add(const RequestRecord& record);  //!< once per request; hot path
   void add(const TaskRecord& record);
   void add(const ServiceSample& sample);
   void add(const DecisionRecord& decision);

@@ -16,13 +16,13 @@ enum class Status : std::uint8_t { completed, rejected, failed, in_flight };
 //! Why a request was rejected or failed; `none` for the others.
 enum class Cause : std::uint8_t {
   none,
-  queue_full,        //!< the queue's capacity was reached
-  queue_timeout,     //!< waited longer than the queue's limit
-  too_large,         //!< needs more KV cache or memory than a replica has
-  no_replica,        //!< nothing ready and no fallback
-  network_failed,    //!< a transfer failed and retries were used up
-  node_failed,       //!< the node that served it failed
-  cancelled,         //!< the client gave up
+  queue_full,      //!< the queue's capacity was reached
+  queue_timeout,   //!< waited longer than the queue's limit
+  too_large,       //!< needs more KV cache or memory than a replica has
+  no_replica,      //!< nothing ready and no fallback
+  network_failed,  //!< a transfer failed and retries were used up
+  node_failed,     //!< the node that served it failed
+  cancelled,       //!< the client gave up
   count_
 };
 std::string_view name_of(Status status);
@@ -31,40 +31,40 @@ std::string_view name_of(Cause cause);
 //! One finished (or, at the end of the run, unfinished) request. Dates on the simulated clock;
 //! Instant::never() where a stage was not reached.
 struct RequestRecord {
-  std::uint64_t request = 0;           //!< number in order of creation
-  std::uint64_t identity = 0;          //!< hash of (workload, client, index): equal in paired runs
-  std::uint32_t workload = 0;          //!< index into RunInfo::workloads
-  std::uint32_t client = 0;            //!< client number within the workload
-  std::uint64_t task = ~0ULL;          //!< task number; ~0 = none
-  std::uint32_t step = 0;              //!< position in the task
-  std::uint32_t service = ~0U;         //!< index into RunInfo::services; ~0 = never placed
-  std::uint32_t replica = ~0U;         //!< replica number within the service
-  std::uint32_t first_choice = ~0U;    //!< service that the policy chose (differs after fallback)
+  std::uint64_t request = 0;         //!< number in order of creation
+  std::uint64_t identity = 0;        //!< hash of (workload, client, index): equal in paired runs
+  std::uint32_t workload = 0;        //!< index into RunInfo::workloads
+  std::uint32_t client = 0;          //!< client number within the workload
+  std::uint64_t task = ~0ULL;        //!< task number; ~0 = none
+  std::uint32_t step = 0;            //!< position in the task
+  std::uint32_t service = ~0U;       //!< index into RunInfo::services; ~0 = never placed
+  std::uint32_t replica = ~0U;       //!< replica number within the service
+  std::uint32_t first_choice = ~0U;  //!< service that the policy chose (differs after fallback)
   Status status = Status::completed;
   Cause cause = Cause::none;
-  Instant created;                     //!< the client wants an answer from here on
-  Instant sent = Instant::never();     //!< upload starts (after pre-processing and protocol)
-  Instant arrived = Instant::never();  //!< request is at the service
-  Instant started = Instant::never();  //!< first scheduled on a unit
+  Instant created;                         //!< the client wants an answer from here on
+  Instant sent = Instant::never();         //!< upload starts (after pre-processing and protocol)
+  Instant arrived = Instant::never();      //!< request is at the service
+  Instant started = Instant::never();      //!< first scheduled on a unit
   Instant first_token = Instant::never();  //!< first output token computed (LLM services)
-  Instant served = Instant::never();   //!< service done
-  Instant completed = Instant::never();  //!< answer is at the client
+  Instant served = Instant::never();       //!< service done
+  Instant completed = Instant::never();    //!< answer is at the client
   std::uint32_t prompt_tokens = 0, output_tokens = 0;
-  std::uint32_t batch = 0;             //!< size of the batch that served it (batch servers)
+  std::uint32_t batch = 0;  //!< size of the batch that served it (batch servers)
   std::uint16_t attempts = 1;
-  double upload = 0, download = 0;     //!< bytes
-  double client_energy = 0;            //!< J spent by the client's node for this request
-  double accuracy = 0;                 //!< of the variant that answered
-  bool counted = true;                 //!< created after the warm-up
+  double upload = 0, download = 0;  //!< bytes
+  double client_energy = 0;         //!< J spent by the client's node for this request
+  double accuracy = 0;              //!< of the variant that answered
+  bool counted = true;              //!< created after the warm-up
 };
 
 //! One finished agent task (a sequence of requests).
 struct TaskRecord {
   std::uint64_t task = 0;
-  std::uint64_t identity = 0;          //!< equal in paired runs
+  std::uint64_t identity = 0;  //!< equal in paired runs
   std::uint32_t workload = 0, client = 0, steps = 0, steps_done = 0;
   Instant created, ended = Instant::never();
-  bool succeeded = false;              //!< every step was answered
+  bool succeeded = false;  //!< every step was answered
   bool counted = true;
 };
 
@@ -73,7 +73,7 @@ struct ServiceSample {
   Instant at;
   std::uint32_t service = 0;
   std::uint32_t queued = 0, running = 0, ready_replicas = 0, asked_replicas = 0;
-  double utilization = 0;              //!< busy fraction of slots since the last sample
+  double utilization = 0;  //!< busy fraction of slots since the last sample
 };
 
 //! One offload decision.
@@ -82,30 +82,30 @@ struct DecisionRecord {
   std::uint64_t request = 0;
   std::uint32_t chosen = 0, used = 0;  //!< candidate service indices (RunInfo::services)
   double score = 0;
-  std::string_view reason;             //!< static text
+  std::string_view reason;  //!< static text
 };
 
 //! Totals of one node group over the measured part of the run.
 struct NodeTotals {
   std::string name;
   std::uint32_t count = 0;
-  double energy = 0;                   //!< J, all nodes of the group, idle included
-  double busy_seconds = 0;             //!< unit-seconds in use
-  double hours = 0;                    //!< node-hours powered
-  double cost = 0;                     //!< USD
+  double energy = 0;        //!< J, all nodes of the group, idle included
+  double busy_seconds = 0;  //!< unit-seconds in use
+  double hours = 0;         //!< node-hours powered
+  double cost = 0;          //!< USD
 };
 
 //! Totals of one service over the measured part of the run.
 struct ServiceTotals {
   std::string name, model, variant, timing;  //!< timing: e.g. "roofline +-12 %"
-  double utilization = 0;              //!< time-average busy fraction of slots
-  double mean_queue = 0;               //!< time-average number waiting
-  double mean_in_system = 0;           //!< time-average number waiting or in service
-  double mean_replicas = 0;            //!< time-average ready replicas
+  double utilization = 0;                    //!< time-average busy fraction of slots
+  double mean_queue = 0;                     //!< time-average number waiting
+  double mean_in_system = 0;                 //!< time-average number waiting or in service
+  double mean_replicas = 0;                  //!< time-average ready replicas
   std::uint32_t max_replicas = 0;
   double mean_batch = 0;
-  std::uint64_t iterations = 0;        //!< batches or engine iterations
-  double timing_error = 0;             //!< one standard error of service times, relative
+  std::uint64_t iterations = 0;  //!< batches or engine iterations
+  double timing_error = 0;       //!< one standard error of service times, relative
   std::uint64_t cold_starts = 0;
   std::uint64_t preemptions = 0;
 };
@@ -113,8 +113,8 @@ struct ServiceTotals {
 //! Totals of one link over the measured part of the run.
 struct LinkTotals {
   std::string name;
-  double bytes = 0;                    //!< both directions
-  double utilization = 0;              //!< of capacity, busier direction
+  double bytes = 0;        //!< both directions
+  double utilization = 0;  //!< of capacity, busier direction
 };
 
 }  // namespace isthmus::results

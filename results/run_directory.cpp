@@ -55,7 +55,8 @@ bool RunDirectory::try_create(unsigned attempt) {
   }
   // Between mkdir and lock another run may take ours for a leftover; then try the next name.
   lock_ = lock_directory(partial_);
-  struct stat by_name{}, by_lock{};
+  struct stat by_name {
+  }, by_lock{};
   if (lock_ >= 0 && ::stat(partial_.c_str(), &by_name) == 0 && ::fstat(lock_, &by_lock) == 0 &&
       by_name.st_ino == by_lock.st_ino)
     return true;

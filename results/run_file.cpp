@@ -44,8 +44,7 @@ RunFile::RunFile(const std::filesystem::path& path, const RunInfo& info, bool st
 std::uint32_t RunFile::code_of(std::string_view reason) {
   // A policy has a handful of reasons: a list is faster than a map.
   for (std::size_t i = 0; i < reasons_.size(); ++i)
-    if (reasons_[i] == reason)
-      return static_cast<std::uint32_t>(i);
+    if (reasons_[i] == reason) return static_cast<std::uint32_t>(i);
   reasons_.push_back(reason);
   return static_cast<std::uint32_t>(reasons_.size() - 1);
 }

@@ -1,9 +1,9 @@
 // run.h5: everything that a run recorded, written while it runs.
 #pragma once
 
-#include <vector>
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 #include "results/tables.hpp"
 

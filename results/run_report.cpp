@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "results/comparison.hpp"
 #include "results/format.hpp"
@@ -28,8 +29,8 @@ void latency_row(TextTable& table, const std::string& name, const std::vector<Me
 }
 
 std::string latency_section(const Summary& s) {
-  TextTable table({"latency", "answers", "mean", "p50", "p95", "p99", "max", "queue", "network",
-                   "service"});
+  TextTable table(
+      {"latency", "answers", "mean", "p50", "p95", "p99", "max", "queue", "network", "service"});
   latency_row(table, "all", s.metrics);
   if (s.by_workload.size() > 1)
     for (const std::string& name : s.info.workloads)
@@ -44,8 +45,8 @@ std::string latency_section(const Summary& s) {
 
 // Token figures, only of services that made tokens.
 std::string token_section(const Summary& s) {
-  TextTable table({"tokens", "per second", "TTFT mean", "TTFT p95", "TPOT mean", "TPOT p95",
-                   "ITL mean"});
+  TextTable table(
+      {"tokens", "per second", "TTFT mean", "TTFT p95", "TPOT mean", "TPOT p95", "ITL mean"});
   for (const std::string& name : s.info.services) {
     const auto at = s.by_service.find(name);
     if (at == s.by_service.end() || std::isnan(value_in(at->second, "ttft.mean"))) continue;
@@ -80,7 +81,7 @@ std::string node_section(const Summary& s) {
                    format_figure(n.hours), format_quantity(n.cost, "USD")});
   if (table.empty()) return "";
   return "\n" + table.text() +
-         fmt::format("energy per request {}, of which at the client {}; cost per 1000 requests {}\n",
+         fmt::format("energy per request {}, at the clients {}; cost per 1000 requests {}\n",
                      format_quantity(s.value("energy_per_request"), "J"),
                      format_quantity(s.value("client_energy_per_request"), "J"),
                      format_quantity(s.value("cost_per_1000"), "USD"));
@@ -101,7 +102,9 @@ std::string objective_section(const Summary& s) {
     out += fmt::format("SLO {} <= {} for {} of requests: {}, {}\n", o.metric,
                        seconds(o.target.seconds()), format_percent(o.percentile / 100),
                        format_percent(s.value(fmt::format("slo.{}.attainment", i))),
-                       std::isnan(met) ? "no data" : met > 0 ? "met" : "MISSED");
+                       std::isnan(met) ? "no data"
+                       : met > 0       ? "met"
+                                       : "MISSED");
   }
   return out.empty() ? out : "\n" + out;
 }
@@ -109,8 +112,8 @@ std::string objective_section(const Summary& s) {
 }  // namespace
 
 std::string run_report(const Summary& s) {
-  std::string out = fmt::format("{}{}\n", s.info.name,
-                                s.info.label.empty() ? "" : ": " + s.info.label);
+  std::string out =
+      fmt::format("{}{}\n", s.info.name, s.info.label.empty() ? "" : ": " + s.info.label);
   out += fmt::format("seed {}, replication {}, {} simulated ({} warm-up), network: {}\n",
                      s.info.seed, s.info.replication, seconds(s.info.duration.seconds()),
                      seconds(s.info.warmup.seconds()), s.info.network);
@@ -121,10 +124,10 @@ std::string run_report(const Summary& s) {
                      fmt::format("{:.0f}", s.value("requests")));
   out += latency_section(s) + token_section(s);
   if (!std::isnan(s.value("task_success")))
-    out += fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
-                       s.value("tasks"), format_percent(s.value("task_success")),
-                       seconds(s.value("task_duration.mean")),
-                       seconds(s.value("task_duration.p95")));
+    out +=
+        fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
+                    s.value("tasks"), format_percent(s.value("task_success")),
+                    seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
   out += service_section(s) + node_section(s) + link_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));

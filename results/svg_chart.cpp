@@ -53,12 +53,23 @@ std::string escape_html(const std::string& text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -75,32 +86,37 @@ std::string svg(const Chart& chart) {
       if (chart.y_max <= 0) y_high = std::max(y_high, y);
     }
   std::string out = fmt::format(
-      "<svg viewBox=\"0 0 {} {}\" role=\"img\">\n<text x=\"{}\" y=\"18\" class=\"title\">{}</text>\n",
+      "<svg viewBox=\"0 0 {} {}\" role=\"img\">\n<text x=\"{}\" y=\"18\" "
+      "class=\"title\">{}</text>\n",
       width, height, left, escape_html(chart.title));
   if (!(x_low <= x_high))
     return out + fmt::format("<text x=\"{}\" y=\"{}\">no data</text>\n</svg>\n", left, height / 2);
   if (y_high <= 0) y_high = 1;
   Axis x{x_low, x_high, chart.log_x}, y{0, y_high, false};
-  if (x.log) x = {std::pow(10, std::floor(std::log10(x_low))),
-                  std::pow(10, std::ceil(std::log10(x_high))), true};
+  if (x.log)
+    x = {std::pow(10, std::floor(std::log10(x_low))), std::pow(10, std::ceil(std::log10(x_high))),
+         true};
   if (x.low == x.high) x.log ? x.high *= 10 : x.high += 1;
   const auto px = [&](double v) { return left + x.place(v) * (width - left - right); };
   const auto py = [&](double v) { return height - bottom - y.place(v) * (height - top - bottom); };
 
   // Grid, tick labels and axis labels.
   for (const double t : x.ticks())
-    out += fmt::format("<path class=\"grid\" d=\"M{0:.1f} {1}V{2}\"/><text x=\"{0:.1f}\" y=\"{3}\" "
-                       "text-anchor=\"middle\">{4:.6g}</text>\n",
-                       px(t), top, height - bottom, height - bottom + 15, t);
+    out += fmt::format(
+        "<path class=\"grid\" d=\"M{0:.1f} {1}V{2}\"/><text x=\"{0:.1f}\" y=\"{3}\" "
+        "text-anchor=\"middle\">{4:.6g}</text>\n",
+        px(t), top, height - bottom, height - bottom + 15, t);
   for (const double t : y.ticks())
-    out += fmt::format("<path class=\"grid\" d=\"M{0} {1:.1f}H{2}\"/><text x=\"{3}\" y=\"{4:.1f}\" "
-                       "text-anchor=\"end\">{5:.6g}</text>\n",
-                       left, py(t), width - right, left - 6, py(t) + 4, t);
+    out += fmt::format(
+        "<path class=\"grid\" d=\"M{0} {1:.1f}H{2}\"/><text x=\"{3}\" y=\"{4:.1f}\" "
+        "text-anchor=\"end\">{5:.6g}</text>\n",
+        left, py(t), width - right, left - 6, py(t) + 4, t);
   out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
                      (left + width - right) / 2, height - 10, escape_html(chart.x_label));
-  out += fmt::format("<text transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">{}"
-                     "</text>\n",
-                     (top + height - bottom) / 2, escape_html(chart.y_label));
+  out += fmt::format(
+      "<text transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">{}"
+      "</text>\n",
+      (top + height - bottom) / 2, escape_html(chart.y_label));
 
   // Lines, and their names on the right in the same colours.
   for (std::size_t i = 0; i < chart.lines.size(); ++i) {

@@ -16,8 +16,8 @@ struct ChartLine {
 //! A chart with axes, grid and legend.
 struct Chart {
   std::string title, x_label, y_label;
-  bool log_x = false;    //!< points with x <= 0 stand at the left edge
-  double y_max = 0;      //!< 0: from the data
+  bool log_x = false;  //!< points with x <= 0 stand at the left edge
+  double y_max = 0;    //!< 0: from the data
   std::vector<ChartLine> lines;
 };
 

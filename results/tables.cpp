@@ -12,12 +12,10 @@ constexpr std::uint64_t no_number = ~std::uint64_t{0};
 
 // A date; `stage` dates are missing where a request did not get that far.
 template <class Row, auto member>
-TypedColumn<Row, std::int64_t> date(const char* name, const char* description,
-                                    bool stage = true) {
-  TypedColumn<Row, std::int64_t> c{name, "ns", description,
-                                   copy_column<Row, std::int64_t, [](const Row& r) {
-                                     return (r.*member).ns();
-                                   }>};
+TypedColumn<Row, std::int64_t> date(const char* name, const char* description, bool stage = true) {
+  TypedColumn<Row, std::int64_t> c{
+      name, "ns", description,
+      copy_column<Row, std::int64_t, [](const Row& r) { return (r.*member).ns(); }>};
   if (stage) c.missing = never;
   return c;
 }
@@ -76,13 +74,16 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
   t.push_back(index<R, &R::first_choice>("first_choice", "service that the policy chose",
                                          info.services, true));
   t.push_back(TypedColumn<R, std::uint8_t>{
-      "status", "1", "how it ended",
-      copy_column<R, std::uint8_t, [](const R& r) { return r.status; }>, std::nullopt,
+      "status",
+      "1",
+      "how it ended",
+      copy_column<R, std::uint8_t, [](const R& r) { return r.status; }>,
+      std::nullopt,
       {"completed", "rejected", "failed", "in_flight"}});
-  t.push_back(TypedColumn<R, std::uint8_t>{
-      "cause", "1", "why it was rejected or failed",
-      copy_column<R, std::uint8_t, [](const R& r) { return r.cause; }>, std::nullopt,
-      names_of_all(Cause::count_)});
+  t.push_back(
+      TypedColumn<R, std::uint8_t>{"cause", "1", "why it was rejected or failed",
+                                   copy_column<R, std::uint8_t, [](const R& r) { return r.cause; }>,
+                                   std::nullopt, names_of_all(Cause::count_)});
   t.push_back(date<R, &R::created>("created", "the client wants an answer from here on", false));
   t.push_back(date<R, &R::sent>("sent", "upload starts"));
   t.push_back(date<R, &R::arrived>("arrived", "request is at the service"));
@@ -98,8 +99,9 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
   t.push_back(plain<R, &R::download>("download", "B", "bytes sent to the client"));
   t.push_back(plain<R, &R::client_energy>("client_energy", "J",
                                           "energy of the client's node for this request"));
-  t.push_back(plain<R, &R::accuracy>("accuracy", "1", "accuracy of the variant that answered, 0 = "
-                                                      "not stated"));
+  t.push_back(plain<R, &R::accuracy>("accuracy", "1",
+                                     "accuracy of the variant that answered, 0 = "
+                                     "not stated"));
   t.push_back(flag<R, &R::counted>("counted", "1 = created after the warm-up, enters metrics"));
   return t;
 }

@@ -1,4 +1,5 @@
-// The tables of a run: which columns run.h5 and requests.csv have. docs/results_format.md lists them.
+// The tables of a run: which columns run.h5 and requests.csv have. docs/results_format.md lists
+// them.
 #pragma once
 
 #include <string>

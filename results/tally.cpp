@@ -30,12 +30,13 @@ std::vector<ObjectiveRule> ObjectiveRule::of(const std::vector<Objective>& objec
     else if (o.metric == "task_duration")
       rule.kind = Kind::task_duration;
     else
-      throw Error(fmt::format("objective on '{}': valid metrics are latency, ttft, tpot and "
-                              "task_duration",
-                              o.metric));
+      throw Error(
+          fmt::format("objective on '{}': valid metrics are latency, ttft, tpot and "
+                      "task_duration",
+                      o.metric));
     if (!(o.percentile > 0 && o.percentile <= 100))
-      throw Error(fmt::format("objective on {}: percentile {} is not in (0, 100]", o.metric,
-                              o.percentile));
+      throw Error(
+          fmt::format("objective on {}: percentile {} is not in (0, 100]", o.metric, o.percentile));
     if (o.target <= Duration::zero())
       throw Error(fmt::format("objective on {}: the target must be positive", o.metric));
     rule.target = static_cast<double>(o.target.ns());

@@ -30,9 +30,8 @@ class Writer {
         pid, lane, microseconds(from.ns()), microseconds((to - from).ns()), args));
   }
   void counter(std::size_t pid, std::string_view name, Instant at, std::uint32_t value) {
-    line(fmt::format(
-        R"({{"ph":"C","name":"{}","pid":{},"tid":0,"ts":{},"args":{{"{}":{}}}}})", name, pid,
-        microseconds(at.ns()), name, value));
+    line(fmt::format(R"({{"ph":"C","name":"{}","pid":{},"tid":0,"ts":{},"args":{{"{}":{}}}}})",
+                     name, pid, microseconds(at.ns()), name, value));
   }
   std::string take() { return std::move(text_); }
 
@@ -72,8 +71,9 @@ std::string TraceCollector::json(const RunInfo& info, Instant end) const {
 
   // A request takes the lowest lane of its service that is free when it is created.
   struct Lanes {
-    std::priority_queue<std::pair<Instant, std::size_t>, std::vector<std::pair<Instant, std::size_t>>,
-                        std::greater<>> busy;
+    std::priority_queue<std::pair<Instant, std::size_t>,
+                        std::vector<std::pair<Instant, std::size_t>>, std::greater<>>
+        busy;
     std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> free;
     std::size_t count = 0;
   };
@@ -92,10 +92,10 @@ std::string TraceCollector::json(const RunInfo& info, Instant end) const {
     l.busy.push({over, lane});
 
     out.span(pid, lane, fmt::format("request {}", r->request), r->created, over,
-             fmt::format(R"(,"args":{{"workload":{},"status":"{}","cause":"{}","attempts":{}}})",
-                         r->workload < info.workloads.size() ? quoted(info.workloads[r->workload])
-                                                             : "null",
-                         name_of(r->status), name_of(r->cause), r->attempts));
+             fmt::format(
+                 R"(,"args":{{"workload":{},"status":"{}","cause":"{}","attempts":{}}})",
+                 r->workload < info.workloads.size() ? quoted(info.workloads[r->workload]) : "null",
+                 name_of(r->status), name_of(r->cause), r->attempts));
     const auto stage = [&](std::string_view name, Instant from, Instant to) {
       if (from.is_never() || to.is_never() || to <= from) return;
       out.span(pid, lane, name, from, to, "");

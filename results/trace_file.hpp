@@ -15,8 +15,10 @@ class TraceCollector {
   static constexpr std::size_t most_requests = 50000, most_samples = 50000;
 
   void add(const RequestRecord& r) {
-    if (requests_.size() < most_requests) requests_.push_back(r);
-    else ++left_out_;
+    if (requests_.size() < most_requests)
+      requests_.push_back(r);
+    else
+      ++left_out_;
   }
   void add(const ServiceSample& s) {
     if (samples_.size() < most_samples) samples_.push_back(s);

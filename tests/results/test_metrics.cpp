@@ -23,7 +23,9 @@ double of(const std::vector<Metric>& metrics, const std::string& name) {
 // 1 young and 1 old request in flight; one more answer in the warm-up.
 Summary small_run(bool streaming = false) {
   RunInfo info = two_services();
-  info.objectives = {{"latency", 50, ms(50)}, {"ttft", 90, ms(30)}, {"tpot", 90, ms(5)},
+  info.objectives = {{"latency", 50, ms(50)},
+                     {"ttft", 90, ms(30)},
+                     {"tpot", 90, ms(5)},
                      {"task_duration", 50, Duration::from_seconds(1)}};
   RecorderOptions options;
   options.streaming = streaming;
