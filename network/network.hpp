@@ -46,7 +46,7 @@ class EventLoop {
 //! Parameters of the flow model that both backends understand. The numbers always count; `name`
 //! only says where they come from (flow_model() gives the numbers of a name).
 struct FlowModel {
-  //! "CM02" or "LV08"; on the simgrid backend also "SMPI" and "constant", which run `native`.
+  //! "CM02" or "LV08"; on the simgrid backend also "SMPI", which runs `native`.
   std::string name = "CM02";
   double latency_factor = 1.0;    //!< start-up delay = factor * path latency
   double bandwidth_factor = 1.0;  //!< payload rate = factor * consumed capacity

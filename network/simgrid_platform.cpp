@@ -73,6 +73,7 @@ SimGridPlatform::SimGridPlatform(const Topology& topology, const FlowModel& mode
     : native_(model.native || (model.name != "CM02" && model.name != "LV08")) {
   validate(topology);
   validate(model);
+  flow_model(model.name);  // SimGrid would end the process over a name that it does not know
   if (!topology.platform_xml.empty() && !std::filesystem::exists(topology.platform_xml))
     throw InputError(fmt::format("platform file '{}' does not exist", topology.platform_xml));
 

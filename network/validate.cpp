@@ -150,12 +150,11 @@ FlowModel flow_model(const std::string& name) {
     m.cross_traffic = true;
     return m;
   }
-  if (name == "SMPI" || name == "constant") {
+  if (name == "SMPI") {
     m.native = true;
     return m;
   }
-  throw InputError(
-      fmt::format("unknown flow model '{}'; choose CM02, LV08, SMPI or constant", name));
+  throw InputError(fmt::format("unknown flow model '{}'; choose CM02, LV08 or SMPI", name));
 }
 
 }  // namespace isthmus::network
