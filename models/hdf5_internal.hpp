@@ -14,7 +14,7 @@ namespace isthmus::h5 {
 
 static_assert(std::is_same_v<hid_t, std::int64_t>);
 
-std::recursive_mutex& library_mutex() {
+inline std::recursive_mutex& library_mutex() {
   static std::recursive_mutex m;
   return m;
 }
