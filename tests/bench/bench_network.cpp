@@ -161,17 +161,21 @@ int main() {
     hot_loop(net, work);
     print("fluid, mesh of 100 flows among 200 hosts", 1e5, cpu_seconds() - begin);
   }
-  // SimGrid starts once per process.
-  std::fflush(stdout);
-  if (fork() == 0) {
-    const auto net = make_simgrid_network(fleet(1000, 10e6, 1e12), {}, {});
-    Offloads work(1000, 100000, Duration(100'000));
-    OffloadLoop loop(*net, work);
-    const double begin = cpu_seconds();
-    net->run(loop, Instant::never());
-    print("simgrid, uncontended offloads (up and down)", 2e5, cpu_seconds() - begin);
-    _exit(0);
+  // SimGrid starts once per process. It solves again whatever shares the server's link, so that the
+  // number of transfers in flight counts.
+  for (const std::int64_t gap : {1'000'000, 100'000}) {
+    if (fork() == 0) {
+      const auto net = make_simgrid_network(fleet(1000, 10e6, 1e12), {}, {});
+      Offloads work(1000, 100000, Duration(gap));
+      OffloadLoop loop(*net, work);
+      const double begin = cpu_seconds();
+      net->run(loop, Instant::never());
+      print(
+          gap == 1'000'000 ? "simgrid, offloads, 15 in flight" : "simgrid, offloads, 150 in flight",
+          2e5, cpu_seconds() - begin);
+      _exit(0);
+    }
+    wait(nullptr);
   }
-  wait(nullptr);
   return 0;
 }
