@@ -21,15 +21,11 @@ network::Sharing sharing_named(const std::string& name) {
 }
 
 network::FlowModel flow_model_of(const ObjectView& v) {
-  network::FlowModel m;
-  m.name = v.text("name");
-  if (m.name == "LV08") {  // SimGrid's calibration: Velho and Legrand 2009
-    m.latency_factor = 13.01;
-    m.bandwidth_factor = 0.97;
-    m.tcp_gamma = 4194304;
-    m.weight_s = 20537;
-    m.cross_traffic = true;
-  }
+  network::FlowModel m = network::flow_model(v.text("name"));
+  // Plain sharing unless the scenario asks for SimGrid's latency weights: see docs/network.md.
+  m.equal_shares =
+      v.has("equal_shares") ? v.flag("equal_shares") : m.name == "CM02" && !v.has("weight_s");
+  if (v.has("native")) m.native = v.flag("native");
   m.latency_factor = v.number_or("latency_factor", m.latency_factor);
   m.bandwidth_factor = v.number_or("bandwidth_factor", m.bandwidth_factor);
   m.tcp_gamma = v.number_or("tcp_gamma", m.tcp_gamma);

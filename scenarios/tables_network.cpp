@@ -134,7 +134,7 @@ const ObjectSpec& flow_model_spec() {
       "flow model",
       "How concurrent transfers share links. CM02 with factors 1 takes bandwidths and latencies "
       "literally; LV08 is SimGrid's calibrated TCP model, whose factors then become the defaults.",
-      {word("name", {"CM02", "LV08", "SMPI", "constant"}, "SMPI and constant: simgrid only")
+      {word("name", {"CM02", "LV08", "SMPI"}, "SMPI: simgrid only")
            .by_default("CM02"),
        quantity("latency_factor", Unit::none, "start-up delay over path latency")
            .default_is("1; LV08: 13.01"),
@@ -143,8 +143,13 @@ const ObjectSpec& flow_model_spec() {
            .default_is("1; LV08: 0.97"),
        quantity("tcp_gamma", Unit::bytes, "TCP window: rate <= gamma / (2 latency); 0 = no limit")
            .default_is("0; LV08: 4194304 B"),
-       quantity("weight_s", Unit::bytes, "penalty of long paths when sharing; 0 = equal shares")
+       flag("equal_shares", "flows that share a link get equal rates; false: SimGrid's weights, "
+                            "inverse to latency + sum of weight_s / bandwidth over the path")
+           .default_is("true; LV08 or with weight_s: false"),
+       quantity("weight_s", Unit::bytes, "bandwidth term of the weights when shares are not equal")
            .default_is("0; LV08: 20537 B"),
+       flag("native", "simgrid only: leave latencies, weights and bounds to SimGrid, traps included")
+           .default_is("false; SMPI: true"),
        flag("cross_traffic", "acknowledgements take 5 % of the reverse path").default_is(
            "false; LV08: true")},
       "",
