@@ -24,7 +24,7 @@ Value read_table(const std::filesystem::path& path, const ObjectSpec& spec, Sour
 
 bool covered(const Value& sources, const std::string& path) {
   for (const Member& m : sources.members)
-    if (path == m.key || path.starts_with(m.key + "/")) return true;
+    if (path == m.key || path.starts_with(m.key + ".")) return true;
   return false;
 }
 
@@ -34,7 +34,7 @@ void figures(const Value& v, const std::string& path, const Value& sources, cons
   if (v.is(JsonKind::object)) {
     for (const Member& m : v.members)
       if (m.key != "sources")
-        figures(m.value, path.empty() ? m.key : path + "/" + m.key, sources, where, missing);
+        figures(m.value, path.empty() ? m.key : path + "." + m.key, sources, where, missing);
     return;
   }
   const bool figure = v.is(JsonKind::number) ||

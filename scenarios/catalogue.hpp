@@ -35,7 +35,7 @@ class Catalogue {
 std::filesystem::path catalogue_folder();
 
 //! Paths of figures in catalogue entries that have no source, e.g.
-//! "devices.json: nvidia-t4: units/gpu/peak/fp16"; empty for a sound catalogue.
+//! "devices.json: nvidia-t4: units.gpu.peak.fp16"; empty for a sound catalogue.
 std::vector<std::string> figures_without_source(const Catalogue& catalogue);
 
 }  // namespace isthmus::scenarios

@@ -165,7 +165,7 @@ Edit parse_override(const Override& setting, Sources& sources) {
   return edit;
 }
 
-void apply(const std::vector<Edit>& overrides, Document& document) {
+void apply_edits(const std::vector<Edit>& overrides, Document& document) {
   for (const Edit& o : overrides) {
     const std::vector<std::string> tokens = split_pointer(o.pointer);
     Value* at = &document.root;

@@ -49,7 +49,7 @@ Edit parse_override(const Override& setting, Sources& sources);
 
 //! Applies overrides in order. The pointer must exist up to its last token; the last may be new in
 //! an object. Throws InputError otherwise.
-void apply(const std::vector<Edit>& overrides, Document& document);
+void apply_edits(const std::vector<Edit>& overrides, Document& document);
 
 //! Merges `upper` into `lower`: members of objects one by one, everything else replaces, null
 //! removes. Positions stay with the values.

@@ -78,6 +78,7 @@ std::vector<network::LinkChange> read_csv(const std::filesystem::path& path) {
   const std::string content = read_regular_file(path, largest_trace);
   std::vector<network::LinkChange> changes;
   std::vector<Column> columns;
+  bool down = false;
   std::string_view rest = content;
   for (std::size_t number = 1; !rest.empty(); ++number) {
     const std::size_t end = rest.find('\n');
@@ -102,9 +103,13 @@ std::vector<network::LinkChange> read_csv(const std::filesystem::path& path) {
     if (at < 0 || at > 9e9) throw InputError(place + ": time must be >= 0");
     if (bandwidth < 0) throw InputError(place + ": bandwidth must be >= 0");
     c.at = Duration::from_seconds(at);
-    // A capacity of zero is an outage.
+    // A capacity of zero is an outage. `up` is stated at its edges only: a scheduled fault of the same
+    // link must not end with the next row.
     if (bandwidth > 0) c.bandwidth = bandwidth;
-    c.up = bandwidth > 0;
+    if (down != (bandwidth <= 0)) {
+      down = !down;
+      c.up = !down;
+    }
     if (columns.size() == 3) {
       const double latency = cell(cells[2], columns[2], place);
       if (latency < 0 || latency > 9e9) throw InputError(place + ": latency must be >= 0");

@@ -1,0 +1,55 @@
+// The commands of the command line. Each takes plain options, prints to stdout, progress to stderr,
+// and returns the exit code; errors are exceptions that main() turns into exit codes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenarios/compose.hpp"
+
+namespace isthmus::scenarios {
+
+//! Exit codes of the program.
+inline constexpr int exit_ok = 0, exit_error = 1, exit_input = 2, exit_bug = 70;
+
+//! What the commands that run scenarios have in common.
+struct RunFlags {
+  std::string scenario;
+  std::vector<std::string> set;               //!< "/pointer=value"
+  std::optional<std::uint64_t> seed;
+  std::optional<std::uint32_t> replications;
+  std::string out;                            //!< result directory; "" = below ./runs
+  bool no_files = false;                      //!< print only
+  bool csv = false, html = false, trace = false, json = false;
+  unsigned threads = 1;                       //!< 0 = all cores
+};
+
+//! Runs a scenario, or all its alternatives when it has a "compare" section.
+int command_run(const RunFlags& flags);
+//! Compares values of the given pointers. `values` holds one comma-separated list per pointer; a
+//! missing list comes from the scenario's "compare" or "sweep", or are all values a word can have.
+int command_compare(const RunFlags& flags, const std::vector<std::string>& pointers,
+                    const std::vector<std::string>& values);
+//! Runs the grid of the "sweep" section. `shard` is "i/n", 1 <= i <= n, or "".
+int command_sweep(const RunFlags& flags, const std::string& shard, bool resume);
+//! Reads scenarios with all their alternatives; prints "ok" and a summary, or every problem.
+int command_validate(const std::vector<std::string>& paths, const std::vector<std::string>& set);
+//! Prints the JSON Schema.
+int command_schema();
+//! Lists the policies; `kind` "" = all kinds.
+int command_policies(const std::string& kind);
+//! Runs one policy on a view (or on a list of views, one after the other) and prints decisions.
+int command_policy(const std::string& kind, const std::string& name, const std::string& view,
+                   const std::vector<std::string>& set);
+//! Lists catalogue devices and models; with a name, that entry with its sources.
+int command_devices(const std::string& name);
+int command_models(const std::string& name);
+
+//! Overrides of the flags: --set, --seed and --replications.
+std::vector<Override> overrides_of(const RunFlags& flags);
+//! Shows "3/20 runs" on stderr when it is a terminal.
+void show_progress(std::size_t done, std::size_t all);
+
+}  // namespace isthmus::scenarios

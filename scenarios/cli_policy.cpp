@@ -1,0 +1,166 @@
+// policy: one policy on views given as JSON, outside any simulation.
+#include <fmt/core.h>
+
+#include <vector>
+
+#include "scenarios/check.hpp"
+#include "scenarios/cli.hpp"
+#include "scenarios/object_view.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+using namespace schedulers;
+
+Instant instant(const ObjectView& v, const char* name) { return Instant::zero() + v.duration(name); }
+
+std::string seconds(Instant t) {
+  return t.is_never() ? "null" : fmt::format("\"{} s\"", t.seconds());
+}
+
+std::string decide(OffloadPolicy& policy, const ObjectView& v) {
+  std::vector<OffloadCandidate> candidates;
+  std::vector<std::string> names;
+  for (const ObjectView& c : v.objects("candidates")) names.push_back(c.text("name"));
+  for (const ObjectView& c : v.objects("candidates")) {
+    OffloadCandidate o;
+    o.name = names[candidates.size()];
+    const std::string tier = c.text("tier");
+    o.tier = tier == "device" ? Tier::device : tier == "edge" ? Tier::edge : Tier::cloud;
+    o.healthy = c.flag("healthy");
+    o.observed_at = instant(c, "observed_at");
+    o.load = c.number("load");
+    o.queued = c.count("queued");
+    o.running = c.count("running");
+    o.slots = c.count("slots");
+    o.service = c.duration("service");
+    o.parallel_speedup = c.number("parallel_speedup");
+    o.network = c.duration("network");
+    o.client_energy = c.number("client_energy");
+    o.cost = c.number("cost");
+    o.accuracy = c.number("accuracy");
+    candidates.push_back(o);
+  }
+  OffloadView view;
+  view.now = instant(v, "now");
+  view.request = v.big_count("request");
+  view.upload = v.number("upload");
+  view.download = v.number("download");
+  view.work = v.number("work");
+  view.slo = v.duration("slo");
+  view.uniform = v.number("uniform");
+  view.candidates = candidates;
+  const OffloadDecision d = policy.decide(view);
+  return fmt::format("{{\"candidate\": {}, \"index\": {}, \"score\": {}, \"reason\": {}}}",
+                     json_string(names.at(d.candidate)), d.candidate, d.score, json_string(d.reason));
+}
+
+std::string decide(RoutingPolicy& policy, const ObjectView& v) {
+  std::vector<ReplicaSignal> replicas;
+  for (const ObjectView& r : v.objects("replicas"))
+    replicas.push_back({r.count("replica"), r.count("outstanding"), r.number("weight")});
+  RoutingView view;
+  view.now = instant(v, "now");
+  view.session = v.big_count("session");
+  view.uniform = v.number("uniform");
+  view.replicas = replicas;
+  const std::size_t index = policy.choose(view);
+  return fmt::format("{{\"replica\": {}, \"index\": {}}}", replicas.at(index).replica, index);
+}
+
+std::string decide(BatchingPolicy& policy, const ObjectView& v) {
+  const BatchingView view{instant(v, "now"), v.count("waiting"), instant(v, "oldest"),
+                          v.count("idle_slots")};
+  const BatchingDecision d = policy.decide(view);
+  return fmt::format("{{\"take\": {}, \"look_again\": {}}}", d.take, seconds(d.look_again));
+}
+
+std::string decide(AutoscalingPolicy& policy, const ObjectView& v) {
+  std::vector<ReplicaSample> replicas;
+  for (const ObjectView& r : v.objects("replicas")) {
+    ReplicaSample s;
+    s.ready = r.flag("ready");
+    s.age = r.duration("age");
+    if (r.has("utilization")) s.utilization = r.number("utilization");
+    if (r.has("in_flight")) s.in_flight = r.number("in_flight");
+    replicas.push_back(s);
+  }
+  AutoscalingView view;
+  view.now = instant(v, "now");
+  view.observed_at = v.has("observed_at") ? instant(v, "observed_at") : view.now;
+  view.current = v.count("current");
+  view.replicas = replicas;
+  const AutoscalingDecision d = policy.decide(view);
+  return fmt::format("{{\"desired\": {}, \"reason\": {}}}", d.desired, json_string(d.reason));
+}
+
+// Parameters from "name=value" settings, checked like a scenario's.
+template <class Policy>
+std::shared_ptr<Policy> make(const PolicyEntry<Policy>& entry, const ObjectSpec& spec,
+                             const std::vector<std::string>& set) {
+  Sources sources;
+  const std::uint32_t source = sources.add("--set");
+  Value object = object_value({source, 0, 0});
+  object.members.push_back({"policy", object.at, text_value(entry.name, object.at)});
+  for (const std::string& s : set) {
+    const Override o = split_override(s.starts_with('/') ? s : "/" + s);
+    const Edit e = parse_override(o, sources);
+    object.members.push_back({o.pointer.substr(1), e.value.at, e.value});
+  }
+  Problems problems(sources);
+  const Names none;
+  Checker(sources, none, problems).object(object, spec, "");
+  problems.throw_if_any();
+  return entry.make(parameters_of(entry, ObjectView(&object, spec, "", object.at)));
+}
+
+template <class Policy>
+int run_policy(const std::vector<PolicyEntry<Policy>>& table, const std::string& name,
+               const ObjectSpec& spec, const ObjectSpec& view_spec, const std::string& file,
+               const std::vector<std::string>& set) {
+  const PolicyEntry<Policy>& entry = find_entry(table, name);
+  const std::shared_ptr<Policy> policy = make(entry, spec, set);
+  Sources sources;
+  const Value root = read_json_file(file, sources);
+  const bool several = root.is(JsonKind::list);
+  Problems problems(sources);
+  const Names none;
+  Checker checker(sources, none, problems);
+  const std::size_t count = several ? root.items.size() : 1;
+  const auto view = [&](std::size_t i) -> const Value& { return several ? root.items[i] : root; };
+  const auto place = [&](std::size_t i) { return several ? child("", i) : std::string(); };
+  for (std::size_t i = 0; i < count; ++i) checker.object(view(i), view_spec, place(i));
+  problems.throw_if_any();
+  // One policy object sees all views in turn, so that its memory shows.
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string decision = decide(*policy, ObjectView(&view(i), view_spec, place(i), view(i).at));
+    if (several) fmt::print("{}{}{}", i == 0 ? "[" : " ", decision, i + 1 < count ? ",\n" : "]\n");
+    else fmt::print("{}\n", decision);
+  }
+  if (count == 0) fmt::print("[]\n");
+  return exit_ok;
+}
+
+}  // namespace
+
+int command_policy(const std::string& kind, const std::string& name, const std::string& view,
+                   const std::vector<std::string>& set) {
+  if (kind == "offload")
+    return run_policy(offload_policies(), name, offload_spec(), offload_view_spec(), view, set);
+  if (kind == "routing")
+    return run_policy(routing_policies(), name, routing_spec(), routing_view_spec(), view, set);
+  if (kind == "batching")
+    return run_policy(batching_policies(), name, batching_spec(), batching_view_spec(), view, set);
+  if (kind == "autoscaling")
+    return run_policy(autoscaling_policies(), name, autoscaling_spec(), autoscaling_view_spec(), view,
+                      set);
+  const std::vector<std::string> kinds{"offload", "routing", "batching", "autoscaling"};
+  throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,136 @@
+// The command line: options in, exit code out. Only this file may end the program.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "results/version.hpp"
+#include "scenarios/cli.hpp"
+#include "sim/core/errors.hpp"
+
+namespace {
+
+using namespace isthmus;
+using namespace isthmus::scenarios;
+
+struct Options {
+  RunFlags run;
+  std::vector<std::string> paths, pointers, values;
+  std::string shard, kind, name, view;
+  bool resume = false;
+};
+
+// Options of everything that runs a scenario.
+void add_run_flags(CLI::App& command, RunFlags& f) {
+  command.add_option("scenario", f.scenario, "scenario file (JSON)")->required();
+  command.add_option("--set", f.set, "/pointer=value, sets a field; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  command.add_option("--seed", f.seed, "master seed instead of the scenario's");
+  command.add_option("--replications", f.replications, "number of replications");
+  command.add_option("--threads", f.threads, "runs at the same time; 0 = one per core")
+      ->check(CLI::Range(0, 1024));
+  command.add_option("--out", f.out, "result directory (default: ./runs/<name>-<id>)");
+}
+
+void add_output_flags(CLI::App& command, RunFlags& f) {
+  command.add_flag("--csv", f.csv, "also write CSV files");
+  command.add_flag("--html", f.html, "also write a report in HTML");
+  command.add_flag("--trace", f.trace, "also write a Perfetto/Chrome trace");
+  command.add_flag("--json", f.json, "print JSON instead of text");
+  command.add_flag("--no-files", f.no_files, "print only, write no result directory");
+}
+
+int dispatch(int argc, char** argv) {
+  Options o;
+  int code = exit_ok;
+  CLI::App app("isthmus simulates edge-cloud inference systems", "isthmus");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(results::program_version));
+
+  auto* run = app.add_subcommand("run", "run a scenario, or compare the alternatives it lists");
+  add_run_flags(*run, o.run);
+  add_output_flags(*run, o.run);
+  run->callback([&] { code = command_run(o.run); });
+
+  auto* compare = app.add_subcommand("compare", "compare values of scenario fields");
+  add_run_flags(*compare, o.run);
+  add_output_flags(*compare, o.run);
+  compare->add_option("pointers", o.pointers, "JSON pointers of the fields, e.g. /offload/policy");
+  compare->add_option("--values", o.values, "comma-separated values, one list per pointer")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  compare->callback([&] { code = command_compare(o.run, o.pointers, o.values); });
+
+  auto* sweep = app.add_subcommand("sweep", "run the grid of a scenario's \"sweep\" section");
+  add_run_flags(*sweep, o.run);
+  sweep->add_option("--shard", o.shard, "i/n: run every n-th point only, beginning with the i-th");
+  sweep->add_flag("--resume", o.resume, "skip points that --out holds already");
+  sweep->callback([&] { code = command_sweep(o.run, o.shard, o.resume); });
+
+  auto* validate = app.add_subcommand("validate", "check scenario files without running them");
+  validate->add_option("scenarios", o.paths, "scenario files")->required();
+  validate->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
+  validate->callback([&] { code = command_validate(o.paths, o.run.set); });
+
+  app.add_subcommand("schema", "print the JSON Schema of scenario files")->callback([&] {
+    code = command_schema();
+  });
+
+  auto* policies = app.add_subcommand("policies", "list the policies with their parameters");
+  policies->add_option("kind", o.kind, "offload, routing, batching or autoscaling");
+  policies->callback([&] { code = command_policies(o.kind); });
+
+  auto* policy = app.add_subcommand("policy", "let one policy decide on a view");
+  policy->add_option("kind", o.kind, "offload, routing, batching or autoscaling")->required();
+  policy->add_option("name", o.name, "name of the policy")->required();
+  policy->add_option("--view", o.view, "JSON file: a view, or a list of views")->required();
+  policy->add_option("--set", o.run.set, "parameter=value")->type_size(1)->allow_extra_args(false);
+  policy->callback([&] { code = command_policy(o.kind, o.name, o.view, o.run.set); });
+
+  auto* devices = app.add_subcommand("devices", "list the devices of the catalogue");
+  devices->add_option("name", o.name, "show this one with its sources");
+  devices->callback([&] { code = command_devices(o.name); });
+
+  auto* models = app.add_subcommand("models", "list the models");
+  models->add_option("name", o.name, "show this one with its sources");
+  models->callback([&] { code = command_models(o.name); });
+
+  app.add_subcommand("version", "print the version")->callback([] {
+    std::printf("isthmus %s (%s)\n", std::string(results::program_version).c_str(),
+                std::string(results::git_sha).c_str());
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? exit_ok : exit_input;
+  }
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const InputError& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return exit_input;
+  } catch (const InternalError& e) {
+    std::fprintf(stderr, "isthmus has a bug, please report it: %s\n", e.what());
+    return exit_bug;
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return exit_error;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "out of memory\n");
+    return exit_error;
+  } catch (const std::system_error& e) {  // files, threads
+    std::fprintf(stderr, "%s\n", e.what());
+    return exit_error;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "isthmus has a bug, please report it: %s\n", e.what());
+    return exit_bug;
+  }
+}

@@ -1,0 +1,365 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "models/builtin_graphs.hpp"
+#include "models/builtin_llms.hpp"
+#include "models/kernel_profile.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+models::Precision precision_named(const std::string& name) {
+  return models::precision_from(name).value_or(models::Precision::bf16);
+}
+
+bool quantized(models::Precision p) { return models::bytes_of(p) < 2.0; }
+
+// The parts of a variant that language models and graphs share, and those of language models.
+models::LlmVariant variant_of_view(const std::string& name, const ObjectView& v) {
+  models::LlmVariant out;
+  out.name = name;
+  out.weights = precision_named(v.text("weights"));
+  out.activations = v.has("activations") ? precision_named(v.text("activations"))
+                    : quantized(out.weights) ? models::Precision::bf16
+                                             : out.weights;
+  out.kv = precision_named(v.text("kv"));
+  if (v.has("head")) out.head = precision_named(v.text("head"));
+  if (v.has("vision")) out.vision = precision_named(v.text("vision"));
+  out.weight_overhead = v.number("weight_overhead");
+  out.accuracy = v.number_or("accuracy", 0);
+  out.accuracy_metric = v.text("accuracy_metric");
+  out.accuracy_source = v.text("accuracy_source");
+  return out;
+}
+
+struct ChosenModel {
+  std::string shape;
+  bool llm = true;
+  models::LlmVariant variant;
+  bool accuracy_known = false;
+};
+
+bool is_builtin_llm(const std::string& name) {
+  const auto names = models::builtin_llm_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Model and variant of a service, from the catalogue, from a bare number format, or inline.
+ChosenModel choose_model(Resolution& r, const ObjectView& s) {
+  ChosenModel m;
+  const std::string name = s.text("model");
+  const Value* entry = r.catalogue.model(name);
+  m.shape = entry ? entry->find("shape")->text : name;
+  m.llm = entry ? entry->find("kind")->text == "llm" : is_builtin_llm(name);
+  const Value* written = s.find("variant");
+  if (written && written->is(JsonKind::object)) {
+    const ObjectView v(written, variant_spec(), s.pointer_to("variant"), written->at);
+    m.variant = variant_of_view("inline", v);
+    m.accuracy_known = v.has("accuracy");
+    if (v.has("accuracy") && !v.has("accuracy_source") && !s.has("accuracy"))
+      r.problems.add(v.at("accuracy"), v.pointer_to("accuracy"),
+                     "an accuracy needs its \"accuracy_source\"");
+    return m;
+  }
+  const std::string wanted = written ? written->text
+                             : entry ? entry->find("default_variant")->text
+                                     : std::string(m.llm ? "bf16" : "fp32");
+  const Value* variants = entry ? entry->find("variants") : nullptr;
+  if (const Value* known = variants ? variants->find(wanted) : nullptr) {
+    const ObjectView v(known, variant_spec(), s.pointer_to("variant"), known->at);
+    m.variant = variant_of_view(wanted, v);
+    m.accuracy_known = v.has("accuracy");
+    return m;
+  }
+  if (const auto format = models::precision_from(wanted)) {
+    m.variant.name = wanted;
+    m.variant.weights = *format;
+    m.variant.activations = quantized(*format) ? models::Precision::bf16 : *format;
+    if (!m.llm && quantized(*format)) m.variant.activations = *format;
+    return m;
+  }
+  std::vector<std::string> known;
+  if (variants)
+    for (const Member& v : variants->members) known.push_back(v.key);
+  for (const auto& row : models::precisions) known.emplace_back(row.name);
+  r.problems.add(s.at("variant"), s.pointer_to("variant"),
+                 fmt::format("\"{}\" has no variant \"{}\"{}", name, wanted, suggestion(wanted, known)));
+  m.variant.name = wanted;
+  return m;
+}
+
+// A model on a unit: its cost model, with errors placed at the service.
+void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out) {
+  const world::NodeGroup& group = r.scenario.nodes[out.group];
+  const models::ComputeUnit& unit = group.units[out.unit];
+  const ChosenModel m = choose_model(r, s);
+  out.model = s.text("model");
+  out.variant = m.variant.name;
+  out.accuracy = s.number_or("accuracy", m.variant.accuracy);
+  if (!m.accuracy_known && !s.has("accuracy"))
+    r.scenario.notices.push_back(
+        fmt::format("service \"{}\": no published accuracy of {} as {} is known; it counts as 0",
+                    out.name, out.model, out.variant));
+  if (r.problems.any()) return;  // a half-known unit or variant would only add noise
+  try {
+    if (m.llm) {
+      world::LlmModel llm;
+      llm.shape = models::builtin_llm(m.shape);
+      llm.variant = m.variant;
+      const double bandwidth = node.number_or("interconnect_bandwidth", 0);
+      if (out.parallel > 1 && bandwidth <= 0)
+        throw InputError(fmt::format("parallel {} needs the interconnect_bandwidth of \"{}\"",
+                                     out.parallel, group.name));
+      llm.cost = std::make_shared<const models::LlmCost>(
+          llm.shape, llm.variant, unit, static_cast<int>(out.parallel), bandwidth,
+          node.duration("interconnect_latency"));
+      const auto& c = out.batching.continuous;
+      const std::int64_t tokens =
+          c.kv_tokens > 0 ? c.kv_tokens : llm.cost->kv_capacity_tokens(c.memory_utilization);
+      if (tokens < c.block_size)
+        throw InputError(fmt::format("no KV block of {} tokens fits beside the weights", c.block_size));
+      out.timing = std::string(models::name_of(llm.cost->kind()));
+      out.timing_error = llm.cost->relative_error();
+      out.work = std::move(llm);
+    } else {
+      if (out.parallel > 1) throw InputError("only language models run on several accelerators");
+      models::GraphVariant v;
+      v.name = m.variant.name;
+      v.weights = m.variant.weights;
+      v.activations = m.variant.activations;
+      v.accuracy = m.variant.accuracy;
+      v.accuracy_metric = m.variant.accuracy_metric;
+      v.accuracy_source = m.variant.accuracy_source;
+      std::shared_ptr<const models::KernelProfile> profile;
+      if (!unit.profile.empty())
+        profile = std::make_shared<const models::KernelProfile>(models::KernelProfile::load(unit.profile));
+      world::GraphModel graph;
+      graph.cost = std::make_shared<const models::GraphCost>(models::builtin_graph(m.shape), v, unit,
+                                                             std::move(profile));
+      const models::Prediction one = graph.cost->batch(1);
+      out.timing = std::string(models::name_of(one.kind));
+      out.timing_error = one.relative_error;
+      out.work = std::move(graph);
+    }
+  } catch (const InputError& e) {
+    for (const std::string& line : e.problems())
+      r.problems.add(s.at("model"), s.pointer_to("model"), line);
+  }
+  out.timing_error = s.number_or("timing_error", out.timing_error);
+}
+
+// A policy row that is a name or an object.
+template <class Policy>
+void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
+                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                 const schedulers::PolicyEntry<Policy>*& entry,
+                 std::optional<schedulers::Parameters>& parameters) {
+  Value storage;
+  const ObjectView v = policy_view(s, name, spec, storage);
+  if (v.variant().empty()) return;
+  entry = &schedulers::find_entry(table, v.variant());
+  parameters = parameters_of(*entry, v);
+  try {
+    entry->make(*parameters);  // combinations that only the policy itself can judge
+  } catch (const InputError& e) {
+    r.problems.add(s.at(name), s.pointer_to(name), e.what());
+  }
+}
+
+void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service& out) {
+  Value storage;
+  const ObjectView v = policy_view(s, "batching", batching_spec(), storage);
+  if (v.variant() == "continuous" || llm) {
+    if (!llm)
+      r.problems.add(s.at("batching"), s.pointer_to("batching"),
+                     "continuous batching is for language models");
+    if (v.variant() != "continuous") {
+      if (!v.variant().empty())
+        r.problems.add(s.at("batching"), s.pointer_to("batching"),
+                       fmt::format("language models batch continuously; \"{}\" does not apply",
+                                   v.variant()));
+      return;
+    }
+    world::ContinuousBatching& c = out.batching.continuous;
+    c.max_sequences = v.count("max_batch");
+    c.max_batched_tokens = v.count("max_batched_tokens");
+    c.block_size = v.count("block_size");
+    c.kv_tokens = static_cast<std::int64_t>(v.number("kv_tokens"));
+    c.memory_utilization = v.number("memory_utilization");
+    c.chunked_prefill = v.flag("chunked_prefill");
+    return;
+  }
+  read_policy(r, s, "batching", batching_spec(), schedulers::batching_policies(),
+              out.batching.policy, out.batching.parameters);
+}
+
+bool has_parameter(const std::vector<schedulers::ParameterSpec>& specs, const char* name) {
+  return std::any_of(specs.begin(), specs.end(), [&](const auto& p) { return p.name == name; });
+}
+
+// Start, minimum and maximum of replicas. Limits may stand at the service or at the policy.
+void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
+  if (s.has("autoscaling")) {
+    read_policy(r, s, "autoscaling", autoscaling_spec(), schedulers::autoscaling_policies(),
+                out.autoscaling.policy, out.autoscaling.parameters);
+    Value storage;
+    const ObjectView v = policy_view(s, "autoscaling", autoscaling_spec(), storage);
+    out.autoscaling.period = v.duration("period");
+    out.autoscaling.scrape_period = v.duration("scrape_period");
+    out.autoscaling.scrape_delay = v.duration("scrape_delay");
+    for (const char* limit : {"min_replicas", "max_replicas"}) {
+      if (!has_parameter(out.autoscaling.policy->parameters, limit)) continue;
+      if (!v.has(limit) && s.has(limit)) out.autoscaling.parameters->set(limit, s.number(limit));
+      else if (v.has(limit) && s.has(limit) && v.number(limit) != s.number(limit))
+        r.problems.add(s.at(limit), s.pointer_to(limit),
+                       "differs from the autoscaling policy's; give one of them");
+    }
+  }
+  const auto limit_of = [&](const char* name, std::uint32_t other) {
+    if (out.autoscaling.policy && has_parameter(out.autoscaling.policy->parameters, name))
+      return static_cast<std::uint32_t>(out.autoscaling.parameters->number(name));
+    return s.has(name) ? s.count(name) : other;
+  };
+  const std::uint32_t written = s.has("replicas") ? s.count("replicas") : 0;
+  out.min_replicas = limit_of("min_replicas", std::max(1U, written));
+  out.replicas = written > 0 ? written : std::max(1U, out.min_replicas);
+  out.max_replicas = limit_of("max_replicas", std::max(out.replicas, out.min_replicas));
+  if (out.min_replicas > out.max_replicas)
+    r.problems.add(s.at(), s.pointer(),
+                   fmt::format("min_replicas {} exceeds max_replicas {}", out.min_replicas,
+                               out.max_replicas));
+  else if (out.replicas < out.min_replicas || out.replicas > out.max_replicas)
+    r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
+                   fmt::format("{} is not between min_replicas {} and max_replicas {}", out.replicas,
+                               out.min_replicas, out.max_replicas));
+}
+
+void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
+  const world::NodeGroup& group = r.scenario.nodes[out.group];
+  if (s.has("unit")) {
+    const std::string wanted = s.text("unit");
+    std::vector<std::string> known;
+    for (const auto& u : group.units) known.push_back(u.name);
+    const auto it = std::find(known.begin(), known.end(), wanted);
+    if (it == known.end())
+      r.problems.add(s.at("unit"), s.pointer_to("unit"),
+                     fmt::format("\"{}\" has no unit \"{}\"{}", group.name, wanted,
+                                 suggestion(wanted, known)));
+    else
+      out.unit = static_cast<std::uint32_t>(it - known.begin());
+  }
+  out.parallel = s.count("parallel");
+  out.local = s.has("local") ? s.flag("local") : group.tier == schedulers::Tier::device;
+  if (out.local) {
+    for (const char* name : {"replicas", "min_replicas", "max_replicas", "autoscaling"})
+      if (s.has(name))
+        r.problems.add(s.at(name), s.pointer_to(name),
+                       "a local service has one replica on every machine; set \"local\": false to "
+                       "serve others from here");
+  }
+}
+
+// How many replicas of models the machines hold; laws take no unit.
+void check_capacity(Resolution& r, const ObjectView& s, const world::Service& out) {
+  const world::NodeGroup& group = r.scenario.nodes[out.group];
+  const bool cpu = group.units[out.unit].kind == models::UnitKind::cpu;
+  const std::uint32_t per_node = (cpu ? 1 : group.accelerators) / out.parallel;
+  const std::uint64_t most = static_cast<std::uint64_t>(per_node) * group.count;
+  if (per_node == 0) {
+    r.problems.add(s.at("parallel"), s.pointer_to("parallel"),
+                   fmt::format("a replica needs {} accelerators, a machine of \"{}\" has {}",
+                               out.parallel, group.name, cpu ? 1 : group.accelerators));
+    return;
+  }
+  if (out.local) return;
+  if (out.max_replicas > most && out.replicas > most)
+    r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
+                   fmt::format("{} replicas do not fit, \"{}\" holds {}", out.replicas, group.name, most));
+  else if (out.max_replicas > most)
+    r.scenario.notices.push_back(
+        fmt::format("service \"{}\": up to {} replicas are allowed, but \"{}\" holds {}", out.name,
+                    out.max_replicas, group.name, most));
+  else if (!out.autoscaling.policy && out.replicas == 1 && most > 1 && !s.has("replicas"))
+    r.scenario.notices.push_back(
+        fmt::format("service \"{}\" has one replica though \"{}\" holds {}; set \"replicas\" to use "
+                    "more", out.name, group.name, most));
+}
+
+}  // namespace
+
+ObjectView policy_view(const ObjectView& owner, std::string_view name, const ObjectSpec& spec,
+                       Value& storage) {
+  const Value* written = owner.find(name);
+  const std::string bare = written && !written->is(JsonKind::text) ? "" : owner.text(name);
+  if (!bare.empty()) {
+    storage = object_value(owner.at(name));
+    storage.members.push_back({"policy", storage.at, text_value(bare, storage.at)});
+    return {&storage, spec, owner.pointer_to(name), storage.at};
+  }
+  return {written, spec, owner.pointer_to(name), owner.at(name)};
+}
+
+void resolve_services(Resolution& r, const ObjectView& root) {
+  for (const Member& m : root.find("services")->members) {
+    const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);
+    world::Service out;
+    out.name = m.key;
+    if (m.key == "offload")
+      r.problems.add(m.at, s.pointer(), "\"offload\" is the name of the offload policy; choose another");
+    out.group = r.groups.at(s.text("on"));
+    read_placement(r, s, out);
+    out.slots = s.count("slots");
+    out.cold_start = s.duration("cold_start");
+    const ObjectView queue = s.object("queue");
+    if (queue.has("capacity")) out.queue_capacity = queue.count("capacity");
+    out.queue_timeout = queue.duration_or("timeout", Duration::max());
+
+    // What it runs: a model or a law.
+    const bool law = s.has("service_time");
+    bool llm = false;
+    if (law == s.has("model")) {
+      r.problems.add(s.at(), s.pointer(), "give either \"model\" or \"service_time\"");
+    } else if (!law) {
+      const std::string name = s.text("model");
+      const Value* entry = r.catalogue.model(name);
+      llm = entry ? entry->find("kind")->text == "llm" : is_builtin_llm(name);
+    }
+    read_batching(r, s, llm, out);
+    if (!out.local) read_replicas(r, s, out);
+    read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), out.routing,
+                out.routing_parameters);
+    const ObjectView node(root.find("nodes")->find(s.text("on")), node_spec(),
+                          child("/nodes", s.text("on")), s.at());
+    if (law) {
+      world::ServiceLaw w;
+      w.time = s.distribution("service_time", r.problems);
+      w.per_item = s.number("per_item");
+      out.work = w;
+      out.model = "service time";
+      out.accuracy = s.number_or("accuracy", 0);
+      out.timing_error = s.number_or("timing_error", 0);
+      out.timing = "given";
+      for (const char* other : {"variant", "parallel", "unit"})
+        if (s.has(other))
+          r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
+    } else if (s.has("model")) {
+      if (s.has("per_item"))
+        r.problems.add(s.at("per_item"), s.pointer_to("per_item"), "only for service_time");
+      if (llm && s.has("slots"))
+        r.problems.add(s.at("slots"), s.pointer_to("slots"),
+                       "language models batch continuously; see batching.max_batch");
+      build_work(r, s, node, out);
+      check_capacity(r, s, out);
+    }
+    r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
+    r.scenario.services.push_back(std::move(out));
+  }
+}
+
+}  // namespace isthmus::scenarios

@@ -1,0 +1,256 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "scenarios/file_reading.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+world::ArrivalKind kind_named(const std::string& name) {
+  using world::ArrivalKind;
+  constexpr std::pair<const char*, ArrivalKind> kinds[] = {
+      {"poisson", ArrivalKind::poisson},   {"gamma", ArrivalKind::gamma},
+      {"weibull", ArrivalKind::weibull},   {"erlang", ArrivalKind::erlang},
+      {"deterministic", ArrivalKind::deterministic}, {"mmpp", ArrivalKind::mmpp},
+      {"diurnal", ArrivalKind::diurnal},   {"steps", ArrivalKind::steps},
+      {"times", ArrivalKind::times},       {"closed", ArrivalKind::closed},
+      {"trace", ArrivalKind::trace}};
+  for (const auto& [text, kind] : kinds)
+    if (name == text) return kind;
+  throw InternalError("source \"" + name + "\" is in the table but not read");
+}
+
+world::TraceFormat format_named(const std::string& name) {
+  if (name == "azure-llm") return world::TraceFormat::azure_llm;
+  if (name == "mooncake") return world::TraceFormat::mooncake;
+  if (name == "burstgpt") return world::TraceFormat::burstgpt;
+  return world::TraceFormat::csv;
+}
+
+// Steps [[date, rate or count], ...] with increasing dates.
+std::vector<world::RateStep> steps_of(Resolution& r, const ObjectView& v, Unit unit) {
+  std::vector<world::RateStep> steps;
+  const Value* list = v.find("steps");
+  if (!list) return steps;
+  for (std::size_t i = 0; i < list->items.size(); ++i) {
+    const Value& item = list->items[i];
+    world::RateStep s{Duration::from_seconds(number_of(item.items[0], Unit::duration)),
+                      number_of(item.items[1], unit)};
+    if (!steps.empty() && s.at <= steps.back().at)
+      r.problems.add(item.at, child(v.pointer_to("steps"), i), "dates must increase");
+    steps.push_back(s);
+  }
+  return steps;
+}
+
+world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t clients) {
+  using world::ArrivalKind;
+  world::Arrivals a;
+  a.kind = kind_named(v.variant());
+  a.start = v.duration("start");
+  if (v.has("limit")) a.limit = v.big_count("limit");
+  switch (a.kind) {
+    case ArrivalKind::poisson:
+    case ArrivalKind::deterministic: a.rate = v.number("rate"); break;
+    case ArrivalKind::gamma:
+    case ArrivalKind::weibull:
+      a.rate = v.number("rate");
+      a.cv = v.number("cv");
+      break;
+    case ArrivalKind::erlang:
+      a.rate = v.number("rate");
+      a.phases = static_cast<int>(v.count("phases"));
+      break;
+    case ArrivalKind::mmpp:
+      a.rates = v.numbers("rates");
+      for (const double s : v.numbers("sojourns")) a.sojourns.push_back(Duration::from_seconds(s));
+      if (a.rates.size() != a.sojourns.size())
+        r.problems.add(v.at("sojourns"), v.pointer_to("sojourns"),
+                       fmt::format("{} sojourns for {} rates", a.sojourns.size(), a.rates.size()));
+      if (std::all_of(a.rates.begin(), a.rates.end(), [](double x) { return x <= 0; }))
+        r.problems.add(v.at("rates"), v.pointer_to("rates"), "one rate at least must be above 0");
+      break;
+    case ArrivalKind::diurnal:
+      a.rate = v.number("rate");
+      a.amplitude = v.number("amplitude");
+      a.phase = v.number("phase");
+      a.period = v.duration("period");
+      break;
+    case ArrivalKind::steps: a.steps = steps_of(r, v, Unit::rate); break;
+    case ArrivalKind::times:
+      for (const double t : v.numbers("times")) {
+        a.times.push_back(Duration::from_seconds(t));
+        if (a.times.size() > 1 && a.times.back() < a.times[a.times.size() - 2])
+          r.problems.add(v.at("times"), v.pointer_to("times"), "dates must not decrease");
+      }
+      break;
+    case ArrivalKind::closed:
+      a.think = v.distribution("think", r.problems);
+      a.steps = steps_of(r, v, Unit::none);
+      for (const world::RateStep& s : a.steps)
+        if (s.rate > clients)
+          r.problems.add(v.at("steps"), v.pointer_to("steps"),
+                         fmt::format("{} clients are more than clients.count, {}", s.rate, clients));
+      break;
+    case ArrivalKind::trace:
+      a.format = format_named(v.text("format"));
+      a.time_scale = v.number("time_scale");
+      try {
+        const auto path = expand_path(v.text("file"), r.document.folder);
+        require_regular_file(path);
+        a.file = path.string();
+      } catch (const InputError& e) {
+        r.problems.add(v.at("file"), v.pointer_to("file"), e.what());
+      }
+      break;
+  }
+  return a;
+}
+
+world::RequestShape request_of(Resolution& r, const ObjectView& v) {
+  world::RequestShape q;
+  q.prompt_tokens = v.distribution("prompt_tokens", r.problems);
+  q.image_tokens = v.distribution("image_tokens", r.problems);
+  q.output_tokens = v.distribution("output_tokens", r.problems);
+  q.upload = v.distribution("upload", r.problems);
+  q.download = v.distribution("download", r.problems);
+  q.upload_per_token = v.number("upload_per_token");
+  q.download_per_token = v.number("download_per_token");
+  q.preprocess = v.distribution("preprocess", r.problems);
+  q.protocol = v.distribution("protocol", r.problems);
+  q.deadline = v.duration_or("deadline", Duration::max());
+  q.retries = v.count("retries");
+  q.retry_backoff = v.duration("retry_backoff");
+  return q;
+}
+
+// Clients live on devices if there are any.
+std::uint32_t default_clients(const world::Scenario& s) {
+  for (std::uint32_t g = 0; g < s.nodes.size(); ++g)
+    if (s.nodes[g].tier == schedulers::Tier::device) return g;
+  return 0;
+}
+
+}  // namespace
+
+void resolve_workloads(Resolution& r, const ObjectView& root) {
+  std::size_t position = 0;
+  for (const ObjectView& v : root.objects("workload")) {
+    world::Workload w;
+    w.name = v.has("name") ? v.text("name") : fmt::format("workload-{}", position);
+    ++position;
+    for (const world::Workload& other : r.scenario.workloads)
+      if (other.name == w.name)
+        r.problems.add(v.at("name"), v.pointer_to("name"),
+                       fmt::format("a second workload is called \"{}\"", w.name));
+
+    const ObjectView clients = v.object("clients");
+    w.clients_group = clients.has("on") ? r.groups.at(clients.text("on")) : default_clients(r.scenario);
+    w.clients = clients.has("count") ? clients.count("count") : r.scenario.nodes[w.clients_group].count;
+    w.arrivals = arrivals_of(r, v, w.clients);
+    w.request = request_of(r, v.object("request"));
+    if (v.has("task")) {
+      const ObjectView task = v.object("task");
+      w.task.enabled = true;
+      w.task.steps = task.distribution("steps", r.problems);
+      w.task.action = task.distribution("action", r.problems);
+      w.task.context_growth = task.distribution("context_growth", r.problems);
+    }
+
+    const std::string target = v.text("target");
+    if (target == "offload" || (target.empty() && root.has("offload"))) {
+      if (!root.has("offload"))
+        r.problems.add(v.at("target"), v.pointer_to("target"), "there is no offload section");
+    } else if (!target.empty()) {
+      w.service = static_cast<int>(r.services.at(target));
+    } else if (r.services.size() == 1) {
+      w.service = 0;
+    } else {
+      r.problems.add(v.at(), v.pointer(),
+                     "needs a \"target\": there are several services and no offload section");
+    }
+    if (w.service >= 0) {
+      const world::Service& s = r.scenario.services[static_cast<std::size_t>(w.service)];
+      if (s.local && s.group != w.clients_group)
+        r.problems.add(v.at("target"), v.pointer_to("target"),
+                       fmt::format("\"{}\" serves the machines of \"{}\" only, the clients are on "
+                                   "\"{}\"; set its \"local\" to false",
+                                   s.name, r.scenario.nodes[s.group].name,
+                                   r.scenario.nodes[w.clients_group].name));
+    }
+    r.scenario.workloads.push_back(std::move(w));
+  }
+}
+
+void resolve_offload(Resolution& r, const ObjectView& root) {
+  if (!root.has("offload")) return;
+  const ObjectView v = root.object("offload");
+  world::Offload& o = r.scenario.offload;
+  o.policy = &schedulers::find_entry(schedulers::offload_policies(), v.variant());
+  o.parameters = parameters_of(*o.policy, v);
+  try {
+    o.policy->make(*o.parameters);
+  } catch (const InputError& e) {
+    r.problems.add(v.at(), v.pointer(), e.what());
+  }
+  if (v.has("candidates")) {
+    for (const std::string& name : v.texts("candidates")) {
+      const std::uint32_t s = r.services.at(name);
+      if (std::find(o.candidates.begin(), o.candidates.end(), s) != o.candidates.end())
+        r.problems.add(v.at("candidates"), v.pointer_to("candidates"),
+                       fmt::format("\"{}\" stands there twice", name));
+      o.candidates.push_back(s);
+    }
+  } else {
+    for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s) o.candidates.push_back(s);
+  }
+  o.fallback = v.has("fallback") ? r.services.at(v.text("fallback")) : o.candidates.back();
+  o.overload_queue = v.count("overload_queue");
+  o.signal_age = v.duration("signal_age");
+}
+
+void resolve_faults(Resolution& r, const ObjectView& root) {
+  const auto add = [&](world::FaultKind kind, std::uint32_t target, const ObjectView& v) {
+    r.scenario.faults.push_back({kind, target, Instant::zero() + v.duration("at"),
+                                 v.duration_or("lasts", Duration::max())});
+  };
+  const auto add_each = [&](const ObjectView& v, world::FaultKind kind, std::uint32_t count,
+                            const auto& target_of) {
+    if (!v.has("index")) {
+      for (std::uint32_t i = 0; i < count; ++i) add(kind, target_of(i), v);
+    } else if (v.count("index") >= count) {
+      r.problems.add(v.at("index"), v.pointer_to("index"), fmt::format("must be below {}", count));
+    } else {
+      add(kind, target_of(v.count("index")), v);
+    }
+  };
+  for (const ObjectView& v : root.objects("faults")) {
+    if (v.has("link") == v.has("node")) {
+      r.problems.add(v.at(), v.pointer(), "give either \"link\" or \"node\"");
+    } else if (v.has("node")) {
+      const world::NodeGroup& g = r.scenario.nodes[r.groups.at(v.text("node"))];
+      add_each(v, world::FaultKind::node_down, g.count, [&](std::uint32_t i) { return g.first + i; });
+    } else {
+      const auto& instances = r.links[v.text("link")];
+      add_each(v, world::FaultKind::link_down, static_cast<std::uint32_t>(instances.size()),
+               [&](std::uint32_t i) { return instances[i]; });
+    }
+  }
+  // Failures that a link itself lists.
+  if (!root.has("network")) return;
+  const ObjectView net = root.object("network");
+  if (const Value* links = net.find("links"))
+    for (const Member& m : links->members) {
+      const ObjectView link(&m.value, link_spec(), child("/network/links", m.key), m.at);
+      for (const ObjectView& v : link.objects("failures"))
+        for (const std::uint32_t i : r.links[m.key]) add(world::FaultKind::link_down, i, v);
+    }
+}
+
+}  // namespace isthmus::scenarios
