@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "fixtures.hpp"
 #include "models/hdf5.hpp"
@@ -190,6 +191,18 @@ TEST(Recorder, EqualRunsGiveEqualBytes) {
   EXPECT_EQ(read_file(scratch / "a" / "summary.json"), read_file(scratch / "b" / "summary.json"));
   EXPECT_NE(read_file(scratch / "a" / "performance.json"),
             read_file(scratch / "b" / "performance.json"));
+}
+
+TEST(Recorder, RunsInThreadsDoNotMix) {
+  const Scratch scratch;
+  run(into(scratch / "alone"), 20000);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] { run(into(scratch / std::to_string(i)), 20000); });
+  for (std::thread& t : threads) t.join();
+  const std::string alone = read_file(scratch / "alone" / "run.h5");
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(read_file(scratch / std::to_string(i) / "run.h5") == alone) << i;
 }
 
 TEST(Recorder, SummaryOnDiskIsTheSummaryReturned) {
