@@ -10,7 +10,7 @@ namespace isthmus::scenarios {
 
 //! One alternative.
 struct Choice {
-  std::string label;                    //!< e.g. "always-cloud", or "policy=score, alpha=0.6"
+  std::string label;  //!< e.g. "always-cloud", or "policy=score, alpha=0.6"
   std::vector<Edit> edits;
   //! What the alternative sets, one entry per axis: the pointer (or "variant") and the value.
   std::vector<std::pair<std::string, std::string>> settings;

@@ -29,16 +29,16 @@ bool covered(const Value& sources, const std::string& path) {
 }
 
 // Every leaf that states a figure: numbers, and strings that start with one.
-void figures(const Value& v, const std::string& path, const Value& sources, const std::string& where,
-             std::vector<std::string>& missing) {
+void figures(const Value& v, const std::string& path, const Value& sources,
+             const std::string& where, std::vector<std::string>& missing) {
   if (v.is(JsonKind::object)) {
     for (const Member& m : v.members)
       if (m.key != "sources")
         figures(m.value, path.empty() ? m.key : path + "." + m.key, sources, where, missing);
     return;
   }
-  const bool figure = v.is(JsonKind::number) ||
-                      (v.is(JsonKind::text) && !v.text.empty() && v.text[0] >= '0' && v.text[0] <= '9');
+  const bool figure = v.is(JsonKind::number) || (v.is(JsonKind::text) && !v.text.empty() &&
+                                                 v.text[0] >= '0' && v.text[0] <= '9');
   if (figure && !covered(sources, path)) missing.push_back(fmt::format("{}: {}", where, path));
 }
 

@@ -31,7 +31,8 @@ class Catalogue {
   Value devices_, links_, models_;
 };
 
-//! The folder of the shipped catalogue: $ISTHMUS_CATALOGUE, else scenarios/catalogue of the sources.
+//! The folder of the shipped catalogue: $ISTHMUS_CATALOGUE, else scenarios/catalogue of the
+//! sources.
 std::filesystem::path catalogue_folder();
 
 //! Paths of figures in catalogue entries that have no source, e.g.

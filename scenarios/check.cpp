@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "sim/core/errors.hpp"
@@ -16,26 +17,34 @@ constexpr double longest_duration = 9e9;
 
 bool fits(const Field& f, const Value& v) {
   switch (f.type) {
-    case FieldType::boolean: return v.is(JsonKind::boolean);
-    case FieldType::integer: return v.is(JsonKind::number);
-    case FieldType::quantity: return v.is(JsonKind::number) || v.is(JsonKind::text);
+    case FieldType::boolean:
+      return v.is(JsonKind::boolean);
+    case FieldType::integer:
+      return v.is(JsonKind::number);
+    case FieldType::quantity:
+      return v.is(JsonKind::number) || v.is(JsonKind::text);
     case FieldType::text:
     case FieldType::word:
-    case FieldType::reference: return v.is(JsonKind::text);
+    case FieldType::reference:
+      return v.is(JsonKind::text);
     case FieldType::object:
     case FieldType::map:
-    case FieldType::pointers: return v.is(JsonKind::object);
+    case FieldType::pointers:
+      return v.is(JsonKind::object);
     case FieldType::list:
-    case FieldType::tuple: return v.is(JsonKind::list);
-    case FieldType::distribution: return !v.is(JsonKind::list) && !v.is(JsonKind::boolean);
-    case FieldType::either: return alternative_for(f, v) != nullptr;
+    case FieldType::tuple:
+      return v.is(JsonKind::list);
+    case FieldType::distribution:
+      return !v.is(JsonKind::list) && !v.is(JsonKind::boolean);
+    case FieldType::either:
+      return alternative_for(f, v) != nullptr;
   }
   return false;
 }
 
 std::string shown(const Value& v) {
-  std::string text = v.is(JsonKind::list) || v.is(JsonKind::object) ? std::string(describe(v.kind))
-                                                                    : to_text(v);
+  std::string text =
+      v.is(JsonKind::list) || v.is(JsonKind::object) ? std::string(describe(v.kind)) : to_text(v);
   constexpr std::size_t longest = 80;
   if (text.size() > longest) text = text.substr(0, longest) + "...";
   return text;
@@ -71,8 +80,8 @@ bool Checker::kind(const Value& value, JsonKind wanted, const std::string& point
 
 void Checker::unknown_key(const Member& member, const Value& object, const ObjectSpec& spec,
                           const std::string& variant, const std::string& pointer) {
-  // A parameter of another variant: left over when an override or an extending file changed the tag,
-  // a mistake when both stand in the same file.
+  // A parameter of another variant: left over when an override or an extending file changed the
+  // tag, a mistake when both stand in the same file.
   std::string owners;
   for (const Variant& v : spec.variants)
     for (const Field& f : v.fields)
@@ -98,8 +107,10 @@ void Checker::object(const Value& value, const ObjectSpec& spec, const std::stri
   if (!kind(value, JsonKind::object, pointer)) return;
   const std::string variant = variant_of(value, spec);
   for (const Member& m : value.members) {
-    if (const Field* f = spec.find(m.key, variant)) field(m.value, *f, child(pointer, m.key));
-    else unknown_key(m, value, spec, variant, pointer);
+    if (const Field* f = spec.find(m.key, variant))
+      field(m.value, *f, child(pointer, m.key));
+    else
+      unknown_key(m, value, spec, variant, pointer);
   }
   const auto require = [&](const std::vector<Field>& fields) {
     for (const Field& f : fields) {
@@ -118,7 +129,8 @@ void Checker::object(const Value& value, const ObjectSpec& spec, const std::stri
 
 bool Checker::range(double number, const Value& value, const Field& f, const std::string& pointer) {
   if (f.unit == Unit::duration && std::abs(number) > longest_duration) {
-    problems_.add(value.at, pointer, fmt::format("{} is too long; at most 285 years", shown(value)));
+    problems_.add(value.at, pointer,
+                  fmt::format("{} is too long; at most 285 years", shown(value)));
     return false;
   }
   const bool low = f.above_min ? number <= f.min : number < f.min;
@@ -127,8 +139,8 @@ bool Checker::range(double number, const Value& value, const Field& f, const std
   if (std::isfinite(f.min))
     bounds = fmt::format("{} {}", f.above_min ? ">" : ">=", describe_value(f.min, f.unit));
   if (std::isfinite(f.max)) {
-    const std::string most = f.type == FieldType::integer ? fmt::format("{:.0f}", f.max)
-                                                          : describe_value(f.max, f.unit);
+    const std::string most =
+        f.type == FieldType::integer ? fmt::format("{:.0f}", f.max) : describe_value(f.max, f.unit);
     bounds += (bounds.empty() ? "<= " : " and <= ") + most;
   }
   problems_.add(value.at, pointer, fmt::format("must be {}, not {}", bounds, shown(value)));
@@ -175,6 +187,17 @@ void Checker::integer(const Value& value, const Field& f, const std::string& poi
     problems_.add(value.at, pointer, fmt::format("must be a whole number, not {}", shown(value)));
     return;
   }
+  // Doubles cannot tell large integers apart; their digits can.
+  constexpr double exact = 9007199254740992.0;
+  std::uint64_t digits = 0;
+  const char* end = value.text.data() + value.text.size();
+  if (value.number > exact && value.number <= f.max) {
+    const auto [stop, error] = std::from_chars(value.text.data(), end, digits);
+    if (error != std::errc() || stop != end) {
+      problems_.add(value.at, pointer, fmt::format("{} is too large", shown(value)));
+      return;
+    }
+  }
   range(value.number, value, f, pointer);
 }
 
@@ -186,8 +209,9 @@ void Checker::map(const Value& value, const Field& f, const std::string& pointer
     const std::string place = child(pointer, m.key);
     if (f.reference != Reference::none) {
       if (!names_.knows(f.reference, m.key))
-        problems_.add(m.at, place, fmt::format("there is no {} \"{}\"{}", name_of(f.reference), m.key,
-                                               suggestion(m.key, names_.of(f.reference))));
+        problems_.add(m.at, place,
+                      fmt::format("there is no {} \"{}\"{}", name_of(f.reference), m.key,
+                                  suggestion(m.key, names_.of(f.reference))));
     } else if (m.key.empty() || m.key.size() > 100 ||
                std::any_of(m.key.begin(), m.key.end(), [](char c) {
                  return static_cast<unsigned char>(c) < 0x20 || c == '[' || c == ']' || c == '/';
@@ -216,7 +240,8 @@ void Checker::pointers(const Value& value, const std::string& pointer) {
       continue;
     }
     if (!m.key.starts_with('/')) {
-      problems_.add(m.at, place, "must be a JSON pointer such as \"/offload/policy\", or \"variants\"");
+      problems_.add(m.at, place,
+                    "must be a JSON pointer such as \"/offload/policy\", or \"variants\"");
       continue;
     }
     if (kind(m.value, JsonKind::list, place) && m.value.items.empty())
@@ -232,9 +257,15 @@ void Checker::field(const Value& value, const Field& f, const std::string& point
     return;
   }
   switch (f.type) {
-    case FieldType::boolean: kind(value, JsonKind::boolean, pointer); break;
-    case FieldType::integer: integer(value, f, pointer); break;
-    case FieldType::quantity: quantity(value, f, pointer); break;
+    case FieldType::boolean:
+      kind(value, JsonKind::boolean, pointer);
+      break;
+    case FieldType::integer:
+      integer(value, f, pointer);
+      break;
+    case FieldType::quantity:
+      quantity(value, f, pointer);
+      break;
     case FieldType::text:
       if (kind(value, JsonKind::text, pointer) && value.text.find('\0') != std::string::npos)
         problems_.add(value.at, pointer, "contains a zero byte");
@@ -242,8 +273,9 @@ void Checker::field(const Value& value, const Field& f, const std::string& point
     case FieldType::word:
       if (kind(value, JsonKind::text, pointer) &&
           std::find(f.choices.begin(), f.choices.end(), value.text) == f.choices.end())
-        problems_.add(value.at, pointer, fmt::format("unknown value {}{}", shown(value),
-                                                     suggestion(value.text, f.choices)));
+        problems_.add(
+            value.at, pointer,
+            fmt::format("unknown value {}{}", shown(value), suggestion(value.text, f.choices)));
       break;
     case FieldType::reference:
       if (kind(value, JsonKind::text, pointer) && !names_.knows(f.reference, value.text))
@@ -251,12 +283,15 @@ void Checker::field(const Value& value, const Field& f, const std::string& point
                       fmt::format("there is no {} {}{}", name_of(f.reference), shown(value),
                                   suggestion(value.text, names_.of(f.reference))));
       break;
-    case FieldType::object: object(value, f.spec(), pointer); break;
+    case FieldType::object:
+      object(value, f.spec(), pointer);
+      break;
     case FieldType::list:
       if (!kind(value, JsonKind::list, pointer)) break;
       if (static_cast<double>(value.items.size()) < f.min)
-        problems_.add(value.at, pointer,
-                      fmt::format("must have at least {:.0f} entr{}", f.min, f.min > 1 ? "ies" : "y"));
+        problems_.add(
+            value.at, pointer,
+            fmt::format("must have at least {:.0f} entr{}", f.min, f.min > 1 ? "ies" : "y"));
       for (std::size_t i = 0; i < value.items.size(); ++i)
         field(value.items[i], f.elements[0], child(pointer, i));
       break;
@@ -269,17 +304,25 @@ void Checker::field(const Value& value, const Field& f, const std::string& point
       for (std::size_t i = 0; i < value.items.size(); ++i)
         field(value.items[i], f.elements[i], child(pointer, i));
       break;
-    case FieldType::map: map(value, f, pointer); break;
+    case FieldType::map:
+      map(value, f, pointer);
+      break;
     case FieldType::distribution:
-      if (value.is(JsonKind::object)) object(value, distribution_spec(f.unit), pointer);
-      else quantity(value, f, pointer);
+      if (value.is(JsonKind::object))
+        object(value, distribution_spec(f.unit), pointer);
+      else
+        quantity(value, f, pointer);
       break;
     case FieldType::either:
-      if (const Field* chosen = alternative_for(f, value)) field(value, *chosen, pointer);
-      else problems_.add(value.at, pointer,
-                         fmt::format("must be {}, not {}", describe_type(f), shown(value)));
+      if (const Field* chosen = alternative_for(f, value))
+        field(value, *chosen, pointer);
+      else
+        problems_.add(value.at, pointer,
+                      fmt::format("must be {}, not {}", describe_type(f), shown(value)));
       break;
-    case FieldType::pointers: pointers(value, pointer); break;
+    case FieldType::pointers:
+      pointers(value, pointer);
+      break;
   }
 }
 

@@ -28,8 +28,8 @@ class Checker {
   Checker(const Sources& sources, const Names& names, Problems& problems)
       : sources_(sources), names_(names), problems_(problems) {}
 
-  //! Checks an object against its table: unknown keys, missing ones, and every value. `pointer` is the
-  //! JSON pointer of `value`, "" for the whole document.
+  //! Checks an object against its table: unknown keys, missing ones, and every value. `pointer` is
+  //! the JSON pointer of `value`, "" for the whole document.
   void object(const Value& value, const ObjectSpec& spec, const std::string& pointer);
   //! Checks one value against a row.
   void field(const Value& value, const Field& field, const std::string& pointer);

@@ -17,13 +17,13 @@ inline constexpr int exit_ok = 0, exit_error = 1, exit_input = 2, exit_bug = 70;
 //! What the commands that run scenarios have in common.
 struct RunFlags {
   std::string scenario;
-  std::vector<std::string> set;               //!< "/pointer=value"
+  std::vector<std::string> set;  //!< "/pointer=value"
   std::optional<std::uint64_t> seed;
   std::optional<std::uint32_t> replications;
-  std::string out;                            //!< result directory; "" = below ./runs
-  bool no_files = false;                      //!< print only
+  std::string out;        //!< result directory; "" = below ./runs
+  bool no_files = false;  //!< print only
   bool csv = false, html = false, trace = false, json = false;
-  unsigned threads = 1;                       //!< 0 = all cores
+  unsigned threads = 1;  //!< 0 = all cores
 };
 
 //! Runs a scenario, or all its alternatives when it has a "compare" section.

@@ -22,11 +22,13 @@ int show_entry(const Value* entry, const std::string& name, const char* kind,
 }
 
 void list(const std::vector<std::string>& names, const auto& entry_of) {
-  for (const std::string& n : names) fmt::print("{:24} {}\n", n, entry_of(n)->find("summary")->text);
+  for (const std::string& n : names)
+    fmt::print("{:24} {}\n", n, entry_of(n)->find("summary")->text);
 }
 
 template <class Policy>
-void show_policies(const std::vector<schedulers::PolicyEntry<Policy>>& table, const std::string& kind) {
+void show_policies(const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                   const std::string& kind) {
   const std::string own(schedulers::policy_kind<Policy>);
   if (!kind.empty() && kind != own) return;
   fmt::print("{}\n", own);
@@ -34,11 +36,11 @@ void show_policies(const std::vector<schedulers::PolicyEntry<Policy>>& table, co
     fmt::print("  {:22} {}\n", e.name, e.summary);
     for (const auto& p : e.parameters) {
       const std::string standard = p.dimension == schedulers::Dimension::text ? p.default_text
-                                   : p.list ? "none"
+                                   : p.list                                   ? "none"
                                             : fmt::format("{:g}", p.default_value);
       const std::string_view unit = schedulers::unit_of(p.dimension);
-      fmt::print("    {:26} {} (default {}{}{})\n", p.name, p.help, standard, unit.empty() ? "" : " ",
-                 unit);
+      fmt::print("    {:26} {} (default {}{}{})\n", p.name, p.help, standard,
+                 unit.empty() ? "" : " ", unit);
     }
   }
 }
@@ -72,7 +74,8 @@ int command_models(const std::string& name) {
 int command_policies(const std::string& kind) {
   const std::vector<std::string> kinds{"offload", "routing", "batching", "autoscaling"};
   if (!kind.empty() && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
-    throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
+    throw InputError(
+        fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
   show_policies(schedulers::offload_policies(), kind);
   show_policies(schedulers::routing_policies(), kind);
   show_policies(schedulers::batching_policies(), kind);

@@ -17,7 +17,9 @@ namespace {
 
 using namespace schedulers;
 
-Instant instant(const ObjectView& v, const char* name) { return Instant::zero() + v.duration(name); }
+Instant instant(const ObjectView& v, const char* name) {
+  return Instant::zero() + v.duration(name);
+}
 
 std::string seconds(Instant t) {
   return t.is_never() ? "null" : fmt::format("\"{} s\"", t.seconds());
@@ -57,7 +59,8 @@ std::string decide(OffloadPolicy& policy, const ObjectView& v) {
   view.candidates = candidates;
   const OffloadDecision d = policy.decide(view);
   return fmt::format("{{\"candidate\": {}, \"index\": {}, \"score\": {}, \"reason\": {}}}",
-                     json_string(names.at(d.candidate)), d.candidate, d.score, json_string(d.reason));
+                     json_string(names.at(d.candidate)), d.candidate, d.score,
+                     json_string(d.reason));
 }
 
 std::string decide(RoutingPolicy& policy, const ObjectView& v) {
@@ -138,9 +141,12 @@ int run_policy(const std::vector<PolicyEntry<Policy>>& table, const std::string&
   problems.throw_if_any();
   // One policy object sees all views in turn, so that its memory shows.
   for (std::size_t i = 0; i < count; ++i) {
-    const std::string decision = decide(*policy, ObjectView(&view(i), view_spec, place(i), view(i).at));
-    if (several) fmt::print("{}{}{}", i == 0 ? "[" : " ", decision, i + 1 < count ? ",\n" : "]\n");
-    else fmt::print("{}\n", decision);
+    const std::string decision =
+        decide(*policy, ObjectView(&view(i), view_spec, place(i), view(i).at));
+    if (several)
+      fmt::print("{}{}{}", i == 0 ? "[" : " ", decision, i + 1 < count ? ",\n" : "]\n");
+    else
+      fmt::print("{}\n", decision);
   }
   if (count == 0) fmt::print("[]\n");
   return exit_ok;
@@ -157,8 +163,8 @@ int command_policy(const std::string& kind, const std::string& name, const std::
   if (kind == "batching")
     return run_policy(batching_policies(), name, batching_spec(), batching_view_spec(), view, set);
   if (kind == "autoscaling")
-    return run_policy(autoscaling_policies(), name, autoscaling_spec(), autoscaling_view_spec(), view,
-                      set);
+    return run_policy(autoscaling_policies(), name, autoscaling_spec(), autoscaling_view_spec(),
+                      view, set);
   const std::vector<std::string> kinds{"offload", "routing", "batching", "autoscaling"};
   throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
 }

@@ -19,7 +19,8 @@ namespace isthmus::scenarios {
 namespace {
 
 // Runs candidates and prints what came out.
-int execute(const RunFlags& flags, const std::string& name, const std::vector<Candidate>& candidates) {
+int execute(const RunFlags& flags, const std::string& name,
+            const std::vector<Candidate>& candidates) {
   ExperimentOptions options;
   options.threads = flags.threads;
   options.csv = flags.csv;
@@ -27,8 +28,8 @@ int execute(const RunFlags& flags, const std::string& name, const std::vector<Ca
   options.trace = flags.trace;
   options.progress = show_progress;
   if (!flags.no_files)
-    options.directory = flags.out.empty() ? new_run_directory("runs", name)
-                                          : std::filesystem::path(flags.out);
+    options.directory =
+        flags.out.empty() ? new_run_directory("runs", name) : std::filesystem::path(flags.out);
   const results::Comparison comparison = run_alternatives(candidates, options);
 
   const bool single = candidates.size() == 1 && comparison.alternatives[0].replications.size() == 1;
@@ -42,11 +43,9 @@ int execute(const RunFlags& flags, const std::string& name, const std::vector<Ca
   }
   const std::string& shown = flags.json ? json : text;
   fmt::print("{}{}", shown, shown.ends_with('\n') ? "" : "\n");
-  if (!options.directory.empty()) {
-    // With --json the output is JSON and nothing else.
-    std::FILE* to = flags.json ? stderr : stdout;
-    fmt::print(to, "results: {}\n", options.directory.string());
-  }
+  // The report of a single run names its directory itself; JSON output stays JSON and nothing else.
+  if (!options.directory.empty() && (flags.json || !single))
+    fmt::print(flags.json ? stderr : stdout, "results in {}\n", options.directory.string());
   return exit_ok;
 }
 
@@ -123,21 +122,23 @@ int command_run(const RunFlags& flags) {
 int command_compare(const RunFlags& flags, const std::vector<std::string>& pointers,
                     const std::vector<std::string>& values) {
   if (values.size() > pointers.size())
-    throw InputError(fmt::format("{} lists of values for {} pointers", values.size(), pointers.size()));
+    throw InputError(
+        fmt::format("{} lists of values for {} pointers", values.size(), pointers.size()));
   LoadedScenario loaded = load(flags.scenario, overrides_of(flags));
   std::vector<Choice> choices;
   for (std::size_t i = 0; i < pointers.size(); ++i) {
-    std::vector<Choice> axis = i < values.size()
-                                   ? choices_of(pointers[i], split_commas(values[i]),
-                                                loaded.document.sources)
-                                   : known_values(loaded, pointers[i]);
+    std::vector<Choice> axis = i < values.size() ? choices_of(pointers[i], split_commas(values[i]),
+                                                              loaded.document.sources)
+                                                 : known_values(loaded, pointers[i]);
     choices = product(choices, axis);
   }
   if (choices.empty()) {
     choices = loaded.alternatives;
     if (choices.empty())
-      throw InputError(fmt::format("{}: has no \"compare\" section; name a pointer such as "
-                                   "/offload/policy", flags.scenario));
+      throw InputError(
+          fmt::format("{}: has no \"compare\" section; name a pointer such as "
+                      "/offload/policy",
+                      flags.scenario));
   }
   return execute(flags, loaded.scenario->name, candidates_of(loaded, choices));
 }

@@ -47,8 +47,8 @@ fs::path point_file(const fs::path& out, std::size_t point) {
 
 // Equal keys: the very same runs by the very same program.
 std::string key_of(const world::Scenario& s) {
-  return results::sha256(fmt::format("{}\n{}\n{}", results::program_version, s.replications,
-                                         s.resolved_json));
+  return results::sha256(
+      fmt::format("{}\n{}\n{}", results::program_version, s.replications, s.resolved_json));
 }
 
 // The point's file, if it is there and holds the runs that would be made now.
@@ -67,7 +67,8 @@ std::optional<Value> finished(const fs::path& file, const std::string& key) {
 
 std::string point_text(std::size_t point, const std::string& key, const Choice& choice,
                        const std::vector<results::Summary>& runs) {
-  std::string out = fmt::format("{{\"point\": {}, \"key\": {},\n \"settings\": {{", point, json_string(key));
+  std::string out =
+      fmt::format("{{\"point\": {}, \"key\": {},\n \"settings\": {{", point, json_string(key));
   for (std::size_t i = 0; i < choice.settings.size(); ++i)
     out += fmt::format("{}{}: {}", i > 0 ? ", " : "", json_string(choice.settings[i].first),
                        json_string(choice.settings[i].second));
@@ -128,11 +129,14 @@ int command_sweep(const RunFlags& flags, const std::string& shard_text, bool res
   const LoadedScenario loaded = load(flags.scenario, overrides_of(flags));
   if (loaded.grid.empty())
     throw InputError(fmt::format("{}: has no \"sweep\" section", flags.scenario));
-  const fs::path out = flags.out.empty() ? new_run_directory("runs", loaded.scenario->name + "-sweep")
-                                         : fs::path(flags.out);
+  const fs::path out = flags.out.empty()
+                           ? new_run_directory("runs", loaded.scenario->name + "-sweep")
+                           : fs::path(flags.out);
   if (!resume && shard.count == 1 && fs::exists(out / "points"))
-    throw InputError(fmt::format("{} holds a sweep already; continue it with --resume or choose "
-                                 "another --out", out.string()));
+    throw InputError(
+        fmt::format("{} holds a sweep already; continue it with --resume or choose "
+                    "another --out",
+                    out.string()));
   const std::vector<Candidate> candidates = candidates_of(loaded, loaded.grid);
   std::vector<std::string> keys;
   for (const Candidate& c : candidates) keys.push_back(key_of(*c.scenario));
@@ -141,16 +145,18 @@ int command_sweep(const RunFlags& flags, const std::string& shard_text, bool res
   std::vector<std::size_t> mine;
   std::size_t skipped = 0;
   for (std::size_t p = shard.index; p < candidates.size(); p += shard.count) {
-    if (resume && finished(point_file(out, p), keys[p])) ++skipped;
-    else mine.push_back(p);
+    if (resume && finished(point_file(out, p), keys[p]))
+      ++skipped;
+    else
+      mine.push_back(p);
   }
   std::mutex reporting;
   std::size_t done = 0;
   for_each_job(mine.size(), flags.threads, [&](std::size_t i) {
     const std::size_t p = mine[i];
     const results::Comparison c = run_alternatives({candidates[p]}, {});
-    write_file_atomically(point_file(out, p), point_text(p, keys[p], loaded.grid[p],
-                                                         c.alternatives[0].replications));
+    write_file_atomically(point_file(out, p),
+                          point_text(p, keys[p], loaded.grid[p], c.alternatives[0].replications));
     const std::lock_guard lock(reporting);
     show_progress(++done, mine.size());
   });

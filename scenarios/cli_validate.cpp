@@ -18,11 +18,11 @@ std::string plural(std::size_t n, const char* one) {
 
 std::string summary(const LoadedScenario& l) {
   const world::Scenario& s = *l.scenario;
-  std::string text = fmt::format(
-      "{}: {} in {}, {}, {}, {} network with {}", s.name, plural(s.node_count(), "machine"),
-      plural(s.nodes.size(), "group"), plural(s.services.size(), "service"),
-      plural(s.workloads.size(), "workload"), s.simgrid ? "simgrid" : "fluid",
-      plural(s.topology.links.size(), "link"));
+  std::string text =
+      fmt::format("{}: {} in {}, {}, {}, {} network with {}", s.name,
+                  plural(s.node_count(), "machine"), plural(s.nodes.size(), "group"),
+                  plural(s.services.size(), "service"), plural(s.workloads.size(), "workload"),
+                  s.simgrid ? "simgrid" : "fluid", plural(s.topology.links.size(), "link"));
   if (s.replications > 1) text += ", " + plural(s.replications, "replication");
   if (!l.alternatives.empty()) text += ", " + plural(l.alternatives.size(), "alternative");
   if (!l.grid.empty()) text += ", " + plural(l.grid.size(), "sweep point");

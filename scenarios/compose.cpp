@@ -141,8 +141,10 @@ Document read_document_text(const std::string& json, const std::string& name,
 Override split_override(const std::string& text) {
   const std::size_t equal = text.find('=');
   if (!text.starts_with('/') || equal == std::string::npos)
-    throw InputError(fmt::format("\"{}\" is no setting; write /pointer=value, for example "
-                                 "/offload/policy=always-cloud", text));
+    throw InputError(
+        fmt::format("\"{}\" is no setting; write /pointer=value, for example "
+                    "/offload/policy=always-cloud",
+                    text));
   return {text.substr(0, equal), text.substr(equal + 1)};
 }
 
@@ -159,8 +161,10 @@ Edit parse_override(const Override& setting, Sources& sources) {
   const auto [end, error] = std::from_chars(whole.data(), whole.data() + whole.size(), number);
   const bool numeric = error != std::errc::invalid_argument && end == whole.data() + whole.size() &&
                        whole.find_first_not_of("0123456789+-.eE") == std::string_view::npos;
-  if (structured || literal || numeric) edit.value = parse_json(whole, sources, source);
-  else edit.value = text_value(setting.value, {source, 0, 0});
+  if (structured || literal || numeric)
+    edit.value = parse_json(whole, sources, source);
+  else
+    edit.value = text_value(setting.value, {source, 0, 0});
   edit.value.at = {source, 0, 0};  // the place of an option is the option itself
   return edit;
 }
@@ -171,7 +175,8 @@ void apply_edits(const std::vector<Edit>& overrides, Document& document) {
     Value* at = &document.root;
     std::string so_far;
     const auto fail = [&](const std::string& why) {
-      throw InputError(fmt::format("{}: {}: {}", document.sources.place(o.value.at), o.pointer, why));
+      throw InputError(
+          fmt::format("{}: {}: {}", document.sources.place(o.value.at), o.pointer, why));
     };
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const bool last = i + 1 == tokens.size();

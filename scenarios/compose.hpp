@@ -13,14 +13,14 @@ namespace isthmus::scenarios {
 
 //! A setting in text form, as `--set /offload/alpha=0.7` or a Python caller gives it.
 struct Override {
-  std::string pointer;   //!< JSON pointer (RFC 6901) into the scenario
-  std::string value;     //!< JSON text; what is no JSON is taken as a string
+  std::string pointer;  //!< JSON pointer (RFC 6901) into the scenario
+  std::string value;    //!< JSON text; what is no JSON is taken as a string
 };
 
 //! The same, parsed; or an entry of "compare" or "sweep".
 struct Edit {
   std::string pointer;
-  Value value;           //!< objects are merged into what is there, null removes, the rest replaces
+  Value value;  //!< objects are merged into what is there, null removes, the rest replaces
 };
 
 //! Layer of values that are set from outside the files; see Sources::add.

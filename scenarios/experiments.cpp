@@ -65,10 +65,11 @@ results::Comparison run_alternatives(const std::vector<Candidate>& candidates,
     run.csv = options.csv;
     run.html = options.html;
     run.trace = options.trace;
-    run.directory = directory_of(folders, job, candidates.size(), scenario.replications,
-                                 options.directory);
+    run.directory =
+        directory_of(folders, job, candidates.size(), scenario.replications, options.directory);
     // Each result has its place, so threads do not change the order.
-    comparison.alternatives[job.candidate].replications[job.replication] = world::run(scenario, run);
+    comparison.alternatives[job.candidate].replications[job.replication] =
+        world::run(scenario, run);
     const std::lock_guard lock(reporting);
     ++done;
     if (options.progress) options.progress(done, jobs.size());
@@ -76,7 +77,8 @@ results::Comparison run_alternatives(const std::vector<Candidate>& candidates,
   return comparison;
 }
 
-void for_each_job(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& job) {
+void for_each_job(std::size_t count, unsigned threads,
+                  const std::function<void(std::size_t)>& job) {
   std::atomic<std::size_t> next{0};
   std::atomic<bool> stop{false};
   std::vector<std::exception_ptr> errors(count);
@@ -121,8 +123,10 @@ std::string file_name_of(const std::string& text) {
   for (const char c : text) {
     const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                       c == '_' || c == '.';
-    if (fine) out += c;
-    else if (!out.empty() && out.back() != '-') out += '-';
+    if (fine)
+      out += c;
+    else if (!out.empty() && out.back() != '-')
+      out += '-';
   }
   constexpr std::size_t longest = 80;
   if (out.size() > longest) out.resize(longest);
@@ -131,7 +135,8 @@ std::string file_name_of(const std::string& text) {
   return out.empty() ? "run" : out;
 }
 
-std::filesystem::path new_run_directory(const std::filesystem::path& parent, const std::string& name) {
+std::filesystem::path new_run_directory(const std::filesystem::path& parent,
+                                        const std::string& name) {
   const auto now = std::chrono::system_clock::now();
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   std::tm utc{};

@@ -26,16 +26,26 @@ Field row(std::string name, FieldType type, std::string help) {
 
 std::string_view name_of(Reference reference) {
   switch (reference) {
-    case Reference::none: return "name";
-    case Reference::group: return "node group";
-    case Reference::link: return "link";
-    case Reference::service: return "service";
-    case Reference::service_or_offload: return "service";
-    case Reference::zone: return "zone";
-    case Reference::device: return "device";
-    case Reference::model: return "model";
-    case Reference::link_preset: return "link preset";
-    case Reference::count_: break;
+    case Reference::none:
+      return "name";
+    case Reference::group:
+      return "node group";
+    case Reference::link:
+      return "link";
+    case Reference::service:
+      return "service";
+    case Reference::service_or_offload:
+      return "service";
+    case Reference::zone:
+      return "zone";
+    case Reference::device:
+      return "device";
+    case Reference::model:
+      return "model";
+    case Reference::link_preset:
+      return "link preset";
+    case Reference::count_:
+      break;
   }
   return "?";
 }
@@ -105,7 +115,9 @@ Field flag(std::string name, std::string help) {
 }
 
 Field integer(std::string name, std::string help) {
-  return row(std::move(name), FieldType::integer, std::move(help)).at_least(0).at_most(largest_integer);
+  return row(std::move(name), FieldType::integer, std::move(help))
+      .at_least(0)
+      .at_most(largest_integer);
 }
 
 Field quantity(std::string name, Unit unit, std::string help) {
@@ -176,9 +188,7 @@ Field pointers(std::string name, std::string help) {
   return row(std::move(name), FieldType::pointers, std::move(help));
 }
 
-std::string describe_value(double value, Unit unit) {
-  return format_quantity(value, unit);
-}
+std::string describe_value(double value, Unit unit) { return format_quantity(value, unit); }
 
 std::string describe_range(const Field& f) {
   const bool low = std::isfinite(f.min);
@@ -197,27 +207,38 @@ std::string describe_range(const Field& f) {
 
 std::string describe_type(const Field& f) {
   switch (f.type) {
-    case FieldType::boolean: return "true or false";
-    case FieldType::integer: return "integer";
-    case FieldType::quantity: return std::string(name_of(f.unit));
-    case FieldType::text: return "text";
-    case FieldType::word: return "word";
-    case FieldType::reference: return std::string(name_of(f.reference)) + " name";
-    case FieldType::object: return "object";
-    case FieldType::list: return "list of " + describe_type(f.elements[0]);
+    case FieldType::boolean:
+      return "true or false";
+    case FieldType::integer:
+      return "integer";
+    case FieldType::quantity:
+      return std::string(name_of(f.unit));
+    case FieldType::text:
+      return "text";
+    case FieldType::word:
+      return "word";
+    case FieldType::reference:
+      return std::string(name_of(f.reference)) + " name";
+    case FieldType::object:
+      return "object";
+    case FieldType::list:
+      return "list of " + describe_type(f.elements[0]);
     case FieldType::tuple: {
       std::string parts;
       for (const Field& e : f.elements) parts += (parts.empty() ? "" : ", ") + describe_type(e);
       return "[" + parts + "]";
     }
-    case FieldType::map: return "object of " + describe_type(f.elements[0]) + " by name";
-    case FieldType::distribution: return std::string(name_of(f.unit)) + " or distribution";
+    case FieldType::map:
+      return "object of " + describe_type(f.elements[0]) + " by name";
+    case FieldType::distribution:
+      return std::string(name_of(f.unit)) + " or distribution";
     case FieldType::either: {
       std::string parts;
       for (const Field& e : f.elements) parts += (parts.empty() ? "" : " or ") + describe_type(e);
       return parts;
     }
-    case FieldType::pointers: return "object of lists by JSON pointer";
+    case FieldType::pointers:
+      return "object of lists by JSON pointer";
   }
   return "?";
 }

@@ -14,8 +14,8 @@ namespace isthmus::scenarios {
 
 enum class FieldType : std::uint8_t {
   boolean,
-  integer,       //!< bare, no fraction
-  quantity,      //!< a number of dimension `unit`; a string with a unit unless accepts_bare
+  integer,   //!< bare, no fraction
+  quantity,  //!< a number of dimension `unit`; a string with a unit unless accepts_bare
   text,
   word,          //!< one of `choices`
   reference,     //!< a name that must exist: see Reference
@@ -30,7 +30,16 @@ enum class FieldType : std::uint8_t {
 
 //! Tables of names that a reference can point into.
 enum class Reference : std::uint8_t {
-  none, group, link, service, service_or_offload, zone, device, model, link_preset, count_
+  none,
+  group,
+  link,
+  service,
+  service_or_offload,
+  zone,
+  device,
+  model,
+  link_preset,
+  count_
 };
 std::string_view name_of(Reference reference);
 
@@ -42,17 +51,17 @@ struct Field {
   std::string name;
   FieldType type = FieldType::text;
   Unit unit = Unit::none;
-  std::string help;                    //!< meaning, and when to change it
-  std::string default_text;            //!< as in JSON, strings without quotes; "" = none
-  std::string default_help;            //!< shown instead, when the default depends on other fields
+  std::string help;          //!< meaning, and when to change it
+  std::string default_text;  //!< as in JSON, strings without quotes; "" = none
+  std::string default_help;  //!< shown instead, when the default depends on other fields
   bool required = false;
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  bool above_min = false;              //!< min itself is excluded
+  bool above_min = false;  //!< min itself is excluded
   std::vector<std::string> choices;
   Reference reference = Reference::none;  //!< of the value; of the keys for maps
   SpecFunction object = nullptr;
-  const ObjectSpec* built = nullptr;   //!< like `object`, for tables that are made at run time
+  const ObjectSpec* built = nullptr;  //!< like `object`, for tables that are made at run time
   std::vector<Field> elements;
 
   // Setters that return the row, so that a table reads as one list.
@@ -74,10 +83,10 @@ struct Variant {
 
 //! A table.
 struct ObjectSpec {
-  std::string name;                    //!< heading in the reference, definition in the schema
+  std::string name;  //!< heading in the reference, definition in the schema
   std::string help;
   std::vector<Field> fields;
-  std::string tag;                     //!< name of the field that selects a variant; "" = no variants
+  std::string tag;  //!< name of the field that selects a variant; "" = no variants
   std::vector<Variant> variants;
 
   //! The row called `name` for tag value `variant` ("" = common fields only), or null.
@@ -87,7 +96,7 @@ struct ObjectSpec {
 
 // Makers of rows.
 Field flag(std::string name, std::string help);
-Field integer(std::string name, std::string help);            //!< >= 0 unless said otherwise
+Field integer(std::string name, std::string help);              //!< >= 0 unless said otherwise
 Field quantity(std::string name, Unit unit, std::string help);  //!< >= 0 unless said otherwise
 Field text(std::string name, std::string help);
 Field word(std::string name, std::vector<std::string> choices, std::string help);

@@ -46,7 +46,8 @@ int open_regular(const std::filesystem::path& path, struct stat& info) {
   if (::stat(path.c_str(), &info) != 0)
     throw InputError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
   if (!S_ISREG(info.st_mode))
-    throw InputError(fmt::format("{}: is {}, a file is needed", path.string(), kind_of(info.st_mode)));
+    throw InputError(
+        fmt::format("{}: is {}, a file is needed", path.string(), kind_of(info.st_mode)));
   const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0)
     throw InputError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
@@ -113,10 +114,11 @@ std::filesystem::path expand_path(const std::string& written, const std::filesys
     const std::filesystem::path beside =
         std::filesystem::path(ISTHMUS_SOURCE_DIR).parent_path() / "shared";
     if (!std::filesystem::is_directory(beside))
-      throw InputError(fmt::format(
-          "the variable ISTHMUS_DATA is not set and the default folder {} does not exist; set it to "
-          "the folder that holds the data sets",
-          beside.string()));
+      throw InputError(
+          fmt::format("the variable ISTHMUS_DATA is not set and the default folder {} does not "
+                      "exist; set it to "
+                      "the folder that holds the data sets",
+                      beside.string()));
     return beside / rest;
   }
   const std::filesystem::path path(written);

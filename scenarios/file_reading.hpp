@@ -7,8 +7,8 @@
 
 namespace isthmus::scenarios {
 
-//! The bytes of a regular file. Throws InputError, starting with the path, when it is missing, not a
-//! regular file (directories, pipes, devices), not readable or larger than `limit` bytes.
+//! The bytes of a regular file. Throws InputError, starting with the path, when it is missing, not
+//! a regular file (directories, pipes, devices), not readable or larger than `limit` bytes.
 std::string read_regular_file(const std::filesystem::path& path, std::size_t limit);
 
 //! Throws InputError like read_regular_file, without reading; for files that are streamed later.
@@ -17,9 +17,9 @@ void require_regular_file(const std::filesystem::path& path);
 //! Writes a file in one step: a temporary name beside it, then a rename. Throws Error on failure.
 void write_file_atomically(const std::filesystem::path& path, const std::string& content);
 
-//! Replaces a leading "$ISTHMUS_DATA" or "${ISTHMUS_DATA}" by the variable's value, or by the folder
-//! `shared` next to the source tree when it is unset; other relative paths are taken from `folder`.
-//! Throws InputError when the variable is needed and neither exists.
+//! Replaces a leading "$ISTHMUS_DATA" or "${ISTHMUS_DATA}" by the variable's value, or by the
+//! folder `shared` next to the source tree when it is unset; other relative paths are taken from
+//! `folder`. Throws InputError when the variable is needed and neither exists.
 std::filesystem::path expand_path(const std::string& written, const std::filesystem::path& folder);
 
 }  // namespace isthmus::scenarios

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/file_reading.hpp"
+#include "scenarios/text_encoding.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::scenarios {
@@ -119,6 +120,12 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
     const char* p = std::min(*furthest_, end);
     if (p > text_.data() && p < end) --p;  // the character that does not fit
     std::string what = e.what();
+    // A whole token that does not fit is shown from its start.
+    if (what.find("unexpected number literal") != std::string::npos) p = number_start();
+    if (what.find("unexpected string literal") != std::string::npos) p = opening_quote();
+    for (const std::string_view word : {"true", "false", "null"})
+      if (what.find(fmt::format("unexpected {} literal", word)) != std::string::npos)
+        p = literal(word);
     if (what.find("number overflow") != std::string::npos)
       return fail(number_start(), fmt::format("the number {} is too large", token));
     // "[json.exception.parse_error.101] parse error at line 1, column 2: <what we want>"
@@ -139,7 +146,7 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
   // odd number of backslashes, and what stands before a string never ends with a backslash.
   const char* opening_quote() const {
     const char* p = *furthest_ - 2;
-    while (p > text_.data() && !(*p == '"' && p[-1] != '\\' )) {
+    while (p > text_.data() && !(*p == '"' && p[-1] != '\\')) {
       if (*p == '"') {
         std::size_t slashes = 0;
         for (const char* q = p - 1; q >= text_.data() && *q == '\\'; --q) ++slashes;
@@ -170,8 +177,8 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
 
   bool put(const char* start, JsonKind kind, Value v = {}) {
     if (++values_ > max_values)
-      return fail(start, fmt::format("more than {} values; put long series into a CSV file",
-                                     max_values));
+      return fail(start,
+                  fmt::format("more than {} values; put long series into a CSV file", max_values));
     v.kind = kind;
     v.at = lines_.position(start);
     place_ = nullptr;
@@ -205,16 +212,17 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
                      [](const Member* a, const Member* b) { return a->key < b->key; });
     for (std::size_t i = 1; i < order.size(); ++i)
       if (order[i]->key == order[i - 1]->key) {
-        error_ = fmt::format("{}: the key {} was already given in line {}",
-                             sources_.place(order[i]->at), json_string(order[i]->key),
-                             order[i - 1]->at.line);
+        error_ =
+            fmt::format("{}: the key {} was already given in line {}", sources_.place(order[i]->at),
+                        json_string(order[i]->key), order[i - 1]->at.line);
         return false;
       }
     return true;
   }
 
   bool fail(const char* at, const std::string& message) {
-    if (error_.empty()) error_ = fmt::format("{}: {}", sources_.place(lines_.position(at)), message);
+    if (error_.empty())
+      error_ = fmt::format("{}: {}", sources_.place(lines_.position(at)), message);
     return false;
   }
 
@@ -229,45 +237,6 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
   std::string error_;
 };
 
-// First byte that is not UTF-8 (overlong forms and surrogates included), or null.
-const char* find_invalid_utf8(std::string_view text) {
-  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
-  const auto* end = p + text.size();
-  while (p < end) {
-    if (*p < 0x80) {
-      ++p;
-      continue;
-    }
-    std::ptrdiff_t length = 0;
-    std::uint32_t code = 0;
-    if ((*p & 0xE0U) == 0xC0U) length = 2, code = *p & 0x1FU;
-    else if ((*p & 0xF0U) == 0xE0U) length = 3, code = *p & 0x0FU;
-    else if ((*p & 0xF8U) == 0xF0U) length = 4, code = *p & 0x07U;
-    if (length == 0 || end - p < length) return reinterpret_cast<const char*>(p);
-    for (std::ptrdiff_t i = 1; i < length; ++i) {
-      if ((p[i] & 0xC0U) != 0x80U) return reinterpret_cast<const char*>(p);
-      code = (code << 6U) | (p[i] & 0x3FU);
-    }
-    constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-      return reinterpret_cast<const char*>(p);
-    p += length;
-  }
-  return nullptr;
-}
-
-// Says which encoding other than UTF-8 the text has, if its first bytes betray one.
-const char* foreign_encoding(std::string_view t) {
-  const auto starts = [&](std::string_view mark) { return t.starts_with(mark); };
-  using namespace std::string_view_literals;
-  if (starts("\xFF\xFE\0\0"sv) || starts("\0\0\xFE\xFF"sv)) return "UTF-32";
-  if (starts("\xFF\xFE"sv) || starts("\xFE\xFF"sv)) return "UTF-16";
-  if (t.size() >= 4 && t[0] == 0 && t[1] == 0 && t[2] == 0) return "UTF-32";
-  if (t.size() >= 4 && t[1] == 0 && t[2] == 0 && t[3] == 0) return "UTF-32";
-  if (t.size() >= 2 && (t[0] == 0) != (t[1] == 0)) return "UTF-16";
-  return nullptr;
-}
-
 void write(const Value& v, int indent, int level, std::string& out) {
   const auto line = [&](int depth) {
     if (indent > 0) {
@@ -276,10 +245,18 @@ void write(const Value& v, int indent, int level, std::string& out) {
     }
   };
   switch (v.kind) {
-    case JsonKind::null: out += "null"; break;
-    case JsonKind::boolean: out += v.boolean ? "true" : "false"; break;
-    case JsonKind::number: out += v.text.empty() ? fmt::format("{}", v.number) : v.text; break;
-    case JsonKind::text: out += json_string(v.text); break;
+    case JsonKind::null:
+      out += "null";
+      break;
+    case JsonKind::boolean:
+      out += v.boolean ? "true" : "false";
+      break;
+    case JsonKind::number:
+      out += v.text.empty() ? fmt::format("{}", v.number) : v.text;
+      break;
+    case JsonKind::text:
+      out += json_string(v.text);
+      break;
     case JsonKind::list:
       out += '[';
       for (std::size_t i = 0; i < v.items.size(); ++i) {
@@ -318,12 +295,18 @@ std::string Sources::place(const Position& at) const {
 
 std::string_view describe(JsonKind kind) {
   switch (kind) {
-    case JsonKind::null: return "null";
-    case JsonKind::boolean: return "true or false";
-    case JsonKind::number: return "a number";
-    case JsonKind::text: return "a string";
-    case JsonKind::list: return "a list";
-    case JsonKind::object: return "an object";
+    case JsonKind::null:
+      return "null";
+    case JsonKind::boolean:
+      return "true or false";
+    case JsonKind::number:
+      return "a number";
+    case JsonKind::text:
+      return "a string";
+    case JsonKind::list:
+      return "a list";
+    case JsonKind::object:
+      return "an object";
   }
   return "?";
 }
@@ -371,8 +354,7 @@ Value parse_json(std::string_view text, const Sources& sources, std::uint32_t so
   const CountingIterator first(text.data(), &furthest);
   const CountingIterator last(text.data() + text.size(), &furthest);
   const bool parsed = nlohmann::json::sax_parse(first, last, &builder,
-                                                nlohmann::json::input_format_t::json,
-                                                true, true);
+                                                nlohmann::json::input_format_t::json, true, true);
   return builder.finish(parsed);
 }
 
@@ -391,11 +373,21 @@ std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20)
           out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));

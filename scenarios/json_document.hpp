@@ -1,4 +1,5 @@
-// JSON text as a tree in which every key and value knows its place, so that errors point at the line.
+// JSON text as a tree in which every key and value knows its place, so that errors point at the
+// line.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ struct Position {
 //! The texts that a scenario is made of: files, options, defaults.
 class Sources {
  public:
-  //! Registers a source. `layer` says who wins when layers are merged: a file has 0, what it extends
-  //! has less, overrides from the command line or from "compare" have more.
+  //! Registers a source. `layer` says who wins when layers are merged: a file has 0, what it
+  //! extends has less, overrides from the command line or from "compare" have more.
   std::uint32_t add(std::string name, int layer = 0);
   const std::string& name(std::uint32_t source) const { return entries_.at(source).name; }
   int layer(std::uint32_t source) const { return entries_.at(source).layer; }

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "scenarios/tables.hpp"
 #include "scenarios/json_document.hpp"
+#include "scenarios/tables.hpp"
 
 namespace isthmus::scenarios {
 
@@ -131,8 +131,10 @@ class SchemaWriter {
     std::string text = f.help;
     const std::string range = describe_range(f);
     if (!range.empty()) text += "; " + range;
-    if (!f.default_help.empty()) text += "; default: " + f.default_help;
-    else if (!f.default_text.empty()) text += "; default: " + f.default_text;
+    if (!f.default_help.empty())
+      text += "; default: " + f.default_help;
+    else if (!f.default_text.empty())
+      text += "; default: " + f.default_text;
     if (!text.empty()) put(v, "description", str(text));
     return v;
   }
@@ -155,21 +157,25 @@ class SchemaWriter {
 
   Value schema(const Field& f) {
     switch (f.type) {
-      case FieldType::boolean: return obj({{"type", str("boolean")}});
+      case FieldType::boolean:
+        return obj({{"type", str("boolean")}});
       case FieldType::integer: {
         Value v = obj({{"type", str("integer")}});
         bounds(v, f);
         return v;
       }
-      case FieldType::quantity: return measured(f);
+      case FieldType::quantity:
+        return measured(f);
       case FieldType::text:
-      case FieldType::reference: return obj({{"type", str("string")}});
+      case FieldType::reference:
+        return obj({{"type", str("string")}});
       case FieldType::word: {
         std::vector<Value> words;
         for (const std::string& w : f.choices) words.push_back(str(w));
         return obj({{"enum", array(std::move(words))}});
       }
-      case FieldType::object: return obj({{"$ref", reference(f.spec())}});
+      case FieldType::object:
+        return obj({{"$ref", reference(f.spec())}});
       case FieldType::list: {
         Value v = obj({{"type", str("array")}, {"items", described(f.elements[0])}});
         if (std::isfinite(f.min) && f.min >= 1) put(v, "minItems", num(f.min));
@@ -197,8 +203,8 @@ class SchemaWriter {
       }
       case FieldType::pointers: {
         const Value lists = obj({{"type", str("array")}, {"minItems", num(1)}});
-        const Value variants =
-            obj({{"type", str("object")}, {"additionalProperties", obj({{"type", str("object")}})}});
+        const Value variants = obj(
+            {{"type", str("object")}, {"additionalProperties", obj({{"type", str("object")}})}});
         return obj({{"type", str("object")},
                     {"properties", obj({{"variants", variants}})},
                     {"patternProperties", obj({{"^/", lists}})},

@@ -53,12 +53,16 @@ world::Distribution distribution_of(const Value& value, Unit unit, const std::st
   world::Distribution d;
   d.kind = kind_named(v.variant());
   switch (d.kind) {
-    case DistributionKind::constant: d.a = v.number("value"); break;
+    case DistributionKind::constant:
+      d.a = v.number("value");
+      break;
     case DistributionKind::uniform:
       d.a = v.number("low");
       d.b = v.number("high");
       break;
-    case DistributionKind::exponential: d.a = v.number("mean"); break;
+    case DistributionKind::exponential:
+      d.a = v.number("mean");
+      break;
     case DistributionKind::erlang:
       d.a = v.number("mean");
       d.k = static_cast<int>(v.count("phases"));
@@ -115,8 +119,7 @@ ObjectView::ObjectView(const Value* value, const ObjectSpec& spec, std::string p
 
 const Field& ObjectView::row(std::string_view name) const {
   const Field* f = spec_->find(name, variant_);
-  if (!f)
-    throw InternalError(fmt::format("table \"{}\" has no field \"{}\"", spec_->name, name));
+  if (!f) throw InternalError(fmt::format("table \"{}\" has no field \"{}\"", spec_->name, name));
   return *f;
 }
 

@@ -1,4 +1,5 @@
-// Typed access to an object that the Checker has passed: values in SI units, defaults from the table.
+// Typed access to an object that the Checker has passed: values in SI units, defaults from the
+// table.
 #pragma once
 
 #include <cstdint>
@@ -24,16 +25,16 @@ class ObjectView {
   bool has(std::string_view name) const { return find(name) != nullptr; }
   //! The written value, or null.
   const Value* find(std::string_view name) const;
-  double number(std::string_view name) const;         //!< written or default; SI
+  double number(std::string_view name) const;  //!< written or default; SI
   double number_or(std::string_view name, double other) const;
   std::uint32_t count(std::string_view name) const;
   std::uint64_t big_count(std::string_view name) const;
   Duration duration(std::string_view name) const;
   Duration duration_or(std::string_view name, Duration other) const;
   bool flag(std::string_view name) const;
-  std::string text(std::string_view name) const;      //!< "" when neither written nor default
+  std::string text(std::string_view name) const;  //!< "" when neither written nor default
   world::Distribution distribution(std::string_view name, Problems& problems) const;
-  ObjectView object(std::string_view name) const;     //!< of an object row, written or not
+  ObjectView object(std::string_view name) const;  //!< of an object row, written or not
   //! Objects of a list row, in order.
   std::vector<ObjectView> objects(std::string_view name) const;
   //! Strings of a list row, or of a row that is either a string or a list of strings.

@@ -37,9 +37,12 @@ std::string child(std::string_view pointer, std::string_view key) {
   std::string out(pointer);
   out += '/';
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }
@@ -50,14 +53,16 @@ std::string child(std::string_view pointer, std::size_t index) {
 
 std::vector<std::string> split_pointer(std::string_view pointer) {
   if (!pointer.starts_with('/'))
-    throw InputError(fmt::format("\"{}\" is no JSON pointer; write it like \"/offload/policy\"", pointer));
+    throw InputError(
+        fmt::format("\"{}\" is no JSON pointer; write it like \"/offload/policy\"", pointer));
   std::vector<std::string> tokens;
   std::string token;
   for (std::size_t i = 1; i <= pointer.size(); ++i) {
     if (i == pointer.size() || pointer[i] == '/') {
       tokens.push_back(std::move(token));
       token.clear();
-    } else if (pointer[i] == '~' && i + 1 < pointer.size() && (pointer[i + 1] == '0' || pointer[i + 1] == '1')) {
+    } else if (pointer[i] == '~' && i + 1 < pointer.size() &&
+               (pointer[i + 1] == '0' || pointer[i + 1] == '1')) {
       token += pointer[++i] == '0' ? '~' : '/';
     } else {
       token += pointer[i];

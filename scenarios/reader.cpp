@@ -33,8 +33,10 @@ Names names_of(const Value& root, const Catalogue& catalogue) {
   if (nodes)
     for (const Member& m : nodes->members) {
       const Value* zone = m.value.find("zone");
-      if (!zone) names.of(Reference::zone).push_back("default");
-      else if (zone->is(JsonKind::text)) names.of(Reference::zone).push_back(zone->text);
+      if (!zone)
+        names.of(Reference::zone).push_back("default");
+      else if (zone->is(JsonKind::text))
+        names.of(Reference::zone).push_back(zone->text);
       else
         for (const Value& z : zone->items) names.of(Reference::zone).push_back(z.text);
     }

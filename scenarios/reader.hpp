@@ -20,8 +20,8 @@ struct LoadedScenario {
   std::vector<Choice> grid;                         //!< of "sweep"; empty: nothing to sweep
 };
 
-//! Reads and resolves a scenario file. `overrides` are applied in order, after "extends". Throws one
-//! InputError with up to 20 problems, each "file:line:col: /json/pointer: message".
+//! Reads and resolves a scenario file. `overrides` are applied in order, after "extends". Throws
+//! one InputError with up to 20 problems, each "file:line:col: /json/pointer: message".
 LoadedScenario load(const std::filesystem::path& path, const std::vector<Override>& overrides = {});
 
 //! The same for JSON text; `name` stands in error messages, relative paths start in `folder`.

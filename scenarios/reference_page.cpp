@@ -13,7 +13,8 @@ namespace isthmus::scenarios {
 namespace {
 
 std::string cell(std::string text) {
-  for (std::size_t i = 0; (i = text.find('|', i)) != std::string::npos; i += 2) text.insert(i, "\\");
+  for (std::size_t i = 0; (i = text.find('|', i)) != std::string::npos; i += 2)
+    text.insert(i, "\\");
   return text;
 }
 
@@ -42,7 +43,8 @@ class Page {
       case FieldType::object:
         mention(f.spec());
         return fmt::format("[{}](#{})", f.spec().name, anchor(f.spec().name));
-      case FieldType::list: return "list of " + type(f.elements[0]);
+      case FieldType::list:
+        return "list of " + type(f.elements[0]);
       case FieldType::map:
         return fmt::format("{} by {}", type(f.elements[0]),
                            f.reference == Reference::none ? "name" : name_of(f.reference));
@@ -60,19 +62,21 @@ class Page {
         for (const std::string& w : f.choices) words += (words.empty() ? "`" : ", `") + w + "`";
         return f.choices.size() > 12 || words.empty() ? "word" : words;
       }
-      default: return describe_type(f);
+      default:
+        return describe_type(f);
     }
   }
 
   void rows(const std::vector<Field>& fields) {
     out_ += "| field | type | default | meaning |\n|---|---|---|---|\n";
     for (const Field& f : fields) {
-      std::string standard = f.required ? "**required**"
+      std::string standard = f.required                ? "**required**"
                              : !f.default_help.empty() ? f.default_help
                              : !f.default_text.empty() ? "`" + f.default_text + "`"
                                                        : "";
       std::string meaning = f.help;
-      if (const std::string range = describe_range(f); !range.empty()) meaning += " (" + range + ")";
+      if (const std::string range = describe_range(f); !range.empty())
+        meaning += " (" + range + ")";
       out_ += fmt::format("| `{}` | {} | {} | {} |\n", f.name, cell(type(f)), cell(standard),
                           cell(meaning));
     }
@@ -143,11 +147,14 @@ std::string scenario_reference_markdown() {
       "This page is written by the program from the tables that it reads scenarios with "
       "(`scenarios/tables_*.cpp`); change those, then run the tests with `ISTHMUS_UPDATE=1`.\n\n"
       "A scenario is one JSON file; `//` and `/* */` comments are allowed. Dimensional values are "
-      "strings with a unit, dimensionless numbers stand bare, fractions may be written as `\"70 %\"`. "
-      "Unknown fields, wrong units, dangling references and impossible values are errors, each with "
+      "strings with a unit, dimensionless numbers stand bare, fractions may be written as `\"70 "
+      "%\"`. "
+      "Unknown fields, wrong units, dangling references and impossible values are errors, each "
+      "with "
       "its line, column and JSON pointer. Relative paths start at the file that holds them; "
       "`$ISTHMUS_DATA/...` names the data folder.\n\n"
-      "`isthmus schema > isthmus.schema.json` gives the same tables as a JSON Schema for editors.\n\n";
+      "`isthmus schema > isthmus.schema.json` gives the same tables as a JSON Schema for "
+      "editors.\n\n";
   return out + units_table() + Page().write();
 }
 
@@ -155,14 +162,17 @@ std::string catalogue_markdown(const Catalogue& catalogue) {
   std::string out =
       "# Catalogue\n\n"
       "The devices, links and models that scenarios can name, written by the program from "
-      "`scenarios/catalogue/*.json`. Every figure carries its source; \"estimate\" marks what nobody "
+      "`scenarios/catalogue/*.json`. Every figure carries its source; \"estimate\" marks what "
+      "nobody "
       "has measured. Peaks are dense. A scenario overrides any field: "
       "`{\"device\": \"jetson-orin-nano\", \"memory_bandwidth\": \"102 GB/s\"}`.\n\n## Devices\n\n";
   for (const std::string& n : catalogue.devices()) entry(n, *catalogue.device(n), out);
   out += "## Links\n\n";
   for (const std::string& n : catalogue.links()) entry(n, *catalogue.link(n), out);
-  out += "## Models\n\nVariants without an accuracy have no published one; it then counts as 0 and the "
-         "report says so.\n\n";
+  out +=
+      "## Models\n\nVariants without an accuracy have no published one; it then counts as 0 and "
+      "the "
+      "report says so.\n\n";
   for (const std::string& n : catalogue.models()) {
     const Value* v = catalogue.model(n);
     const Value* aliases = v->find("aliases");

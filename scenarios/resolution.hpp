@@ -58,9 +58,12 @@ schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view)
   schedulers::Parameters p(entry.parameters);
   for (const schedulers::ParameterSpec& spec : entry.parameters) {
     if (!view.has(spec.name)) continue;
-    if (spec.dimension == schedulers::Dimension::text) p.set(spec.name, view.text(spec.name));
-    else if (spec.list) p.set(spec.name, view.numbers(spec.name));
-    else p.set(spec.name, view.number(spec.name));
+    if (spec.dimension == schedulers::Dimension::text)
+      p.set(spec.name, view.text(spec.name));
+    else if (spec.list)
+      p.set(spec.name, view.numbers(spec.name));
+    else
+      p.set(spec.name, view.number(spec.name));
   }
   return p;
 }

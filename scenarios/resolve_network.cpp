@@ -35,7 +35,8 @@ network::FlowModel flow_model_of(const ObjectView& v) {
 }
 
 // Which groups hang on a link by access, in order.
-std::vector<std::uint32_t> users_of(const Resolution& r, const Value* access, const std::string& link) {
+std::vector<std::uint32_t> users_of(const Resolution& r, const Value* access,
+                                    const std::string& link) {
   std::vector<std::uint32_t> groups;
   if (!access) return groups;
   for (const Member& m : access->members)
@@ -49,7 +50,8 @@ void add_link(Resolution& r, const std::string& name, const ObjectView& v, const
   network::Link link;
   link.name = name;
   if (!v.has("bandwidth")) {
-    r.problems.add(v.at(), v.pointer(), "needs the field \"bandwidth\", a bandwidth such as \"80 Mbps\"");
+    r.problems.add(v.at(), v.pointer(),
+                   "needs the field \"bandwidth\", a bandwidth such as \"80 Mbps\"");
     return;
   }
   link.bandwidth = v.number("bandwidth");
@@ -130,14 +132,16 @@ std::vector<network::LinkUse> uses_of(Resolution& r, const ObjectView& route) {
     const auto known = r.links.find(name);
     if (known == r.links.end() || known->second.empty()) continue;  // reported where it is declared
     if (r.scenario.topology.links[known->second.front()].name != name) {
-      r.problems.add(item.at, child(route.pointer_to("links"), i),
-                     fmt::format("\"{}\" is an access link with an instance per machine; a route needs "
-                                 "a link of its own, or per_nodes 0", name));
+      r.problems.add(
+          item.at, child(route.pointer_to("links"), i),
+          fmt::format("\"{}\" is an access link with an instance per machine; a route needs "
+                      "a link of its own, or per_nodes 0",
+                      name));
       continue;
     }
     const bool down = direction && direction->text == "down";
-    uses.push_back({LinkId(known->second.front()),
-                    down ? network::Direction::down : network::Direction::up});
+    uses.push_back(
+        {LinkId(known->second.front()), down ? network::Direction::down : network::Direction::up});
   }
   return uses;
 }
@@ -210,7 +214,8 @@ void resolve_network(Resolution& r, const ObjectView& root) {
   const Value* access = net.find("access");
   if (const Value* links = net.find("links"))
     for (const Member& m : links->members)
-      add_link(r, m.key, ObjectView(&m.value, link_spec(), child("/network/links", m.key), m.at), access);
+      add_link(r, m.key, ObjectView(&m.value, link_spec(), child("/network/links", m.key), m.at),
+               access);
   order_access(r, access);
   add_routes(r, net);
 }
@@ -224,14 +229,14 @@ void complete_routes(Resolution& r, const ObjectView& root) {
   for (const network::ZoneRoute& route : topology.zone_routes) {
     std::vector<network::LinkUse> back(route.links.rbegin(), route.links.rend());
     for (network::LinkUse& u : back)
-      u.direction = u.direction == network::Direction::up ? network::Direction::down
-                                                          : network::Direction::up;
+      u.direction =
+          u.direction == network::Direction::up ? network::Direction::down : network::Direction::up;
     known.try_emplace({route.to, route.from}, std::move(back));
   }
 
   // Fewest zones first; among equals the order of zones decides.
-  const auto path = [&](std::uint32_t from, std::uint32_t to)
-      -> std::optional<std::vector<network::LinkUse>> {
+  const auto path = [&](std::uint32_t from,
+                        std::uint32_t to) -> std::optional<std::vector<network::LinkUse>> {
     std::vector<int> before(topology.zones.size(), -1);
     std::deque<std::uint32_t> open{from};
     before[from] = static_cast<int>(from);
@@ -261,8 +266,10 @@ void complete_routes(Resolution& r, const ObjectView& root) {
   for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
     const world::Workload& load = r.scenario.workloads[w];
     std::vector<std::uint32_t> targets;
-    if (load.service >= 0) targets = {static_cast<std::uint32_t>(load.service)};
-    else targets = r.scenario.offload.candidates;
+    if (load.service >= 0)
+      targets = {static_cast<std::uint32_t>(load.service)};
+    else
+      targets = r.scenario.offload.candidates;
     for (const std::uint32_t s : targets) {
       const world::Service& service = r.scenario.services[s];
       if (service.local) continue;
@@ -274,10 +281,11 @@ void complete_routes(Resolution& r, const ObjectView& root) {
           } else if (auto links = path(a, b)) {
             topology.zone_routes.push_back({a, b, std::move(*links)});
           } else {
-            r.problems.add(workloads->items[w].at, child("/workload", w),
-                           fmt::format("no route joins zone \"{}\" of its clients to zone \"{}\" of "
-                                       "service \"{}\"; add one to /network/routes",
-                                       topology.zones[a].name, topology.zones[b].name, service.name));
+            r.problems.add(
+                workloads->items[w].at, child("/workload", w),
+                fmt::format("no route joins zone \"{}\" of its clients to zone \"{}\" of "
+                            "service \"{}\"; add one to /network/routes",
+                            topology.zones[a].name, topology.zones[b].name, service.name));
           }
         }
     }

@@ -25,7 +25,8 @@ models::UnitKind kind_named(const std::string& name) {
 Value unit_overrides(const ObjectView& node) {
   Value v = object_value(node.at());
   for (const Field& f : unit_spec().fields)
-    if (const Value* written = node.find(f.name)) v.members.push_back({f.name, written->at, *written});
+    if (const Value* written = node.find(f.name))
+      v.members.push_back({f.name, written->at, *written});
   return v;
 }
 
@@ -122,10 +123,10 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
         const Member& u = units->members[i];
         Value merged = u.value;
         if (i == 0) merge(merged, own);
-        const ObjectView unit(&merged, unit_spec(),
-                              i == 0 && !own.members.empty() ? v.pointer()
-                                                             : child(v.pointer_to("units"), u.key),
-                              u.at);
+        const ObjectView unit(
+            &merged, unit_spec(),
+            i == 0 && !own.members.empty() ? v.pointer() : child(v.pointer_to("units"), u.key),
+            u.at);
         g.units.push_back(unit_of(u.key, unit, r.document.folder, r.problems));
       }
     } else {

@@ -25,7 +25,7 @@ models::LlmVariant variant_of_view(const std::string& name, const ObjectView& v)
   models::LlmVariant out;
   out.name = name;
   out.weights = precision_named(v.text("weights"));
-  out.activations = v.has("activations") ? precision_named(v.text("activations"))
+  out.activations = v.has("activations")     ? precision_named(v.text("activations"))
                     : quantized(out.weights) ? models::Precision::bf16
                                              : out.weights;
   out.kv = precision_named(v.text("kv"));
@@ -88,8 +88,9 @@ ChosenModel choose_model(Resolution& r, const ObjectView& s) {
   if (variants)
     for (const Member& v : variants->members) known.push_back(v.key);
   for (const auto& row : models::precisions) known.emplace_back(row.name);
-  r.problems.add(s.at("variant"), s.pointer_to("variant"),
-                 fmt::format("\"{}\" has no variant \"{}\"{}", name, wanted, suggestion(wanted, known)));
+  r.problems.add(
+      s.at("variant"), s.pointer_to("variant"),
+      fmt::format("\"{}\" has no variant \"{}\"{}", name, wanted, suggestion(wanted, known)));
   m.variant.name = wanted;
   return m;
 }
@@ -116,14 +117,15 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       if (out.parallel > 1 && bandwidth <= 0)
         throw InputError(fmt::format("parallel {} needs the interconnect_bandwidth of \"{}\"",
                                      out.parallel, group.name));
-      llm.cost = std::make_shared<const models::LlmCost>(
-          llm.shape, llm.variant, unit, static_cast<int>(out.parallel), bandwidth,
-          node.duration("interconnect_latency"));
+      llm.cost = std::make_shared<const models::LlmCost>(llm.shape, llm.variant, unit,
+                                                         static_cast<int>(out.parallel), bandwidth,
+                                                         node.duration("interconnect_latency"));
       const auto& c = out.batching.continuous;
       const std::int64_t tokens =
           c.kv_tokens > 0 ? c.kv_tokens : llm.cost->kv_capacity_tokens(c.memory_utilization);
       if (tokens < c.block_size)
-        throw InputError(fmt::format("no KV block of {} tokens fits beside the weights", c.block_size));
+        throw InputError(
+            fmt::format("no KV block of {} tokens fits beside the weights", c.block_size));
       out.timing = std::string(models::name_of(llm.cost->kind()));
       out.timing_error = llm.cost->relative_error();
       out.work = std::move(llm);
@@ -138,10 +140,11 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       v.accuracy_source = m.variant.accuracy_source;
       std::shared_ptr<const models::KernelProfile> profile;
       if (!unit.profile.empty())
-        profile = std::make_shared<const models::KernelProfile>(models::KernelProfile::load(unit.profile));
+        profile = std::make_shared<const models::KernelProfile>(
+            models::KernelProfile::load(unit.profile));
       world::GraphModel graph;
-      graph.cost = std::make_shared<const models::GraphCost>(models::builtin_graph(m.shape), v, unit,
-                                                             std::move(profile));
+      graph.cost = std::make_shared<const models::GraphCost>(models::builtin_graph(m.shape), v,
+                                                             unit, std::move(profile));
       const models::Prediction one = graph.cost->batch(1);
       out.timing = std::string(models::name_of(one.kind));
       out.timing_error = one.relative_error;
@@ -181,9 +184,9 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
                      "continuous batching is for language models");
     if (v.variant() != "continuous") {
       if (!v.variant().empty())
-        r.problems.add(s.at("batching"), s.pointer_to("batching"),
-                       fmt::format("language models batch continuously; \"{}\" does not apply",
-                                   v.variant()));
+        r.problems.add(
+            s.at("batching"), s.pointer_to("batching"),
+            fmt::format("language models batch continuously; \"{}\" does not apply", v.variant()));
       return;
     }
     world::ContinuousBatching& c = out.batching.continuous;
@@ -215,7 +218,8 @@ void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
     out.autoscaling.scrape_delay = v.duration("scrape_delay");
     for (const char* limit : {"min_replicas", "max_replicas"}) {
       if (!has_parameter(out.autoscaling.policy->parameters, limit)) continue;
-      if (!v.has(limit) && s.has(limit)) out.autoscaling.parameters->set(limit, s.number(limit));
+      if (!v.has(limit) && s.has(limit))
+        out.autoscaling.parameters->set(limit, s.number(limit));
       else if (v.has(limit) && s.has(limit) && v.number(limit) != s.number(limit))
         r.problems.add(s.at(limit), s.pointer_to(limit),
                        "differs from the autoscaling policy's; give one of them");
@@ -231,13 +235,13 @@ void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
   out.replicas = written > 0 ? written : std::max(1U, out.min_replicas);
   out.max_replicas = limit_of("max_replicas", std::max(out.replicas, out.min_replicas));
   if (out.min_replicas > out.max_replicas)
-    r.problems.add(s.at(), s.pointer(),
-                   fmt::format("min_replicas {} exceeds max_replicas {}", out.min_replicas,
-                               out.max_replicas));
+    r.problems.add(
+        s.at(), s.pointer(),
+        fmt::format("min_replicas {} exceeds max_replicas {}", out.min_replicas, out.max_replicas));
   else if (out.replicas < out.min_replicas || out.replicas > out.max_replicas)
     r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
-                   fmt::format("{} is not between min_replicas {} and max_replicas {}", out.replicas,
-                               out.min_replicas, out.max_replicas));
+                   fmt::format("{} is not between min_replicas {} and max_replicas {}",
+                               out.replicas, out.min_replicas, out.max_replicas));
 }
 
 void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
@@ -279,16 +283,18 @@ void check_capacity(Resolution& r, const ObjectView& s, const world::Service& ou
   }
   if (out.local) return;
   if (out.max_replicas > most && out.replicas > most)
-    r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
-                   fmt::format("{} replicas do not fit, \"{}\" holds {}", out.replicas, group.name, most));
+    r.problems.add(
+        s.at("replicas"), s.pointer_to("replicas"),
+        fmt::format("{} replicas do not fit, \"{}\" holds {}", out.replicas, group.name, most));
   else if (out.max_replicas > most)
     r.scenario.notices.push_back(
         fmt::format("service \"{}\": up to {} replicas are allowed, but \"{}\" holds {}", out.name,
                     out.max_replicas, group.name, most));
   else if (!out.autoscaling.policy && out.replicas == 1 && most > 1 && !s.has("replicas"))
-    r.scenario.notices.push_back(
-        fmt::format("service \"{}\" has one replica though \"{}\" holds {}; set \"replicas\" to use "
-                    "more", out.name, group.name, most));
+    r.scenario.notices.push_back(fmt::format(
+        "service \"{}\" has one replica though \"{}\" holds {}; set \"replicas\" to use "
+        "more",
+        out.name, group.name, most));
 }
 
 }  // namespace
@@ -311,7 +317,8 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     world::Service out;
     out.name = m.key;
     if (m.key == "offload")
-      r.problems.add(m.at, s.pointer(), "\"offload\" is the name of the offload policy; choose another");
+      r.problems.add(m.at, s.pointer(),
+                     "\"offload\" is the name of the offload policy; choose another");
     out.group = r.groups.at(s.text("on"));
     read_placement(r, s, out);
     out.slots = s.count("slots");
@@ -354,8 +361,8 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       if (llm && s.has("slots"))
         r.problems.add(s.at("slots"), s.pointer_to("slots"),
                        "language models batch continuously; see batching.max_batch");
-      build_work(r, s, node, out);
       check_capacity(r, s, out);
+      build_work(r, s, node, out);
     }
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
     r.scenario.services.push_back(std::move(out));

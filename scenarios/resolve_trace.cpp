@@ -47,12 +47,16 @@ bool same_letters(std::string_view a, std::string_view b) {
          });
 }
 
-Column column_of(std::string_view header, std::string_view base, Unit unit, const std::string& place) {
+Column column_of(std::string_view header, std::string_view base, Unit unit,
+                 const std::string& place) {
   if (!same_letters(header.substr(0, base.size()), base))
-    throw InputError(fmt::format("{}: column \"{}\" should be called \"{}\"; the columns are time, "
-                                 "bandwidth and optionally latency", place, header, base));
+    throw InputError(
+        fmt::format("{}: column \"{}\" should be called \"{}\"; the columns are time, "
+                    "bandwidth and optionally latency",
+                    place, header, base));
   std::string_view suffix = header.substr(base.size());
-  while (!suffix.empty() && (suffix[0] == '_' || suffix[0] == ' ' || suffix[0] == '(' || suffix[0] == '['))
+  while (!suffix.empty() &&
+         (suffix[0] == '_' || suffix[0] == ' ' || suffix[0] == '(' || suffix[0] == '['))
     suffix.remove_prefix(1);
   while (!suffix.empty() && (suffix.back() == ')' || suffix.back() == ']')) suffix.remove_suffix(1);
   if (suffix.empty()) return {unit, ""};
@@ -60,13 +64,13 @@ Column column_of(std::string_view header, std::string_view base, Unit unit, cons
     if (u.name == suffix) return {unit, std::string(u.name)};
   for (const UnitName& u : units_of(unit))
     if (same_letters(u.name, suffix)) return {unit, std::string(u.name)};
-  throw InputError(fmt::format("{}: column \"{}\" has an unknown unit; write {}_{}", place, header, base,
-                               units_of(unit)[0].name));
+  throw InputError(fmt::format("{}: column \"{}\" has an unknown unit; write {}_{}", place, header,
+                               base, units_of(unit)[0].name));
 }
 
 double cell(std::string_view text, const Column& column, const std::string& place) {
-  const std::string full = column.suffix.empty() ? std::string(text)
-                                                 : fmt::format("{} {}", text, column.suffix);
+  const std::string full =
+      column.suffix.empty() ? std::string(text) : fmt::format("{} {}", text, column.suffix);
   try {
     return parse_quantity(full, column.unit);
   } catch (const InputError& e) {
@@ -92,19 +96,21 @@ std::vector<network::LinkChange> read_csv(const std::filesystem::path& path) {
         throw InputError(place + ": the header is time,bandwidth or time,bandwidth,latency");
       columns = {column_of(cells[0], "time", Unit::duration, place),
                  column_of(cells[1], "bandwidth", Unit::bandwidth, place)};
-      if (cells.size() == 3) columns.push_back(column_of(cells[2], "latency", Unit::duration, place));
+      if (cells.size() == 3)
+        columns.push_back(column_of(cells[2], "latency", Unit::duration, place));
       continue;
     }
     if (cells.size() != columns.size())
-      throw InputError(fmt::format("{}: {} cells, the header has {}", place, cells.size(), columns.size()));
+      throw InputError(
+          fmt::format("{}: {} cells, the header has {}", place, cells.size(), columns.size()));
     network::LinkChange c;
     const double at = cell(cells[0], columns[0], place);
     const double bandwidth = cell(cells[1], columns[1], place);
     if (at < 0 || at > 9e9) throw InputError(place + ": time must be >= 0");
     if (bandwidth < 0) throw InputError(place + ": bandwidth must be >= 0");
     c.at = Duration::from_seconds(at);
-    // A capacity of zero is an outage. `up` is stated at its edges only: a scheduled fault of the same
-    // link must not end with the next row.
+    // A capacity of zero is an outage. `up` is stated at its edges only: a scheduled fault of the
+    // same link must not end with the next row.
     if (bandwidth > 0) c.bandwidth = bandwidth;
     if (down != (bandwidth <= 0)) {
       down = !down;

@@ -15,11 +15,16 @@ namespace {
 world::ArrivalKind kind_named(const std::string& name) {
   using world::ArrivalKind;
   constexpr std::pair<const char*, ArrivalKind> kinds[] = {
-      {"poisson", ArrivalKind::poisson},   {"gamma", ArrivalKind::gamma},
-      {"weibull", ArrivalKind::weibull},   {"erlang", ArrivalKind::erlang},
-      {"deterministic", ArrivalKind::deterministic}, {"mmpp", ArrivalKind::mmpp},
-      {"diurnal", ArrivalKind::diurnal},   {"steps", ArrivalKind::steps},
-      {"times", ArrivalKind::times},       {"closed", ArrivalKind::closed},
+      {"poisson", ArrivalKind::poisson},
+      {"gamma", ArrivalKind::gamma},
+      {"weibull", ArrivalKind::weibull},
+      {"erlang", ArrivalKind::erlang},
+      {"deterministic", ArrivalKind::deterministic},
+      {"mmpp", ArrivalKind::mmpp},
+      {"diurnal", ArrivalKind::diurnal},
+      {"steps", ArrivalKind::steps},
+      {"times", ArrivalKind::times},
+      {"closed", ArrivalKind::closed},
       {"trace", ArrivalKind::trace}};
   for (const auto& [text, kind] : kinds)
     if (name == text) return kind;
@@ -57,7 +62,9 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
   if (v.has("limit")) a.limit = v.big_count("limit");
   switch (a.kind) {
     case ArrivalKind::poisson:
-    case ArrivalKind::deterministic: a.rate = v.number("rate"); break;
+    case ArrivalKind::deterministic:
+      a.rate = v.number("rate");
+      break;
     case ArrivalKind::gamma:
     case ArrivalKind::weibull:
       a.rate = v.number("rate");
@@ -82,7 +89,9 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
       a.phase = v.number("phase");
       a.period = v.duration("period");
       break;
-    case ArrivalKind::steps: a.steps = steps_of(r, v, Unit::rate); break;
+    case ArrivalKind::steps:
+      a.steps = steps_of(r, v, Unit::rate);
+      break;
     case ArrivalKind::times:
       for (const double t : v.numbers("times")) {
         a.times.push_back(Duration::from_seconds(t));
@@ -95,8 +104,9 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
       a.steps = steps_of(r, v, Unit::none);
       for (const world::RateStep& s : a.steps)
         if (s.rate > clients)
-          r.problems.add(v.at("steps"), v.pointer_to("steps"),
-                         fmt::format("{} clients are more than clients.count, {}", s.rate, clients));
+          r.problems.add(
+              v.at("steps"), v.pointer_to("steps"),
+              fmt::format("{} clients are more than clients.count, {}", s.rate, clients));
       break;
     case ArrivalKind::trace:
       a.format = format_named(v.text("format"));
@@ -151,8 +161,10 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
                        fmt::format("a second workload is called \"{}\"", w.name));
 
     const ObjectView clients = v.object("clients");
-    w.clients_group = clients.has("on") ? r.groups.at(clients.text("on")) : default_clients(r.scenario);
-    w.clients = clients.has("count") ? clients.count("count") : r.scenario.nodes[w.clients_group].count;
+    w.clients_group =
+        clients.has("on") ? r.groups.at(clients.text("on")) : default_clients(r.scenario);
+    w.clients =
+        clients.has("count") ? clients.count("count") : r.scenario.nodes[w.clients_group].count;
     w.arrivals = arrivals_of(r, v, w.clients);
     w.request = request_of(r, v.object("request"));
     if (v.has("task")) {
@@ -210,7 +222,9 @@ void resolve_offload(Resolution& r, const ObjectView& root) {
   } else {
     for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s) o.candidates.push_back(s);
   }
-  o.fallback = v.has("fallback") ? r.services.at(v.text("fallback")) : o.candidates.back();
+  // A policy may have a parameter "fallback" of its own, which can also say "edge" or "cloud".
+  const auto fallback = r.services.find(v.text("fallback"));
+  o.fallback = fallback != r.services.end() ? fallback->second : o.candidates.back();
   o.overload_queue = v.count("overload_queue");
   o.signal_age = v.duration("signal_age");
 }
@@ -235,7 +249,8 @@ void resolve_faults(Resolution& r, const ObjectView& root) {
       r.problems.add(v.at(), v.pointer(), "give either \"link\" or \"node\"");
     } else if (v.has("node")) {
       const world::NodeGroup& g = r.scenario.nodes[r.groups.at(v.text("node"))];
-      add_each(v, world::FaultKind::node_down, g.count, [&](std::uint32_t i) { return g.first + i; });
+      add_each(v, world::FaultKind::node_down, g.count,
+               [&](std::uint32_t i) { return g.first + i; });
     } else {
       const auto& instances = r.links[v.text("link")];
       add_each(v, world::FaultKind::link_down, static_cast<std::uint32_t>(instances.size()),

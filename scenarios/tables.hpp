@@ -1,36 +1,36 @@
-// The tables of the scenario language. Add a field here and it is read, checked, in the schema and on
-// the reference page; then use it where the object is resolved (resolve_*.cpp).
+// The tables of the scenario language. Add a field here and it is read, checked, in the schema and
+// on the reference page; then use it where the object is resolved (resolve_*.cpp).
 #pragma once
 
 #include "scenarios/field_table.hpp"
 
 namespace isthmus::scenarios {
 
-const ObjectSpec& scenario_spec();    //!< the whole file
+const ObjectSpec& scenario_spec();  //!< the whole file
 
-const ObjectSpec& node_spec();        //!< tables_nodes.cpp
+const ObjectSpec& node_spec();  //!< tables_nodes.cpp
 const ObjectSpec& unit_spec();
 const ObjectSpec& peak_spec();
-const ObjectSpec& device_spec();      //!< entry of catalogue/devices.json
+const ObjectSpec& device_spec();  //!< entry of catalogue/devices.json
 
-const ObjectSpec& network_spec();     //!< tables_network.cpp
+const ObjectSpec& network_spec();  //!< tables_network.cpp
 const ObjectSpec& link_spec();
 const ObjectSpec& route_spec();
 const ObjectSpec& node_route_spec();
 const ObjectSpec& flow_model_spec();
 const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
-const ObjectSpec& service_spec();     //!< tables_services.cpp
+const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& variant_spec();
 const ObjectSpec& queue_spec();
-const ObjectSpec& model_spec();       //!< entry of catalogue/models.json
+const ObjectSpec& model_spec();  //!< entry of catalogue/models.json
 
-const ObjectSpec& workload_spec();    //!< tables_workload.cpp
+const ObjectSpec& workload_spec();  //!< tables_workload.cpp
 const ObjectSpec& clients_spec();
 const ObjectSpec& request_spec();
 const ObjectSpec& task_spec();
 
-const ObjectSpec& offload_spec();     //!< tables_policies.cpp, from the registered policies
+const ObjectSpec& offload_spec();  //!< tables_policies.cpp, from the registered policies
 const ObjectSpec& batching_spec();
 const ObjectSpec& routing_spec();
 const ObjectSpec& autoscaling_spec();

@@ -49,15 +49,19 @@ std::vector<Field> machine_fields() {
       map("units", object("", unit_spec, "a compute unit"),
           "compute units by name; the first is the main unit")
           .default_is("the catalogue's, else one unit \"cpu\" from the unit fields of the node"),
-      integer("accelerators", "how many of its GPU or NPU a machine has").at_least(1).at_most(1024).by_default("1"),
+      integer("accelerators", "how many of its GPU or NPU a machine has")
+          .at_least(1)
+          .at_most(1024)
+          .by_default("1"),
       quantity("base_power", Unit::power, "whole machine without its units (screen, board, fans)")
           .by_default("0 W"),
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),
       quantity("download_power", Unit::power, "on top while it receives").by_default("0 W"),
       quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),
-      quantity("interconnect_bandwidth", Unit::bandwidth,
-               "between the accelerators of a machine, one direction; needed when a service spreads "
-               "over several")
+      quantity(
+          "interconnect_bandwidth", Unit::bandwidth,
+          "between the accelerators of a machine, one direction; needed when a service spreads "
+          "over several")
           .default_is("none"),
       quantity("interconnect_latency", Unit::duration, "of one collective operation")
           .by_default("0 s"),
@@ -70,19 +74,20 @@ const ObjectSpec& peak_spec() {
   static const ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "peak";
-    s.help = "Dense peak speed per number format; formats that are left out cannot be computed "
-             "natively and fall back on the next wider one.";
+    s.help =
+        "Dense peak speed per number format; formats that are left out cannot be computed "
+        "natively and fall back on the next wider one.";
     for (const auto& row : models::precisions)
-      s.fields.push_back(quantity(std::string(row.name), Unit::compute,
-                                  "in " + std::string(row.name)));
+      s.fields.push_back(
+          quantity(std::string(row.name), Unit::compute, "in " + std::string(row.name)));
     return s;
   }();
   return spec;
 }
 
 const ObjectSpec& unit_spec() {
-  static const ObjectSpec spec{"unit", "One compute unit: CPU cluster, GPU or NPU.", unit_fields(),
-                               "", {}};
+  static const ObjectSpec spec{
+      "unit", "One compute unit: CPU cluster, GPU or NPU.", unit_fields(), "", {}};
   return spec;
 }
 
@@ -90,8 +95,9 @@ const ObjectSpec& node_spec() {
   static const ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "node";
-    s.help = "A group of equal machines. Start from a catalogue device and override what differs, or "
-             "describe the machine inline. Unit fields written here change the main unit.";
+    s.help =
+        "A group of equal machines. Start from a catalogue device and override what differs, or "
+        "describe the machine inline. Unit fields written here change the main unit.";
     s.fields = {
         refer("device", Reference::device, "catalogue entry to start from").default_is("none"),
         integer("count", "number of equal machines").at_least(1).at_most(max_nodes).by_default("1"),
@@ -103,8 +109,7 @@ const ObjectSpec& node_spec() {
             .by_default("true"),
     };
     for (const Field& f : machine_fields()) s.fields.push_back(f);
-    for (const Field& f : unit_fields())
-      s.fields.push_back(f.default_is("of the main unit"));
+    for (const Field& f : unit_fields()) s.fields.push_back(f.default_is("of the main unit"));
     return s;
   }();
   return spec;

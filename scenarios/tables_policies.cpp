@@ -17,13 +17,20 @@ Unit unit_for(Dimension dimension) {
   switch (dimension) {
     case Dimension::none:
     case Dimension::count:
-    case Dimension::text: return Unit::none;
-    case Dimension::fraction: return Unit::fraction;
-    case Dimension::duration: return Unit::duration;
-    case Dimension::bytes: return Unit::bytes;
-    case Dimension::bandwidth: return Unit::bandwidth;
-    case Dimension::power: return Unit::power;
-    case Dimension::money: return Unit::money;
+    case Dimension::text:
+      return Unit::none;
+    case Dimension::fraction:
+      return Unit::fraction;
+    case Dimension::duration:
+      return Unit::duration;
+    case Dimension::bytes:
+      return Unit::bytes;
+    case Dimension::bandwidth:
+      return Unit::bandwidth;
+    case Dimension::power:
+      return Unit::power;
+    case Dimension::money:
+      return Unit::money;
   }
   return Unit::none;
 }
@@ -74,8 +81,9 @@ const ObjectSpec& offload_spec() {
         refer("fallback", Reference::service,
               "used when the choice is not healthy or the local queue is too long")
             .default_is("the last candidate"),
-        integer("overload_queue", "length of the local queue from which a request falls back; 0 = "
-                                  "never")
+        integer("overload_queue",
+                "length of the local queue from which a request falls back; 0 = "
+                "never")
             .by_default("0"),
         quantity("signal_age", Unit::duration, "period of the load reports that clients get")
             .above(0)
@@ -95,15 +103,18 @@ const ObjectSpec& batching_spec() {
     add_policies(s, schedulers::batching_policies());
     Variant v;
     v.value = "continuous";
-    v.help = "Iteration-level batching inside a language-model engine: sequences join and leave "
-             "between iterations.";
+    v.help =
+        "Iteration-level batching inside a language-model engine: sequences join and leave "
+        "between iterations.";
     v.fields = {
         integer("max_batch", "sequences running at once").at_least(1).at_most(1e6).by_default("64"),
         integer("max_batched_tokens", "tokens per iteration, prompts and decodes together")
             .at_least(1)
             .by_default("8192"),
         integer("block_size", "KV tokens per block").at_least(1).at_most(65536).by_default("16"),
-        integer("kv_tokens", "KV capacity in tokens; 0 = what fits into memory").at_most(1e15).by_default("0"),
+        integer("kv_tokens", "KV capacity in tokens; 0 = what fits into memory")
+            .at_most(1e15)
+            .by_default("0"),
         quantity("memory_utilization", Unit::fraction,
                  "share of the unit's memory for weights, workspace and KV cache")
             .above(0)
@@ -136,7 +147,9 @@ const ObjectSpec& autoscaling_spec() {
     s.help = "How many replicas a service has. Decisions rest on scraped, delayed samples.";
     s.fields = {
         quantity("period", Unit::duration, "between decisions").above(0).by_default("15 s"),
-        quantity("scrape_period", Unit::duration, "between metric samples").above(0).by_default("15 s"),
+        quantity("scrape_period", Unit::duration, "between metric samples")
+            .above(0)
+            .by_default("15 s"),
         quantity("scrape_delay", Unit::duration, "age of a sample when it becomes visible")
             .by_default("1 s"),
     };

@@ -10,7 +10,10 @@ const ObjectSpec& objective_spec() {
       "A service-level objective: `percentile` % of requests must meet `target`.",
       {word("metric", {"latency", "ttft", "tpot", "task_duration"}, "what is bounded")
            .by_default("latency"),
-       quantity("percentile", Unit::none, "share of requests in %").above(0).at_most(100).by_default("95"),
+       quantity("percentile", Unit::none, "share of requests in %")
+           .above(0)
+           .at_most(100)
+           .by_default("95"),
        quantity("target", Unit::duration, "bound").above(0).needed()},
       "",
       {}};
@@ -40,8 +43,9 @@ const ObjectSpec& results_spec() {
        quantity("sample_period", Unit::duration, "between samples of queues and replicas")
            .above(0)
            .by_default("1 s"),
-       flag("streaming", "no rows per request and sketched percentiles: memory stays bounded in long "
-                         "runs")
+       flag("streaming",
+            "no rows per request and sketched percentiles: memory stays bounded in long "
+            "runs")
            .by_default("false"),
        flag("decisions", "keep every offload decision").by_default("true")},
       "",
@@ -54,38 +58,50 @@ const ObjectSpec& results_spec() {
 const ObjectSpec& scenario_spec() {
   static const ObjectSpec spec{
       "scenario",
-      "A whole scenario file: JSON with // and /* */ comments. Dimensional values are strings with a "
+      "A whole scenario file: JSON with // and /* */ comments. Dimensional values are strings with "
+      "a "
       "unit, dimensionless numbers are bare.",
       {integer("isthmus", "version of the scenario language").at_least(1).at_most(1).needed(),
        text("name", "shown in reports, names the run directory").needed(),
-       text("notes", "anything worth knowing, e.g. which inputs were calibrated").default_is("none"),
-       either("extends",
-              {text("", "path"), list("", text("", "path"), "paths").at_least(1)},
+       text("notes", "anything worth knowing, e.g. which inputs were calibrated")
+           .default_is("none"),
+       either("extends", {text("", "path"), list("", text("", "path"), "paths").at_least(1)},
               "file (relative to this one) that this one builds on: objects are merged, lists and "
               "values replaced, null deletes; later files of a list win")
            .default_is("none"),
        [] {
-         Field f = integer("seed", "master seed; equal seeds give bit-identical runs").by_default("1");
-         f.max = 18446744073709549568.0;  // the largest double below 2^64
+         Field f =
+             integer("seed", "master seed; equal seeds give bit-identical runs").by_default("1");
+         f.max = 18446744073709551616.0;  // the Checker refuses 2^64 itself
          return f;
        }(),
        quantity("duration", Unit::duration, "simulated time, warm-up included").above(0).needed(),
-       quantity("warmup", Unit::duration, "requests created before are not counted").by_default("0 s"),
+       quantity("warmup", Unit::duration, "requests created before are not counted")
+           .by_default("0 s"),
        integer("replications", "runs with different seeds; five or more give useful intervals")
            .at_least(1)
            .at_most(100000)
            .by_default("1"),
-       map("nodes", object("", node_spec, "a node group"), "machines, by group name").at_least(1).needed(),
+       map("nodes", object("", node_spec, "a node group"), "machines, by group name")
+           .at_least(1)
+           .needed(),
        object("network", network_spec, "links between them").default_is("no delays"),
-       map("services", object("", service_spec, "a service"), "what is served, by name").at_least(1).needed(),
-       list("workload", object("", workload_spec, "a workload"), "what is asked for").at_least(1).needed(),
+       map("services", object("", service_spec, "a service"), "what is served, by name")
+           .at_least(1)
+           .needed(),
+       list("workload", object("", workload_spec, "a workload"), "what is asked for")
+           .at_least(1)
+           .needed(),
        object("offload", offload_spec, "where requests run").default_is("none"),
-       list("slo", object("", objective_spec, "an objective"), "service-level objectives").default_is("none"),
-       list("faults", object("", fault_spec, "a fault"), "scheduled failures").default_is("none"),
-       pointers("compare", "alternatives: a list of values per JSON pointer, all combinations; or "
-                           "\"variants\": {\"name\": {\"/pointer\": value, ...}, ...}")
+       list("slo", object("", objective_spec, "an objective"), "service-level objectives")
            .default_is("none"),
-       pointers("sweep", "grid of parameters for `isthmus sweep`, written like compare").default_is("none"),
+       list("faults", object("", fault_spec, "a fault"), "scheduled failures").default_is("none"),
+       pointers("compare",
+                "alternatives: a list of values per JSON pointer, all combinations; or "
+                "\"variants\": {\"name\": {\"/pointer\": value, ...}, ...}")
+           .default_is("none"),
+       pointers("sweep", "grid of parameters for `isthmus sweep`, written like compare")
+           .default_is("none"),
        object("results", results_spec, "what is kept")},
       "",
       {}};

@@ -20,12 +20,14 @@ std::vector<Field> variant_fields() {
       word("kv", precision_names(), "number format of the KV cache").by_default("bf16"),
       word("head", precision_names(), "number format of embedding and output head")
           .default_is("as weights"),
-      word("vision", precision_names(), "number format of the vision tower").default_is("as weights"),
+      word("vision", precision_names(), "number format of the vision tower")
+          .default_is("as weights"),
       quantity("weight_overhead", Unit::fraction, "extra bytes for scales and zero points")
           .at_most(10)
           .by_default("0"),
-      quantity("accuracy", Unit::fraction, "task accuracy of answers").at_most(1).default_is(
-          "unknown, counted as 0"),
+      quantity("accuracy", Unit::fraction, "task accuracy of answers")
+          .at_most(1)
+          .default_is("unknown, counted as 0"),
       text("accuracy_metric", "what the accuracy counts").default_is("none"),
       text("accuracy_source", "where it was published; needed with accuracy").default_is("none"),
   };
@@ -34,8 +36,8 @@ std::vector<Field> variant_fields() {
 }  // namespace
 
 const ObjectSpec& variant_spec() {
-  static const ObjectSpec spec{"variant", "How a model is stored and computed.", variant_fields(), "",
-                               {}};
+  static const ObjectSpec spec{
+      "variant", "How a model is stored and computed.", variant_fields(), "", {}};
   return spec;
 }
 
@@ -61,7 +63,8 @@ const ObjectSpec& queue_spec() {
       "The queue in front of every replica.",
       {integer("capacity", "waiting requests; one more is rejected (queue_full)")
            .default_is("unlimited"),
-       quantity("timeout", Unit::duration, "a request that waited longer is rejected (queue_timeout)")
+       quantity("timeout", Unit::duration,
+                "a request that waited longer is rejected (queue_timeout)")
            .above(0)
            .default_is("none")},
       "",
@@ -74,16 +77,17 @@ const ObjectSpec& service_spec() {
     const auto policy = [](const char* name, const ObjectSpec& of, const char* help) {
       std::vector<std::string> names;
       for (const Variant& v : of.variants) names.push_back(v.value);
-      return either(name, {word("", names, "policy name"), object("", of, "policy with parameters")},
-                    help);
+      return either(
+          name, {word("", names, "policy name"), object("", of, "policy with parameters")}, help);
     };
     ObjectSpec s;
     s.name = "service";
-    s.help = "A model served by replicas on the machines of one group. Give either `model` or "
-             "`service_time`.";
+    s.help =
+        "A model served by replicas on the machines of one group. Give either `model` or "
+        "`service_time`.";
     s.fields = {
-        refer("model", Reference::model, "catalogue model or built-in shape").default_is(
-            "none: service_time"),
+        refer("model", Reference::model, "catalogue model or built-in shape")
+            .default_is("none: service_time"),
         either("variant",
                {text("", "variant of the catalogue, or a number format"),
                 object("", variant_spec, "inline variant")},
@@ -100,15 +104,17 @@ const ObjectSpec& service_spec() {
             .at_least(1)
             .at_most(1024)
             .by_default("1"),
-        flag("local", "one replica on every machine, for that machine's own clients").default_is(
-            "true on machines of tier device"),
+        flag("local", "one replica on every machine, for that machine's own clients")
+            .default_is("true on machines of tier device"),
         integer("slots", "batches in service at once per replica; not for language models")
             .at_least(1)
             .by_default("1"),
         integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1"),
-        integer("min_replicas", "never fewer").default_is("the autoscaling policy's, else replicas"),
-        integer("max_replicas", "never more").at_least(1).default_is(
-            "the autoscaling policy's, else replicas"),
+        integer("min_replicas", "never fewer")
+            .default_is("the autoscaling policy's, else replicas"),
+        integer("max_replicas", "never more")
+            .at_least(1)
+            .default_is("the autoscaling policy's, else replicas"),
         quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
             .by_default("0 s"),
         object("queue", queue_spec, "limits of the queue in front of every replica"),
@@ -116,14 +122,15 @@ const ObjectSpec& service_spec() {
             .default_is("language models: continuous; else one request per batch"),
         policy("routing", routing_spec(), "which replica gets a request")
             .by_default("least-outstanding"),
-        policy("autoscaling", autoscaling_spec(), "how many replicas there are").default_is(
-            "a fixed number"),
+        policy("autoscaling", autoscaling_spec(), "how many replicas there are")
+            .default_is("a fixed number"),
         quantity("accuracy", Unit::fraction, "of answers; overrides the variant's")
             .at_most(1)
             .default_is("the variant's, else 0"),
-        quantity("timing_error", Unit::fraction,
-                 "relative standard error of the service times; comparisons within it are too close "
-                 "to call")
+        quantity(
+            "timing_error", Unit::fraction,
+            "relative standard error of the service times; comparisons within it are too close "
+            "to call")
             .at_most(10)
             .default_is("the cost model's, 0 for service_time"),
     };

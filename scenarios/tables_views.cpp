@@ -5,12 +5,12 @@ namespace isthmus::scenarios {
 
 namespace {
 
-Field now() {
-  return quantity("now", Unit::duration, "date of the decision").by_default("0 s");
-}
+Field now() { return quantity("now", Unit::duration, "date of the decision").by_default("0 s"); }
 
 Field uniform() {
-  return quantity("uniform", Unit::none, "the decision's own uniform draw").at_most(1).by_default("0.5");
+  return quantity("uniform", Unit::none, "the decision's own uniform draw")
+      .at_most(1)
+      .by_default("0.5");
 }
 
 }  // namespace
@@ -65,8 +65,11 @@ const ObjectSpec& routing_view_spec() {
   static const ObjectSpec spec{
       "routing view",
       "One routing decision to take.",
-      {now(), integer("session", "hash of client or session").at_most(9e15).by_default("0"), uniform(),
-       list("replicas", object("", replica, "a replica"), "ready replicas, by number").at_least(1).needed()},
+      {now(), integer("session", "hash of client or session").at_most(9e15).by_default("0"),
+       uniform(),
+       list("replicas", object("", replica, "a replica"), "ready replicas, by number")
+           .at_least(1)
+           .needed()},
       "",
       {}};
   return spec;
@@ -90,8 +93,10 @@ const ObjectSpec& autoscaling_view_spec() {
       "The last scraped sample of one replica.",
       {flag("ready", "serves requests").by_default("true"),
        quantity("age", Unit::duration, "since it was started").by_default("1 h"),
-       quantity("utilization", Unit::fraction, "busy share; left out = sample missing").default_is("missing"),
-       quantity("in_flight", Unit::none, "requests there; left out = sample missing").default_is("missing")},
+       quantity("utilization", Unit::fraction, "busy share; left out = sample missing")
+           .default_is("missing"),
+       quantity("in_flight", Unit::none, "requests there; left out = sample missing")
+           .default_is("missing")},
       "",
       {}};
   static const ObjectSpec spec{

@@ -20,7 +20,8 @@ const ObjectSpec& clients_spec() {
 const ObjectSpec& request_spec() {
   static const ObjectSpec spec{
       "request",
-      "What one request carries. Token counts matter to language models, bytes to the network. A trace "
+      "What one request carries. Token counts matter to language models, bytes to the network. A "
+      "trace "
       "that has token counts or bytes of its own overrides these.",
       {distribution("prompt_tokens", Unit::none, "text tokens of the prompt").by_default("0"),
        distribution("image_tokens", Unit::none, "prompt tokens that come from images, in addition")
@@ -34,8 +35,9 @@ const ObjectSpec& request_spec() {
            .by_default("0 s"),
        distribution("protocol", Unit::duration, "connection, TLS and RPC time per remote request")
            .by_default("0 s"),
-       quantity("deadline", Unit::duration, "the client gives up after this").above(0).default_is(
-           "none"),
+       quantity("deadline", Unit::duration, "the client gives up after this")
+           .above(0)
+           .default_is("none"),
        integer("retries", "after a failed transfer").at_most(1000).by_default("0"),
        quantity("retry_backoff", Unit::duration, "before the first retry; doubles every time")
            .by_default("1 s")},
@@ -47,7 +49,8 @@ const ObjectSpec& request_spec() {
 const ObjectSpec& task_spec() {
   static const ObjectSpec spec{
       "task",
-      "Makes every arrival a task: a sequence of requests, each sent when the one before is answered.",
+      "Makes every arrival a task: a sequence of requests, each sent when the one before is "
+      "answered.",
       {distribution("steps", Unit::none, "requests per task, at least 1").needed(),
        distribution("action", Unit::duration, "between an answer and the next request")
            .by_default("0 s"),
@@ -62,8 +65,9 @@ const ObjectSpec& workload_spec() {
   static const ObjectSpec spec = [] {
     const Field rate =
         quantity("rate", Unit::rate, "arrivals over all clients of the workload").above(0).needed();
-    const Field cv =
-        quantity("cv", Unit::none, "coefficient of variation of the gaps; 1 = Poisson").above(0).needed();
+    const Field cv = quantity("cv", Unit::none, "coefficient of variation of the gaps; 1 = Poisson")
+                         .above(0)
+                         .needed();
     ObjectSpec s;
     s.name = "workload";
     s.help = "A stream of requests or tasks.";
@@ -76,7 +80,8 @@ const ObjectSpec& workload_spec() {
             .default_is("offload if there is an offload section, else the only service"),
         object("clients", clients_spec, "who sends"),
         object("request", request_spec, "what one request carries"),
-        object("task", task_spec, "arrivals are tasks of several requests").default_is("single requests"),
+        object("task", task_spec, "arrivals are tasks of several requests")
+            .default_is("single requests"),
         integer("limit", "largest number of arrivals").at_most(9e15).default_is("none"),
         quantity("start", Unit::duration, "nothing arrives before").by_default("0 s"),
     };
@@ -84,40 +89,50 @@ const ObjectSpec& workload_spec() {
         {"poisson", "independent users", {rate}},
         {"gamma", "gaps with a Gamma law: burstier (cv > 1) or smoother than Poisson", {rate, cv}},
         {"weibull", "gaps with a Weibull law", {rate, cv}},
-        {"erlang", "regular gaps of several exponential phases",
+        {"erlang",
+         "regular gaps of several exponential phases",
          {rate, integer("phases", "per gap").at_least(1).at_most(1000).needed()}},
         {"deterministic", "equal gaps", {rate}},
-        {"mmpp", "Poisson whose rate jumps between states in turn",
+        {"mmpp",
+         "Poisson whose rate jumps between states in turn",
          {list("rates", quantity("", Unit::rate, "rate"), "one per state").at_least(2).needed(),
-          list("sojourns", quantity("", Unit::duration, "mean time").above(0), "mean time per state")
+          list("sojourns", quantity("", Unit::duration, "mean time").above(0),
+               "mean time per state")
               .at_least(2)
               .needed()}},
-        {"diurnal", "Poisson with rate * (1 + amplitude sin(2 pi (t / period + phase)))",
+        {"diurnal",
+         "Poisson with rate * (1 + amplitude sin(2 pi (t / period + phase)))",
          {rate, quantity("amplitude", Unit::fraction, "of the swing").at_most(1).needed(),
           quantity("period", Unit::duration, "of the swing").above(0).by_default("24 h"),
           quantity("phase", Unit::none, "in periods").at_most(1).by_default("0")}},
-        {"steps", "Poisson with a rate that changes at given dates",
+        {"steps",
+         "Poisson with a rate that changes at given dates",
          {list("steps",
                tuple("", {quantity("", Unit::duration, "from"), quantity("", Unit::rate, "rate")},
                      "a step"),
                "[[\"0 s\", \"10 /s\"], ...], dates increasing")
               .at_least(1)
               .needed()}},
-        {"times", "given dates",
+        {"times",
+         "given dates",
          {list("times", quantity("", Unit::duration, "date"), "dates, not decreasing")
               .at_least(1)
               .needed()}},
-        {"closed", "every client sends, waits for the answer, thinks and sends again",
+        {"closed",
+         "every client sends, waits for the answer, thinks and sends again",
          {distribution("think", Unit::duration, "between an answer and the next request")
               .by_default("0 s"),
-          list("steps",
-               tuple("", {quantity("", Unit::duration, "from"),
-                          integer("", "number of active clients")},
-                     "a step"),
-               "[[\"0 s\", 10], ...]: active clients over time, at most clients.count")
+          list(
+              "steps",
+              tuple("",
+                    {quantity("", Unit::duration, "from"), integer("", "number of active clients")},
+                    "a step"),
+              "[[\"0 s\", 10], ...]: active clients over time, at most clients.count")
               .default_is("all clients, always")}},
-        {"trace", "a file, read while the run goes on",
-         {word("format", {"azure-llm", "mooncake", "burstgpt", "csv"}, "of the file").by_default("csv"),
+        {"trace",
+         "a file, read while the run goes on",
+         {word("format", {"azure-llm", "mooncake", "burstgpt", "csv"}, "of the file")
+              .by_default("csv"),
           text("file", "path relative to this file, or below $ISTHMUS_DATA").needed(),
           quantity("time_scale", Unit::none, "gaps are multiplied by this; 0.5 doubles the load")
               .above(0)

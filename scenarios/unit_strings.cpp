@@ -22,29 +22,29 @@ constexpr double month = 730.0, year = 8760.0;  // hours, the convention of clou
 constexpr std::array fractions{UnitName{"%", 0.01}};
 // Both code points of mu: the micro sign and the Greek letter.
 constexpr std::array durations{
-    UnitName{"ms", 1e-3},  UnitName{"s", 1},     UnitName{"min", 60},        UnitName{"h", 3600},
-    UnitName{"us", 1e-6},  UnitName{"ns", 1e-9}, UnitName{"day", 86400},     UnitName{"µs", 1e-6},
-    UnitName{"\u03bcs", 1e-6}, UnitName{"days", 86400}, UnitName{"week", 604800}};
-constexpr std::array sizes{UnitName{"MB", M},    UnitName{"GB", G},    UnitName{"kB", k},
-                           UnitName{"B", 1},     UnitName{"TB", T},    UnitName{"KiB", Ki},
-                           UnitName{"MiB", Mi},  UnitName{"GiB", Gi},  UnitName{"TiB", Ti},
+    UnitName{"ms", 1e-3},    UnitName{"s", 1},        UnitName{"min", 60},
+    UnitName{"h", 3600},     UnitName{"us", 1e-6},    UnitName{"ns", 1e-9},
+    UnitName{"day", 86400},  UnitName{"µs", 1e-6},    UnitName{"\u03bcs", 1e-6},
+    UnitName{"days", 86400}, UnitName{"week", 604800}};
+constexpr std::array sizes{UnitName{"MB", M},   UnitName{"GB", G},   UnitName{"kB", k},
+                           UnitName{"B", 1},    UnitName{"TB", T},   UnitName{"KiB", Ki},
+                           UnitName{"MiB", Mi}, UnitName{"GiB", Gi}, UnitName{"TiB", Ti},
                            UnitName{"KB", k}};
 constexpr std::array bandwidths{
-    UnitName{"Mbps", M / 8},  UnitName{"Gbps", G / 8},  UnitName{"kbps", k / 8},
-    UnitName{"bps", 1.0 / 8}, UnitName{"MB/s", M},      UnitName{"GB/s", G},
-    UnitName{"kB/s", k},      UnitName{"B/s", 1},       UnitName{"TB/s", T},
-    UnitName{"Tbps", T / 8},  UnitName{"KiB/s", Ki},    UnitName{"MiB/s", Mi},
-    UnitName{"GiB/s", Gi},    UnitName{"TiB/s", Ti},    UnitName{"bit/s", 1.0 / 8},
+    UnitName{"Mbps", M / 8},   UnitName{"Gbps", G / 8},   UnitName{"kbps", k / 8},
+    UnitName{"bps", 1.0 / 8},  UnitName{"MB/s", M},       UnitName{"GB/s", G},
+    UnitName{"kB/s", k},       UnitName{"B/s", 1},        UnitName{"TB/s", T},
+    UnitName{"Tbps", T / 8},   UnitName{"KiB/s", Ki},     UnitName{"MiB/s", Mi},
+    UnitName{"GiB/s", Gi},     UnitName{"TiB/s", Ti},     UnitName{"bit/s", 1.0 / 8},
     UnitName{"kbit/s", k / 8}, UnitName{"Mbit/s", M / 8}, UnitName{"Gbit/s", G / 8}};
-constexpr std::array rates{UnitName{"/s", 1},           UnitName{"/min", 1.0 / 60},
-                           UnitName{"/h", 1.0 / 3600},  UnitName{"/day", 1.0 / 86400},
-                           UnitName{"Hz", 1},           UnitName{"QPS", 1}};
-constexpr std::array speeds{
-    UnitName{"TFLOPS", T}, UnitName{"TOPS", T}, UnitName{"GFLOPS", G}, UnitName{"GOPS", G},
-    UnitName{"MFLOPS", M}, UnitName{"PFLOPS", P}, UnitName{"POPS", P}, UnitName{"FLOPS", 1},
-    UnitName{"OPS", 1}};
+constexpr std::array rates{UnitName{"/s", 1},          UnitName{"/min", 1.0 / 60},
+                           UnitName{"/h", 1.0 / 3600}, UnitName{"/day", 1.0 / 86400},
+                           UnitName{"Hz", 1},          UnitName{"QPS", 1}};
+constexpr std::array speeds{UnitName{"TFLOPS", T}, UnitName{"TOPS", T},   UnitName{"GFLOPS", G},
+                            UnitName{"GOPS", G},   UnitName{"MFLOPS", M}, UnitName{"PFLOPS", P},
+                            UnitName{"POPS", P},   UnitName{"FLOPS", 1},  UnitName{"OPS", 1}};
 constexpr std::array powers{UnitName{"W", 1}, UnitName{"mW", 1e-3}, UnitName{"kW", k}};
-constexpr std::array energies{UnitName{"J", 1}, UnitName{"mJ", 1e-3}, UnitName{"kJ", k},
+constexpr std::array energies{UnitName{"J", 1},     UnitName{"mJ", 1e-3},   UnitName{"kJ", k},
                               UnitName{"Wh", 3600}, UnitName{"kWh", 3.6e6}, UnitName{"MJ", M}};
 constexpr std::array monies{UnitName{"USD", 1}};
 constexpr std::array hourly{UnitName{"USD/h", 1}, UnitName{"USD/day", 1.0 / 24},
@@ -70,72 +70,120 @@ std::string unit_list(Unit unit) {
 
 std::span<const UnitName> units_of(Unit unit) {
   switch (unit) {
-    case Unit::none: return {};
-    case Unit::fraction: return fractions;
-    case Unit::duration: return durations;
-    case Unit::bytes: return sizes;
-    case Unit::bandwidth: return bandwidths;
-    case Unit::rate: return rates;
-    case Unit::compute: return speeds;
-    case Unit::power: return powers;
-    case Unit::energy: return energies;
-    case Unit::money: return monies;
-    case Unit::price_per_hour: return hourly;
-    case Unit::price_per_byte: return per_byte;
+    case Unit::none:
+      return {};
+    case Unit::fraction:
+      return fractions;
+    case Unit::duration:
+      return durations;
+    case Unit::bytes:
+      return sizes;
+    case Unit::bandwidth:
+      return bandwidths;
+    case Unit::rate:
+      return rates;
+    case Unit::compute:
+      return speeds;
+    case Unit::power:
+      return powers;
+    case Unit::energy:
+      return energies;
+    case Unit::money:
+      return monies;
+    case Unit::price_per_hour:
+      return hourly;
+    case Unit::price_per_byte:
+      return per_byte;
   }
   return {};
 }
 
 std::string_view name_of(Unit unit) {
   switch (unit) {
-    case Unit::none: return "number";
-    case Unit::fraction: return "fraction";
-    case Unit::duration: return "duration";
-    case Unit::bytes: return "data size";
-    case Unit::bandwidth: return "bandwidth";
-    case Unit::rate: return "rate";
-    case Unit::compute: return "computing speed";
-    case Unit::power: return "power";
-    case Unit::energy: return "energy";
-    case Unit::money: return "price";
-    case Unit::price_per_hour: return "price per time";
-    case Unit::price_per_byte: return "price per data";
+    case Unit::none:
+      return "number";
+    case Unit::fraction:
+      return "fraction";
+    case Unit::duration:
+      return "duration";
+    case Unit::bytes:
+      return "data size";
+    case Unit::bandwidth:
+      return "bandwidth";
+    case Unit::rate:
+      return "rate";
+    case Unit::compute:
+      return "computing speed";
+    case Unit::power:
+      return "power";
+    case Unit::energy:
+      return "energy";
+    case Unit::money:
+      return "price";
+    case Unit::price_per_hour:
+      return "price per time";
+    case Unit::price_per_byte:
+      return "price per data";
   }
   return "?";
 }
 
 std::string_view base_unit_of(Unit unit) {
   switch (unit) {
-    case Unit::none: return "";
-    case Unit::fraction: return "";
-    case Unit::duration: return "s";
-    case Unit::bytes: return "bytes";
-    case Unit::bandwidth: return "bytes/s";
-    case Unit::rate: return "1/s";
-    case Unit::compute: return "operations/s";
-    case Unit::power: return "W";
-    case Unit::energy: return "J";
-    case Unit::money: return "USD";
-    case Unit::price_per_hour: return "USD/h";
-    case Unit::price_per_byte: return "USD/byte";
+    case Unit::none:
+      return "";
+    case Unit::fraction:
+      return "";
+    case Unit::duration:
+      return "s";
+    case Unit::bytes:
+      return "bytes";
+    case Unit::bandwidth:
+      return "bytes/s";
+    case Unit::rate:
+      return "1/s";
+    case Unit::compute:
+      return "operations/s";
+    case Unit::power:
+      return "W";
+    case Unit::energy:
+      return "J";
+    case Unit::money:
+      return "USD";
+    case Unit::price_per_hour:
+      return "USD/h";
+    case Unit::price_per_byte:
+      return "USD/byte";
   }
   return "?";
 }
 
 std::string_view example_of(Unit unit) {
   switch (unit) {
-    case Unit::none: return "3";
-    case Unit::fraction: return "0.7 or \"70 %\"";
-    case Unit::duration: return "\"5 ms\"";
-    case Unit::bytes: return "\"16 GiB\"";
-    case Unit::bandwidth: return "\"80 Mbps\"";
-    case Unit::rate: return "\"2.5 /s\"";
-    case Unit::compute: return "\"4 TOPS\"";
-    case Unit::power: return "\"3 W\"";
-    case Unit::energy: return "\"20 J\"";
-    case Unit::money: return "\"2 USD\"";
-    case Unit::price_per_hour: return "\"2.5 USD/h\"";
-    case Unit::price_per_byte: return "\"0.09 USD/GB\"";
+    case Unit::none:
+      return "3";
+    case Unit::fraction:
+      return "0.7 or \"70 %\"";
+    case Unit::duration:
+      return "\"5 ms\"";
+    case Unit::bytes:
+      return "\"16 GiB\"";
+    case Unit::bandwidth:
+      return "\"80 Mbps\"";
+    case Unit::rate:
+      return "\"2.5 /s\"";
+    case Unit::compute:
+      return "\"4 TOPS\"";
+    case Unit::power:
+      return "\"3 W\"";
+    case Unit::energy:
+      return "\"20 J\"";
+    case Unit::money:
+      return "\"2 USD\"";
+    case Unit::price_per_hour:
+      return "\"2.5 USD/h\"";
+    case Unit::price_per_byte:
+      return "\"0.09 USD/GB\"";
   }
   return "?";
 }
@@ -146,19 +194,24 @@ double parse_quantity(std::string_view text, Unit unit) {
   std::string_view rest = text;
   const auto skip_spaces = [&] {
     for (;;) {
-      if (rest.starts_with(' ') || rest.starts_with('\t')) rest.remove_prefix(1);
-      else if (rest.starts_with("\u00a0")) rest.remove_prefix(2);  // no-break space
-      else if (rest.starts_with("\u202f")) rest.remove_prefix(3);  // narrow no-break space
-      else return;
+      if (rest.starts_with(' ') || rest.starts_with('\t'))
+        rest.remove_prefix(1);
+      else if (rest.starts_with("\u00a0"))
+        rest.remove_prefix(2);  // no-break space
+      else if (rest.starts_with("\u202f"))
+        rest.remove_prefix(3);  // narrow no-break space
+      else
+        return;
     }
   };
   skip_spaces();
   if (rest.starts_with('+')) rest.remove_prefix(1);
   // from_chars would take "inf" and "nan" as well.
   const std::string_view digits = rest.starts_with('-') ? rest.substr(1) : rest;
-  const bool starts_well = !digits.empty() && ((digits[0] >= '0' && digits[0] <= '9') ||
-                                               (digits[0] == '.' && digits.size() > 1 &&
-                                                digits[1] >= '0' && digits[1] <= '9'));
+  const bool starts_well =
+      !digits.empty() &&
+      ((digits[0] >= '0' && digits[0] <= '9') ||
+       (digits[0] == '.' && digits.size() > 1 && digits[1] >= '0' && digits[1] <= '9'));
   if (!starts_well) fail(text, unit, "does not start with a number");
   double number = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
@@ -183,17 +236,18 @@ double parse_quantity(std::string_view text, Unit unit) {
   for (std::uint8_t other = 0; other <= static_cast<std::uint8_t>(Unit::price_per_byte); ++other)
     for (const UnitName& u : units_of(static_cast<Unit>(other)))
       if (u.name == rest)
-        fail(text, unit, fmt::format("is a {}, not a {}", name_of(static_cast<Unit>(other)),
-                                     name_of(unit)));
+        fail(text, unit,
+             fmt::format("is a {}, not a {}", name_of(static_cast<Unit>(other)), name_of(unit)));
   const std::string near = did_you_mean(rest, names);
-  fail(text, unit, near.empty() ? fmt::format("has the unknown unit \"{}\"", rest)
-                                : fmt::format("has the unknown unit \"{}\", did you mean \"{}\"?",
-                                              rest, near));
+  fail(text, unit,
+       near.empty() ? fmt::format("has the unknown unit \"{}\"", rest)
+                    : fmt::format("has the unknown unit \"{}\", did you mean \"{}\"?", rest, near));
 }
 
 std::string pattern_of(Unit unit) {
   std::string names;
-  for (const UnitName& u : units_of(unit)) names += (names.empty() ? "" : "|") + std::string(u.name);
+  for (const UnitName& u : units_of(unit))
+    names += (names.empty() ? "" : "|") + std::string(u.name);
   return fmt::format("^[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?[ ]*({}){}$", names,
                      accepts_bare(unit) ? "?" : "");
 }
@@ -216,7 +270,7 @@ std::string format_quantity(double value, Unit unit) {
   }
   if (value == 0) {
     for (const UnitName& u : units)
-      if (u.factor == 1) best = &u;
+      if (u.factor == 1 && (!best || best->factor != 1)) best = &u;
   }
   if (!best) best = smallest;
   return fmt::format("{} {}", shown(value / best->factor), best->name);

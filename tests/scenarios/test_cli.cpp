@@ -1,0 +1,164 @@
+// The program as users start it. The binary's path comes from ISTHMUS_CLI.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "scenarios/json_document.hpp"
+#include "tests/scenarios/sample.hpp"
+#include "tests/scenarios/temporary_folder.hpp"
+
+namespace isthmus::scenarios {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::slurp;
+using ::testing::StartsWith;
+using testing::TemporaryFolder;
+
+struct Output {
+  int code = -1;
+  std::string text;  // stdout and stderr together
+};
+
+const std::string tiny = R"({"isthmus": 1, "name": "tiny", "duration": "100 s", "nodes": {"n": {}},
+  "services": {"s": {"service_time": {"distribution": "exponential", "mean": "0.5 s"}, "on": "n"}},
+  "workload": [{"rate": "1 /s"}],
+  "sweep": {"/workload/0/rate": ["0.5 /s", "1 /s", "1.5 /s"]}})";
+
+class Cli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::getenv("ISTHMUS_CLI") == nullptr) GTEST_SKIP() << "ISTHMUS_CLI is not set";
+  }
+  // Runs in the temporary folder, where ./runs may appear.
+  Output run(const std::string& arguments) const {
+    const std::string command = "cd '" + folder_.path().string() + "' && '" +
+                                std::getenv("ISTHMUS_CLI") + "' " + arguments + " 2>&1";
+    Output out;
+    std::FILE* pipe = ::popen(command.c_str(), "r");
+    std::array<char, 4096> buffer;
+    while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+      out.text.append(buffer.data(), n);
+    const int status = ::pclose(pipe);
+    out.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return out;
+  }
+  std::string file(const std::string& name, const std::string& content) const {
+    return "'" + folder_.write(name, content).string() + "'";
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Cli, ExitCodes) {
+  EXPECT_EQ(run("version").code, 0);
+  EXPECT_EQ(run("--help").code, 0);
+  EXPECT_EQ(run("").code, 2);
+  EXPECT_EQ(run("nonsense").code, 2);
+  EXPECT_EQ(run("run nowhere.json").code, 2);
+  EXPECT_EQ(run("validate " + file("bad.json", "{\"isthmus\": }")).code, 2);
+  EXPECT_EQ(run("validate " + file("good.json", tiny)).code, 0);
+  // A directory that cannot be made is nobody's input.
+  EXPECT_EQ(run("run " + file("good.json", tiny) + " --out /proc/nowhere/x").code, 1);
+}
+
+TEST_F(Cli, ValidateShowsEveryProblemOfEveryFile) {
+  const Output o = run("validate " + file("a.json", testing::changed("\"warmup\"", "\"warmupp\"")) +
+                       " " + file("b.json", testing::sample) + " " +
+                       file("c.json", testing::changed("\"seed\": 7", "\"seed\": 7.5")));
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("a.json:6:3: /warmupp: unknown field; did you mean \"warmup\"?"));
+  EXPECT_THAT(o.text, HasSubstr("ok: "));
+  EXPECT_THAT(o.text, HasSubstr("c.json:4:11: /seed: must be a whole number"));
+}
+
+TEST_F(Cli, RunWritesBelowRunsAndReports) {
+  const Output o = run("run " + file("tiny.json", tiny) + " --seed 3");
+  EXPECT_EQ(o.code, 0) << o.text;
+  EXPECT_THAT(o.text, HasSubstr("created "));
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "runs")) {
+    EXPECT_THAT(entry.path().filename().string(), StartsWith("tiny-"));
+    EXPECT_TRUE(std::filesystem::exists(entry.path() / "run.h5"));
+    ++found;
+  }
+  EXPECT_EQ(found, 1);
+}
+
+TEST_F(Cli, JsonOutputIsJson) {
+  const Output o = run("run --json --no-files " + file("tiny.json", tiny));
+  EXPECT_EQ(o.code, 0);
+  Sources sources;
+  EXPECT_NO_THROW(parse_json(o.text, sources, sources.add("output"))) << o.text;
+}
+
+TEST_F(Cli, ThreadsDoNotChangeResults) {
+  const std::string scenario = file("tiny.json", tiny);
+  const std::string arguments = "compare --no-files --replications 4 " + scenario +
+                                " /workload/0/rate --values '0.5 /s,1 /s,1.5 /s' --threads ";
+  const Output one = run(arguments + "1"), four = run(arguments + "4");
+  EXPECT_EQ(one.code, 0) << one.text;
+  EXPECT_EQ(one.text, four.text);
+}
+
+TEST_F(Cli, SweepsAreCutAndContinued) {
+  const std::string scenario = file("tiny.json", tiny);
+  const auto out = folder_.path() / "out";
+  const std::string common = "sweep " + scenario + " --out '" + out.string() + "' ";
+  EXPECT_THAT(run(common + "--shard 2/2").text, HasSubstr("1 points run, 0 skipped, 1 of 3 done"));
+  EXPECT_FALSE(std::filesystem::exists(out / "sweep.csv"));
+  EXPECT_THAT(run(common + "--resume").text, HasSubstr("2 points run, 1 skipped, 3 of 3 done"));
+  const std::string table = slurp(out / "sweep.csv");
+  EXPECT_THAT(table, StartsWith("point,/workload/0/rate,replication,seed,created"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4);
+  EXPECT_THAT(run(common + "--resume").text, HasSubstr("0 points run, 3 skipped"));
+  EXPECT_EQ(slurp(out / "sweep.csv"), table);
+  // Another seed is another sweep: nothing of the old one counts.
+  EXPECT_THAT(run(common + "--resume --seed 9").text, HasSubstr("3 points run, 0 skipped"));
+  EXPECT_EQ(run("sweep " + scenario + " --shard 3/2 --out x").code, 2);
+  EXPECT_EQ(run("sweep " + scenario + " --resume").code, 2);
+}
+
+TEST_F(Cli, PoliciesDecideOnViews) {
+  const std::string view = file("view.json", R"({"slo": "1 s", "candidates": [
+    {"name": "phone", "tier": "device", "service": "800 ms"},
+    {"name": "cloud", "tier": "cloud", "service": "100 ms", "network": "200 ms"}]})");
+  Output o = run("policy offload min-latency --view " + view);
+  EXPECT_EQ(o.code, 0) << o.text;
+  EXPECT_THAT(o.text, HasSubstr("\"candidate\": \"cloud\", \"index\": 1"));
+  o = run("policy offload score --set alpha=2 --view " + view);
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("/alpha: must be >= 0 and <= 1"));
+  o = run("policy offload scoer --view " + view);
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("did you mean \"score\"?"));
+  // A list of views goes through one policy object, so its memory shows.
+  o = run("policy routing round-robin --view " +
+          file("r.json", R"([{"replicas": [{"replica": 4}, {"replica": 9}]},
+                             {"replicas": [{"replica": 4}, {"replica": 9}]}])"));
+  EXPECT_EQ(o.text, "[{\"replica\": 4, \"index\": 0},\n {\"replica\": 9, \"index\": 1}]\n");
+  o =
+      run("policy batching dynamic --set max_batch=8 --set 'max_queue_delay=5 ms' --set "
+          "'preferred=[4]' --view " +
+          file("b.json", R"({"now": "1 s", "waiting": 3, "oldest": "0.998 s"})"));
+  EXPECT_EQ(o.text, "{\"take\": 0, \"look_again\": \"1.003 s\"}\n");
+  o = run(
+      "policy autoscaling hpa --set 'target_utilization=50 %' --view " +
+      file("a.json", R"({"current": 2, "replicas": [{"utilization": 1}, {"utilization": 1}]})"));
+  EXPECT_THAT(o.text, HasSubstr("\"desired\": 4"));
+}
+
+TEST_F(Cli, ListsWhatThereIs) {
+  EXPECT_THAT(run("devices").text, HasSubstr("jetson-orin-nano"));
+  EXPECT_THAT(run("devices nvidia-t4").text, HasSubstr("\"sources\""));
+  EXPECT_EQ(run("devices nvidia-t5").code, 2);
+  EXPECT_THAT(run("models").text, HasSubstr("autoglm-phone-9b"));
+  EXPECT_THAT(run("policies routing").text, HasSubstr("least-outstanding"));
+  EXPECT_THAT(run("schema").text, HasSubstr("https://json-schema.org/draft/2020-12/schema"));
+}
+
+}  // namespace
+}  // namespace isthmus::scenarios
