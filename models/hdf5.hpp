@@ -4,7 +4,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,10 +19,6 @@ template <class T>
 concept Element =
     std::same_as<T, double> || std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t> ||
     std::same_as<T, std::uint32_t> || std::same_as<T, std::uint8_t> || std::same_as<T, std::string>;
-
-//! Holds the process-wide lock of this wrapper. Taken around fork(), so that the child never
-//! inherits the library in the middle of another thread's call.
-[[nodiscard]] std::unique_lock<std::recursive_mutex> lock();
 
 //! An open HDF5 identifier; closes it when destroyed. Movable, not copyable.
 class Handle {

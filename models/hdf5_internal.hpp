@@ -2,10 +2,13 @@
 // own header must not reach the rest of isthmus.
 #pragma once
 
+#include <pthread.h>
+
 #include <hdf5.h>
 
 #include <algorithm>
 #include <mutex>
+#include <new>
 #include <type_traits>
 
 #include "models/hdf5.hpp"
@@ -14,9 +17,16 @@ namespace isthmus::h5 {
 
 static_assert(std::is_same_v<hid_t, std::int64_t>);
 
+// A forked child must find the library between calls and the lock free: fork waits for the lock, and the
+// child, whose thread has another id than the owner that it inherited, starts with a new one.
 inline std::recursive_mutex& library_mutex() {
-  static std::recursive_mutex m;
-  return m;
+  static std::recursive_mutex& mutex = []() -> std::recursive_mutex& {
+    static std::recursive_mutex m;
+    pthread_atfork([] { library_mutex().lock(); }, [] { library_mutex().unlock(); },
+                   [] { new (&library_mutex()) std::recursive_mutex; });
+    return m;
+  }();
+  return mutex;
 }
 
 // The HDF5 library is one process-wide object and not always built thread-safe: every public entry

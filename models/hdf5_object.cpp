@@ -39,10 +39,6 @@ std::vector<T> read_attribute(hid_t object, const std::string& where, std::strin
 
 // ---- Handle
 
-std::unique_lock<std::recursive_mutex> lock() {
-  return std::unique_lock<std::recursive_mutex>(library_mutex());
-}
-
 Handle& Handle::operator=(Handle&& o) noexcept {
   if (this != &o) {
     reset();

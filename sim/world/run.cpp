@@ -10,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include "models/hdf5.hpp"
 #include "network/network.hpp"
 #include "sim/core/hash.hpp"
 #include "sim/world/world.hpp"
@@ -71,12 +70,7 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0)
     throw Error(fmt::format("cannot make a pipe for the worker: {}", std::strerror(errno)));
-  pid_t pid;
-  {
-    // HDF5 must not be in the middle of a call of another thread when its state is copied.
-    const auto guard = h5::lock();
-    pid = ::fork();
-  }
+  const pid_t pid = ::fork();
   if (pid < 0) {
     ::close(fds[0]);
     ::close(fds[1]);
