@@ -47,6 +47,10 @@ int command_policy(const std::string& kind, const std::string& name, const std::
 int command_devices(const std::string& name);
 int command_models(const std::string& name);
 
+//! Prints the version, with the commit when the build knows it.
+int command_version();
+std::string program_version();
+
 //! Overrides of the flags: --set, --seed and --replications.
 std::vector<Override> overrides_of(const RunFlags& flags);
 //! Shows "3/20 runs" on stderr when it is a terminal.

@@ -4,7 +4,6 @@
 #include <exception>
 #include <new>
 
-#include "results/version.hpp"
 #include "scenarios/cli.hpp"
 #include "sim/core/errors.hpp"
 
@@ -46,7 +45,7 @@ int dispatch(int argc, char** argv) {
   int code = exit_ok;
   CLI::App app("isthmus simulates edge-cloud inference systems", "isthmus");
   app.require_subcommand(1);
-  app.set_version_flag("--version", std::string(results::program_version));
+  app.set_version_flag("--version", program_version());
 
   auto* run = app.add_subcommand("run", "run a scenario, or compare the alternatives it lists");
   add_run_flags(*run, o.run);
@@ -96,10 +95,7 @@ int dispatch(int argc, char** argv) {
   models->add_option("name", o.name, "show this one with its sources");
   models->callback([&] { code = command_models(o.name); });
 
-  app.add_subcommand("version", "print the version")->callback([] {
-    std::printf("isthmus %s (%s)\n", std::string(results::program_version).c_str(),
-                std::string(results::git_sha).c_str());
-  });
+  app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });
 
   try {
     app.parse(argc, argv);
