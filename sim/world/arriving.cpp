@@ -66,6 +66,14 @@ void World::on_population_step(std::uint32_t w, std::size_t step) {
     if (!state.clients[c].active) start_closed_client(w, c, Duration::zero());
 }
 
+// Open arrivals come from any client alike.
+std::uint32_t World::client_of(std::uint32_t w, std::uint64_t index) const {
+  const std::uint32_t clients = std::max(scenario_.workloads[w].clients, 1U);
+  if (clients == 1) return 0;
+  Rng g = workloads_[w].thinks.at(index, ~0ULL);
+  return static_cast<std::uint32_t>(uniform_index(g, clients));
+}
+
 void World::on_arrival(std::uint32_t w, std::uint64_t payload) {
   const Workload& spec = scenario_.workloads[w];
   if (spec.arrivals.kind == ArrivalKind::closed) {
@@ -79,9 +87,7 @@ void World::on_arrival(std::uint32_t w, std::uint64_t payload) {
   }
   const Arrival a = workloads_[w].next;
   schedule_next_arrival(w);
-  const std::uint32_t client =
-      a.client ? *a.client : static_cast<std::uint32_t>(a.index % std::max(spec.clients, 1U));
-  begin_work(w, client, a);
+  begin_work(w, a.client ? *a.client : client_of(w, a.index), a);
 }
 
 // One arrival is one request, or one task of several.

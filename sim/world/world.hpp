@@ -42,6 +42,7 @@ class World final : public network::EventLoop {
   // arriving.cpp: arrivals, closed loops, tasks
   void open_workloads();
   void on_arrival(std::uint32_t workload, std::uint64_t payload);
+  std::uint32_t client_of(std::uint32_t workload, std::uint64_t index) const;
   void schedule_next_arrival(std::uint32_t workload);
   void start_closed_client(std::uint32_t workload, std::uint32_t client, Duration after);
   void on_population_step(std::uint32_t workload, std::size_t step);
