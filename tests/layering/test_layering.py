@@ -44,7 +44,7 @@ FOREIGN = [
     (
         "HDF5",
         re.compile(r"^(hdf5|H5[A-Za-z]*)\.(h|hpp)$|^(highfive|hdf5)/"),
-        re.compile(r"^models/hdf5\."),
+        re.compile(r"^models/hdf5(\.|_(internal|object)\.)"),
     ),
     ("pybind11", re.compile(r"^pybind11/|^Python\.h$"), re.compile(r"^python/")),
 ]
