@@ -131,23 +131,21 @@ void World::on_task_step(Handle h) {
 }
 
 // The answer (or its absence) moves the task or the closed-loop client on.
-void World::end_of_request(const Request& r) {
-  const std::uint32_t w = r.record.workload;
+void World::end_of_request(std::uint32_t w, std::uint32_t client, std::uint32_t task, bool answered) {
   const Workload& spec = scenario_.workloads[w];
-  if (r.task == ~0U) {
-    if (spec.arrivals.kind == ArrivalKind::closed)
-      start_closed_client(w, r.record.client, Duration::zero());
+  if (task == ~0U) {
+    if (spec.arrivals.kind == ArrivalKind::closed) start_closed_client(w, client, Duration::zero());
     return;
   }
-  Task& t = tasks_[r.task];
-  if (r.record.status != results::Status::completed) return end_task(r.task, false);
+  Task& t = tasks_[task];
+  if (!answered) return end_task(task, false);
   ++t.record.steps_done;
-  if (t.record.steps_done >= t.record.steps) return end_task(r.task, true);
+  if (t.record.steps_done >= t.record.steps) return end_task(task, true);
   Rng g = workloads_[w].thinks.at(t.index, t.record.steps_done);
   const double action = spec.task.action.sample(g);
   t.context += spec.task.context_growth.sample(g);
   queue_.push(now_ + Duration::from_seconds(action), EventKind::task_step, 0,
-              Handle{r.task, t.generation}.pack());
+              Handle{task, t.generation}.pack());
 }
 
 void World::end_task(std::uint32_t slot, bool succeeded) {

@@ -263,9 +263,9 @@ void World::finish_record(std::uint32_t slot) {
   r.live = false;
   ++r.generation;
   --live_requests_;
-  const Request ended = r;
   free_requests_.push_back(slot);
-  end_of_request(ended);
+  end_of_request(r.record.workload, r.record.client, r.task,
+                 r.record.status == results::Status::completed);
 }
 
 // Deadline (1) or queue timeout (0).

@@ -48,7 +48,7 @@ class World final : public network::EventLoop {
   void on_population_step(std::uint32_t workload, std::size_t step);
   void begin_work(std::uint32_t workload, std::uint32_t client, const Arrival& arrival);
   void on_task_step(Handle task);
-  void end_of_request(const Request& request);
+  void end_of_request(std::uint32_t workload, std::uint32_t client, std::uint32_t task, bool answered);
   void end_task(std::uint32_t slot, bool succeeded);
 
   // requests.cpp: the life of a request
