@@ -1,0 +1,29 @@
+"""Discrete-event simulator of edge-cloud inference systems.
+
+>>> import isthmus
+>>> result = isthmus.run("scenarios/minimal.json")
+>>> result.metrics["latency.mean"]
+>>> isthmus.compare("scenarios/quickstart.json").verdict
+"""
+
+from isthmus.errors import Error, InputError, InternalError
+from isthmus.experiments import Comparison, compare, sweep
+from isthmus.results import Result
+from isthmus.scenario import Scenario, load, loads, policies, run, schema, validate
+
+__all__ = [
+    "Comparison",
+    "Error",
+    "InputError",
+    "InternalError",
+    "Result",
+    "Scenario",
+    "compare",
+    "load",
+    "loads",
+    "policies",
+    "run",
+    "schema",
+    "sweep",
+    "validate",
+]

@@ -1,0 +1,78 @@
+"""Pictures of results; each function draws on Matplotlib axes and returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from isthmus.experiments import Comparison
+from isthmus.results import Result
+
+
+def latency_cdf(results: Result | Sequence[Result], *, ax: Axes | None = None) -> Axes:
+    """Draw the share of requests that were answered within a time.
+
+    Parameters
+    ----------
+    results : Result or sequence of Result
+        One curve each; warm-up requests are left out.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.subplots(figsize=(7, 4), layout="constrained")[1]
+    for result in [results] if isinstance(results, Result) else results:
+        frame = result.requests
+        latency = np.sort(frame.loc[frame["counted"], "latency"].dropna())
+        ax.step(latency, np.arange(1, len(latency) + 1) / max(len(latency), 1), label=result.name)
+    ax.set(xlabel="latency / s", ylabel="share of requests", ylim=(0, 1), xscale="log")
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def comparison(found: Comparison, *, metric: str = "latency.p95", ax: Axes | None = None) -> Axes:
+    """Draw one metric of all alternatives with 95 % intervals.
+
+    Parameters
+    ----------
+    found : Comparison
+        What :func:`isthmus.compare` returned.
+    metric : str
+        Name of the metric (docs/metrics.md).
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.subplots(figsize=(7, 4), layout="constrained")[1]
+    means, widths = found.table[metric], found.half_widths[metric]
+    unit = found.data["alternatives"][0]["metrics"][metric]["unit"]
+    ax.barh(list(means.index), means, xerr=widths.replace(np.inf, 0), capsize=3)
+    ax.invert_yaxis()
+    ax.set_xlabel(metric if unit == "1" else f"{metric} / {unit}")
+    if means.min() > 0 and means.max() / means.min() > 20:
+        ax.set_xscale("log")
+    ax.grid(axis="x", alpha=0.3)
+    return ax
+
+
+def timeline(result: Result, *, column: str = "queued", ax: Axes | None = None) -> Axes:
+    """Draw a column of the interval samples (queued, running, ready_replicas, ...) over time.
+
+    Parameters
+    ----------
+    result : Result
+        The run.
+    column : str
+        Column of :attr:`isthmus.Result.intervals`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.subplots(figsize=(7, 4), layout="constrained")[1]
+    for service, rows in result.intervals.groupby("service", observed=True):
+        ax.step(rows["at"], rows[column], where="post", label=str(service))
+    ax.set(xlabel="simulated time / s", ylabel=column.replace("_", " "))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax

@@ -1,0 +1,151 @@
+// The module `_isthmus`: a thin, untyped bridge. Everything that a user sees is in the package
+// `isthmus`; summaries and comparisons cross as JSON text, tables are read from run.h5 by Python.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "results/comparison.hpp"
+#include "results/summary.hpp"
+#include "scenarios/experiments.hpp"
+#include "scenarios/json_schema.hpp"
+#include "scenarios/reader.hpp"
+#include "schedulers/policy_docs.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
+#include "sim/world/run.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using namespace isthmus;
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+std::vector<scenarios::Override> overrides_of(const Pairs& pairs) {
+  std::vector<scenarios::Override> all;
+  for (const auto& [pointer, value] : pairs) all.push_back({pointer, value});
+  return all;
+}
+
+// A scenario that was read; keeps its text for alternatives.
+struct Loaded {
+  scenarios::LoadedScenario scenario;
+};
+
+Loaded load(const std::string& path, const Pairs& overrides) {
+  return {scenarios::load(path, overrides_of(overrides))};
+}
+
+Loaded load_text(const std::string& text, const Pairs& overrides, const std::string& folder) {
+  return {scenarios::load_text(text, overrides_of(overrides), "scenario", folder)};
+}
+
+std::vector<std::string> labels(const Loaded& l) {
+  std::vector<std::string> all;
+  for (const auto& c : l.scenario.alternatives) all.push_back(c.label);
+  return all;
+}
+
+std::string run(const Loaded& l, std::uint32_t replication, const std::string& directory, bool csv,
+                bool html, bool trace) {
+  world::RunOptions options;
+  options.replication = replication;
+  options.directory = directory;
+  options.csv = csv;
+  options.html = html;
+  options.trace = trace;
+  py::gil_scoped_release release;
+  return results::to_json(world::run(*l.scenario.scenario, options));
+}
+
+// JSON of the comparison, its table as text, and the summary of every run.
+py::tuple compare(Loaded& l, const std::vector<std::pair<std::string, std::vector<std::string>>>& axes,
+                  unsigned threads, const std::string& directory) {
+  std::vector<scenarios::Choice> choices;
+  for (const auto& [pointer, values] : axes) {
+    const auto axis = scenarios::choices_of(pointer, values, l.scenario.document.sources);
+    choices = choices.empty() ? axis : scenarios::product(choices, axis);
+  }
+  if (choices.empty()) choices = l.scenario.alternatives;
+  scenarios::ExperimentOptions options;
+  options.threads = threads;
+  options.directory = directory;
+  std::string json, text;
+  std::vector<std::vector<std::string>> summaries;
+  {
+    py::gil_scoped_release release;
+    const auto comparison =
+        scenarios::run_alternatives(scenarios::candidates_of(l.scenario, choices), options);
+    json = results::comparison_json(comparison);
+    text = results::comparison_table(comparison);
+    for (const auto& a : comparison.alternatives) {
+      summaries.emplace_back();
+      for (const auto& s : a.replications) summaries.back().push_back(results::to_json(s));
+    }
+  }
+  return py::make_tuple(json, text, summaries);
+}
+
+// Every policy: kind, name, summary, source, when not, and parameters as (name, default, help).
+py::list policies() {
+  py::list all;
+  const auto add = [&](const char* kind, const auto& table) {
+    for (const auto& e : table) {
+      py::list parameters;
+      for (const auto& p : e.parameters)
+        parameters.append(py::make_tuple(
+            p.name, p.dimension == schedulers::Dimension::text ? py::object(py::str(p.default_text))
+                                                               : py::object(py::float_(p.default_value)),
+            p.help));
+      all.append(py::make_tuple(kind, e.name, e.summary, e.source, e.bad_idea_when, parameters));
+    }
+  };
+  add("offload", schedulers::offload_policies());
+  add("routing", schedulers::routing_policies());
+  add("batching", schedulers::batching_policies());
+  add("autoscaling", schedulers::autoscaling_policies());
+  return all;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_isthmus, m) {
+  m.doc() = "Compiled half of the package isthmus.";
+
+  // The one place where C++ errors become Python ones. The classes live in isthmus.errors.
+  py::register_exception_translator([](std::exception_ptr p) {
+    const auto raise = [](const char* name, const std::string& text, const std::vector<std::string>& problems) {
+      const py::object type = py::module_::import("isthmus.errors").attr(name);
+      const py::object error = type(text);
+      if (!problems.empty()) error.attr("problems") = problems;
+      PyErr_SetObject(type.ptr(), error.ptr());
+    };
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const InputError& e) {
+      raise("InputError", e.what(), e.problems());
+    } catch (const InternalError& e) {
+      raise("InternalError", e.what(), {});
+    } catch (const Error& e) {
+      raise("Error", e.what(), {});
+    }
+  });
+
+  py::class_<Loaded>(m, "Loaded")
+      .def_property_readonly("name", [](const Loaded& l) { return l.scenario.scenario->name; })
+      .def_property_readonly("json", [](const Loaded& l) { return l.scenario.scenario->resolved_json; })
+      .def_property_readonly("notices", [](const Loaded& l) { return l.scenario.scenario->notices; })
+      .def_property_readonly("replications",
+                             [](const Loaded& l) { return l.scenario.scenario->replications; })
+      .def_property_readonly("alternatives", &labels);
+  m.def("load", &load, py::arg("path"), py::arg("overrides"));
+  m.def("load_text", &load_text, py::arg("text"), py::arg("overrides"), py::arg("folder"));
+  m.def("run", &run, py::arg("loaded"), py::arg("replication"), py::arg("directory"), py::arg("csv"),
+        py::arg("html"), py::arg("trace"));
+  m.def("compare", &compare, py::arg("loaded"), py::arg("axes"), py::arg("threads"), py::arg("directory"));
+  m.def("report", [](const std::string& json) { return results::run_report(results::summary_from_json(json)); });
+  m.def("schema", &scenarios::json_schema);
+  m.def("policies", &policies);
+}
