@@ -32,7 +32,8 @@ class Comparison:
         self.text = text
         labels = [a["label"] for a in data["alternatives"]]
         self.runs = {
-            label: [json.loads(s) for s in one] for label, one in zip(labels, summaries, strict=True)
+            label: [json.loads(s) for s in one]
+            for label, one in zip(labels, summaries, strict=True)
         }
 
     @property

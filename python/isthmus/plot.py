@@ -48,16 +48,22 @@ def comparison(found: Comparison, *, metric: str = "latency.p95", ax: Axes | Non
     ax = ax or plt.subplots(figsize=(7, 4), layout="constrained")[1]
     means, widths = found.table[metric], found.half_widths[metric]
     unit = found.data["alternatives"][0]["metrics"][metric]["unit"]
-    ax.barh(list(means.index), means, xerr=widths.replace(np.inf, 0), capsize=3)
+    ax.errorbar(means, list(means.index), xerr=widths.replace(np.inf, 0), fmt="o", capsize=4)
     ax.invert_yaxis()
     ax.set_xlabel(metric if unit == "1" else f"{metric} / {unit}")
     if means.min() > 0 and means.max() / means.min() > 20:
         ax.set_xscale("log")
-    ax.grid(axis="x", alpha=0.3)
+    ax.grid(alpha=0.3)
     return ax
 
 
-def timeline(result: Result, *, column: str = "queued", ax: Axes | None = None) -> Axes:
+def timeline(
+    result: Result,
+    *,
+    column: str = "queued",
+    services: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a column of the interval samples (queued, running, ready_replicas, ...) over time.
 
     Parameters
@@ -66,12 +72,15 @@ def timeline(result: Result, *, column: str = "queued", ax: Axes | None = None) 
         The run.
     column : str
         Column of :attr:`isthmus.Result.intervals`.
+    services : sequence of str, optional
+        Names of the services to draw; default all.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
     ax = ax or plt.subplots(figsize=(7, 4), layout="constrained")[1]
     for service, rows in result.intervals.groupby("service", observed=True):
-        ax.step(rows["at"], rows[column], where="post", label=str(service))
+        if services is None or service in services:
+            ax.step(rows["at"], rows[column], where="post", label=str(service))
     ax.set(xlabel="simulated time / s", ylabel=column.replace("_", " "))
     ax.grid(alpha=0.3)
     ax.legend()

@@ -67,7 +67,7 @@ class Result:
 
     @functools.cached_property
     def requests(self) -> pd.DataFrame:
-        """One row per request; dates in seconds since the start of the run, NaN = not reached."""
+        """One row per request; dates in s since the start of the run, NaN = not reached."""
         frame = self._table("requests")
         frame["latency"] = frame["completed"] - frame["created"]
         return frame
@@ -84,7 +84,7 @@ class Result:
 
     @functools.cached_property
     def intervals(self) -> pd.DataFrame:
-        """Samples of each service over time: queue, running requests, replicas, utilization."""
+        """Samples of each service over time: queue, running requests, replicas, load."""
         return self._table("intervals")
 
     @property
@@ -100,14 +100,20 @@ class Result:
     @property
     def links(self) -> pd.DataFrame:
         """Totals of each link: bytes and utilization."""
-        return pd.DataFrame(self.summary["links"], columns=["name", "bytes", "utilization"]).set_index("name")
+        return pd.DataFrame(
+            self.summary["links"], columns=["name", "bytes", "utilization"]
+        ).set_index("name")
 
     def _table(self, group: str) -> pd.DataFrame:
         columns = {}
         with h5py.File(self.directory / "run.h5") as file:
             # Indices of services and workloads become their names.
             names = {k: self.summary["run"][k + "s"] for k in ("service", "workload")}
-            names |= {"first_choice": names["service"], "chosen": names["service"], "used": names["service"]}
+            names |= {
+                "first_choice": names["service"],
+                "chosen": names["service"],
+                "used": names["service"],
+            }
             for name, data in file[group].items():
                 columns[name] = _column(data, names.get(name))
         return pd.DataFrame(columns)

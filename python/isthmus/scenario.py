@@ -29,7 +29,9 @@ class Scenario:
     Made by :func:`load` and :func:`loads`.
     """
 
-    def __init__(self, loaded: _isthmus.Loaded, source: tuple[str, str], overrides: Overrides) -> None:
+    def __init__(
+        self, loaded: _isthmus.Loaded, source: tuple[str, str], overrides: Overrides
+    ) -> None:
         self._loaded = loaded
         self._source = source  # ("path", path) or ("text", JSON)
         self._overrides = dict(overrides)
@@ -103,7 +105,7 @@ def load(path: str | os.PathLike[str], *, overrides: Overrides | None = None) ->
 
 
 def loads(text: str | Mapping[str, Any], *, overrides: Overrides | None = None) -> Scenario:
-    """Read a scenario from JSON text or from a dictionary; relative paths start in the working folder."""
+    """Read a scenario from JSON text or a dictionary; relative paths start in the working folder."""
     return _read(("text", text if isinstance(text, str) else json.dumps(text)), overrides or {})
 
 
@@ -181,5 +183,7 @@ def schema() -> dict[str, Any]:
 def policies() -> pd.DataFrame:
     """All policies: kind, name, summary, source, when each is a bad idea, parameters with defaults."""
     columns = ["kind", "name", "summary", "source", "bad_idea_when", "parameters"]
-    rows = [(*row[:5], {name: default for name, default, _ in row[5]}) for row in _isthmus.policies()]
+    rows = [
+        (*row[:5], {name: default for name, default, _ in row[5]}) for row in _isthmus.policies()
+    ]
     return pd.DataFrame(rows, columns=columns)

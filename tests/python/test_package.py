@@ -1,16 +1,16 @@
 """The package as a user meets it."""
 
 import concurrent.futures
+import itertools
 import json
 import pathlib
 import subprocess
 import sys
 
+import isthmus
 import numpy as np
 import pandas as pd
 import pytest
-
-import isthmus
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "scenarios" / "quickstart.json"
@@ -30,16 +30,26 @@ def small(network: str = "fluid", **more) -> dict:
         },
         "network": {
             "model": network,
-            "links": {"wifi": {"bandwidth": "20 Mbps", "latency": "3 ms"},
-                      "lan": {"bandwidth": "1 Gbps", "latency": "1 ms"}},
+            "links": {
+                "wifi": {"bandwidth": "20 Mbps", "latency": "3 ms"},
+                "lan": {"bandwidth": "1 Gbps", "latency": "1 ms"},
+            },
             "access": {"phone": ["wifi"]},
             "routes": [{"from": "field", "to": "room", "links": ["lan"]}],
         },
-        "services": {"s": {"service_time": {"distribution": "exponential", "mean": "20 ms"},
-                           "on": "server"}},
-        "workload": [{"name": "load", "source": "poisson", "rate": "20 /s", "target": "s",
-                      "clients": {"on": "phone", "count": 5},
-                      "request": {"upload": "30 kB", "download": "1 kB"}}],
+        "services": {
+            "s": {"service_time": {"distribution": "exponential", "mean": "20 ms"}, "on": "server"}
+        },
+        "workload": [
+            {
+                "name": "load",
+                "source": "poisson",
+                "rate": "20 /s",
+                "target": "s",
+                "clients": {"on": "phone", "count": 5},
+                "request": {"upload": "30 kB", "download": "1 kB"},
+            }
+        ],
         **more,
     }
 
@@ -61,7 +71,7 @@ def test_stages_are_in_order():
     stages = ["created", "sent", "arrived", "started", "served", "completed"]
     done = frame[frame["status"] == "completed"]
     assert len(done) > 500
-    for before, after in zip(stages, stages[1:], strict=False):
+    for before, after in itertools.pairwise(stages):
         assert (done[after] >= done[before]).all(), (before, after)
 
 
@@ -81,10 +91,14 @@ def test_same_seed_same_fingerprint_everywhere(network):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         threads = [pool.submit(lambda: isthmus.run(small(network)).fingerprint) for _ in range(4)]
         assert {f.result() for f in threads} == {here}
-    code = ("import isthmus, json, sys; "
-            "print(isthmus.run(json.load(sys.stdin)).fingerprint)")
-    done = subprocess.run([sys.executable, "-c", code], input=json.dumps(small(network)),
-                          capture_output=True, text=True, check=True)
+    code = "import isthmus, json, sys; print(isthmus.run(json.load(sys.stdin)).fingerprint)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(small(network)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == here
     assert isthmus.run(small(network), seed=4).fingerprint != here
 
@@ -98,7 +112,7 @@ def test_errors_are_those_of_the_command_line():
     with pytest.raises(isthmus.InputError) as caught:
         isthmus.run(small(duraton="60 s", warmup="-1 s"))
     assert len(caught.value.problems) >= 2
-    assert "did you mean \"duration\"" in str(caught.value)
+    assert 'did you mean "duration"' in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, isthmus.Error)
     with pytest.raises(isthmus.InputError, match="No such file"):
@@ -131,14 +145,19 @@ def test_compare_section_and_pointer():
     rates = isthmus.compare(small(), "/workload/0/rate", ["5 /s", "40 /s"], replications=3)
     latency = rates.table["latency.mean"]
     assert latency.iloc[0] < latency.iloc[1]
-    same = isthmus.compare(small(), "/workload/0/rate", ["5 /s", "40 /s"], replications=3, threads=3)
+    same = isthmus.compare(
+        small(), "/workload/0/rate", ["5 /s", "40 /s"], replications=3, threads=3
+    )
     pd.testing.assert_frame_equal(rates.table, same.table)
     assert isthmus.compare(small(), "/workload/0/rate", ["5 /s", "40 /s"], replications=1).too_close
 
 
 def test_sweep():
-    frame = isthmus.sweep(small(), {"/workload/0/rate": ["5 /s", "10 /s"], "/seed": [1, 2]},
-                          metrics=["latency.mean", "throughput"])
+    frame = isthmus.sweep(
+        small(),
+        {"/workload/0/rate": ["5 /s", "10 /s"], "/seed": [1, 2]},
+        metrics=["latency.mean", "throughput"],
+    )
     assert len(frame) == 4
     assert list(frame.columns) == ["/workload/0/rate", "/seed", "latency.mean", "throughput"]
 
@@ -161,9 +180,13 @@ def test_plots(tmp_path):
     from isthmus import plot
 
     result = isthmus.run(small())
-    for ax in (plot.latency_cdf(result), plot.timeline(result, column="running"),
-               plot.comparison(isthmus.compare(small(), "/workload/0/rate", ["5 /s", "40 /s"],
-                                                  replications=2))):
+    for ax in (
+        plot.latency_cdf(result),
+        plot.timeline(result, column="running"),
+        plot.comparison(
+            isthmus.compare(small(), "/workload/0/rate", ["5 /s", "40 /s"], replications=2)
+        ),
+    ):
         assert ax.get_xlabel()
         path = tmp_path / "picture.png"
         ax.figure.savefig(path)

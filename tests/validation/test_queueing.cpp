@@ -262,7 +262,7 @@ TEST(QueueingTruth, CasesOfTheSharedCollection) {
     }
     const std::uint64_t seed = hash_name(id) >> 12;  // a double holds it exactly
     std::map<std::string, Estimate> got;
-    for (int runs = full ? 8 : 4;; runs *= 2) {
+    for (int runs = full ? 16 : 4;; runs *= 2) {
       got = estimate(q, seed, runs, full ? 2e6 : 2.5e5);
       bool precise = true;
       for (const auto& [name, value] : c["expected"].items())
