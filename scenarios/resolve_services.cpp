@@ -155,6 +155,8 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       r.problems.add(s.at("model"), s.pointer_to("model"), line);
   }
   out.timing_error = s.number_or("timing_error", out.timing_error);
+  if (out.timing_error > 0)
+    out.timing += fmt::format(", standard error {:.0f} %", 100 * out.timing_error);
 }
 
 // A policy row that is a name or an object.

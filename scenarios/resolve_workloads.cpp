@@ -7,6 +7,7 @@
 #include "scenarios/tables.hpp"
 #include "schedulers/registry.hpp"
 #include "sim/core/errors.hpp"
+#include "sim/world/fitted_workloads.hpp"
 
 namespace isthmus::scenarios {
 
@@ -57,6 +58,13 @@ std::vector<world::RateStep> steps_of(Resolution& r, const ObjectView& v, Unit u
 world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t clients) {
   using world::ArrivalKind;
   world::Arrivals a;
+  if (v.variant() == "preset") {
+    a = world::fitted_workload(v.text("preset")).arrivals;
+    if (v.has("rate")) a = world::scaled_to_rate(a, v.number("rate"));
+    a.start = v.duration("start");
+    if (v.has("limit")) a.limit = v.big_count("limit");
+    return a;
+  }
   a.kind = kind_named(v.variant());
   a.start = v.duration("start");
   if (v.has("limit")) a.limit = v.big_count("limit");
@@ -111,6 +119,7 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
     case ArrivalKind::trace:
       a.format = format_named(v.text("format"));
       a.time_scale = v.number("time_scale");
+      a.tokens_per_image = v.count("tokens_per_image");
       try {
         const auto path = expand_path(v.text("file"), r.document.folder);
         require_regular_file(path);
@@ -166,7 +175,14 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
     w.clients =
         clients.has("count") ? clients.count("count") : r.scenario.nodes[w.clients_group].count;
     w.arrivals = arrivals_of(r, v, w.clients);
-    w.request = request_of(r, v.object("request"));
+    const ObjectView request = v.object("request");
+    w.request = request_of(r, request);
+    if (v.variant() == "preset") {
+      // Lengths come with the preset unless the scenario states its own.
+      const world::RequestShape& fitted = world::fitted_workload(v.text("preset")).request;
+      if (!request.has("prompt_tokens")) w.request.prompt_tokens = fitted.prompt_tokens;
+      if (!request.has("output_tokens")) w.request.output_tokens = fitted.output_tokens;
+    }
     if (v.has("task")) {
       const ObjectView task = v.object("task");
       w.task.enabled = true;

@@ -1,6 +1,17 @@
 #include "scenarios/tables.hpp"
+#include "sim/world/fitted_workloads.hpp"
 
 namespace isthmus::scenarios {
+
+namespace {
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const world::FittedWorkload& w : world::fitted_workloads()) names.push_back(w.name);
+  return names;
+}
+
+}  // namespace
 
 const ObjectSpec& clients_spec() {
   static const ObjectSpec spec{
@@ -129,6 +140,13 @@ const ObjectSpec& workload_spec() {
                     "a step"),
               "[[\"0 s\", 10], ...]: active clients over time, at most clients.count")
               .default_is("all clients, always")}},
+        {"preset",
+         "fitted to the published statistics of a trace: arrivals, prompt and output lengths",
+         {word("preset", preset_names(), "which; figures and what each falls short of: docs/workloads.md")
+              .needed(),
+          quantity("rate", Unit::rate, "scales the mean rate; bursts keep their length")
+              .above(0)
+              .default_is("the trace's")}},
         {"trace",
          "a file, read while the run goes on",
          {word("format", {"azure-llm", "mooncake", "burstgpt", "csv"}, "of the file")
@@ -136,7 +154,10 @@ const ObjectSpec& workload_spec() {
           text("file", "path relative to this file, or below $ISTHMUS_DATA").needed(),
           quantity("time_scale", Unit::none, "gaps are multiplied by this; 0.5 doubles the load")
               .above(0)
-              .by_default("1")}},
+              .by_default("1"),
+          integer("tokens_per_image", "prompt tokens of an image, for traces that count images")
+              .at_most(1e6)
+              .by_default("576")}},
     };
     for (Field& f : s.fields)
       if (f.name == "source")

@@ -273,5 +273,23 @@ TEST(Scenario, ReplicaLimitsComeFromServiceOrPolicy) {
                InputError);
 }
 
+// A preset brings its arrivals and lengths; the scenario may scale the rate and state its own lengths.
+TEST(Scenario, PresetsBringArrivalsAndLengths) {
+  const auto base = load(source("scenarios/examples/fitted_conversation.json"));
+  const world::Workload& w = base.scenario->workloads.at(0);
+  EXPECT_NEAR(w.request.output_tokens.mean(), 211, 5);
+  const auto own = load(source("scenarios/examples/fitted_conversation.json"),
+                        {{"/workload/0/request", R"({"output_tokens": 7})"}});
+  EXPECT_EQ(own.scenario->workloads.at(0).request.output_tokens.mean(), 7);
+  EXPECT_NEAR(own.scenario->workloads.at(0).request.prompt_tokens.mean(), 1148, 30);
+  try {
+    load(source("scenarios/examples/fitted_conversation.json"),
+         {{"/workload/0/preset", "azure-2023-con"}});
+    FAIL() << "an unknown preset must be refused";
+  } catch (const InputError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("azure-2023-conv"));
+  }
+}
+
 }  // namespace
 }  // namespace isthmus::scenarios
