@@ -47,6 +47,11 @@ int command_policy(const std::string& kind, const std::string& name, const std::
 int command_devices(const std::string& name);
 int command_models(const std::string& name);
 
+//! Times kernels on `core` and writes a profile; refuses to overwrite a file.
+int command_profile_measure(const std::string& file, const std::string& device, int core);
+//! Prints provenance, tables and leave-one-out errors of a profile.
+int command_profile_show(const std::string& file);
+
 //! Prints the version, with the commit when the build knows it.
 int command_version();
 std::string program_version();

@@ -121,6 +121,10 @@ std::filesystem::path expand_path(const std::string& written, const std::filesys
                       beside.string()));
     return beside / rest;
   }
+  constexpr std::string_view shipped = "$ISTHMUS_PROFILES/";
+  if (written.starts_with(shipped))
+    return std::filesystem::path(ISTHMUS_SOURCE_DIR) / "models" / "profiles" /
+           written.substr(shipped.size());
   const std::filesystem::path path(written);
   return path.is_absolute() ? path : folder / path;
 }

@@ -18,8 +18,8 @@ void require_regular_file(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, const std::string& content);
 
 //! Replaces a leading "$ISTHMUS_DATA" or "${ISTHMUS_DATA}" by the variable's value, or by the
-//! folder `shared` next to the source tree when it is unset; other relative paths are taken from
-//! `folder`. Throws InputError when the variable is needed and neither exists.
+//! folder `shared` next to the source tree when it is unset, and a leading "$ISTHMUS_PROFILES/" by the
+//! folder of the shipped kernel profiles; other relative paths are taken from `folder`. Throws InputError when the variable is needed and neither exists.
 std::filesystem::path expand_path(const std::string& written, const std::filesystem::path& folder);
 
 }  // namespace isthmus::scenarios

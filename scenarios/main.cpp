@@ -17,6 +17,7 @@ struct Options {
   std::vector<std::string> paths, pointers, values;
   std::string shard, kind, name, view;
   bool resume = false;
+  int core = 0;
 };
 
 // Options of everything that runs a scenario.
@@ -94,6 +95,17 @@ int dispatch(int argc, char** argv) {
   auto* models = app.add_subcommand("models", "list the models");
   models->add_option("name", o.name, "show this one with its sources");
   models->callback([&] { code = command_models(o.name); });
+
+  auto* profile = app.add_subcommand("profile", "kernel profiles");
+  profile->require_subcommand(1);
+  auto* measure = profile->add_subcommand("measure", "time kernels on one core of this machine");
+  measure->add_option("file", o.name, "profile to write (HDF5); must not exist")->required();
+  measure->add_option("--device", o.kind, "name of the device in the profile");
+  measure->add_option("--core", o.core, "CPU core to measure on")->check(CLI::NonNegativeNumber);
+  measure->callback([&] { code = command_profile_measure(o.name, o.kind, o.core); });
+  auto* show = profile->add_subcommand("show", "what a profile holds and how good it is");
+  show->add_option("file", o.name, "profile (HDF5)")->required();
+  show->callback([&] { code = command_profile_show(o.name); });
 
   app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });
 

@@ -35,7 +35,8 @@ std::vector<Field> unit_fields() {
           .default_is("idle_power"),
       quantity("compute_power", Unit::power, "while compute-bound work runs")
           .default_is("bandwidth_power"),
-      text("profile", "path of an HDF5 kernel profile with measured times, relative to this file")
+      text("profile", "path of an HDF5 kernel profile with measured times, relative to this file; "
+           "$ISTHMUS_PROFILES/... names a shipped one")
           .default_is("none: roofline times"),
   };
 }

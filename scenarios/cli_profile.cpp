@@ -1,0 +1,44 @@
+// profile measure and profile show.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "models/kernel_profile.hpp"
+#include "models/profile_measure.hpp"
+#include "scenarios/cli.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+int command_profile_measure(const std::string& file, const std::string& device, int core) {
+  if (std::filesystem::exists(file))
+    throw InputError(fmt::format("{}: exists already; name a new file", file));
+  models::MeasureOptions options;
+  options.device = device;
+  options.core = core;
+  options.program_version = program_version();
+  if (::isatty(STDERR_FILENO) != 0)
+    options.progress = [](double share) {
+      fmt::print(stderr, "\r{:3.0f} %{}", 100 * share, share >= 1 ? "\n" : "");
+    };
+  models::measure_profile(options).save(file);
+  return command_profile_show(file);
+}
+
+int command_profile_show(const std::string& file) {
+  const models::KernelProfile profile = models::KernelProfile::load(file);
+  const models::ProfileInfo& info = profile.info();
+  fmt::print("{}\n  device      {}\n  provenance  {}\n  licence     {}\n\n", file, info.device,
+             info.provenance, info.licence);
+  fmt::print("{:16} {:9} {:>7} {:>20}\n", "kernel", "precision", "shapes", "leave-one-out error");
+  for (const models::KernelTable* t : profile.tables()) {
+    const auto error = profile.leave_one_out_error(t->kind, t->precision);
+    fmt::print("{:16} {:9} {:>7} {:>20}\n", t->kind, models::name_of(t->precision), t->rows(),
+               error ? fmt::format("{:.1f} %", 100 * *error) : "-");
+  }
+  return exit_ok;
+}
+
+}  // namespace isthmus::scenarios
