@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -12,6 +11,7 @@
 #include "models/hdf5.hpp"
 #include "scenarios/reader.hpp"
 #include "sim/world/run.hpp"
+#include "tests/shared_data.hpp"
 
 namespace isthmus {
 namespace {
@@ -21,11 +21,7 @@ using nlohmann::json;
 
 std::string seconds(double s) { return fmt::format("{:.17g} s", s); }
 
-fs::path truth_file() {
-  const char* set = std::getenv("ISTHMUS_DATA");
-  const fs::path base = set && *set ? fs::path(set) : fs::path(ISTHMUS_SOURCE_DIR) / ".." / "shared";
-  return base / "truth" / "composite.json";
-}
+fs::path truth_file() { return testing::shared_data() / "truth" / "composite.json"; }
 
 //! Latencies in order of creation.
 std::vector<double> latencies(const json& scenario) {

@@ -17,6 +17,7 @@
 #include "scenarios/reader.hpp"
 #include "sim/core/hash.hpp"
 #include "sim/world/run.hpp"
+#include "tests/shared_data.hpp"
 
 namespace isthmus {
 namespace {
@@ -29,11 +30,7 @@ bool flag(const char* name) {
   return v && *v == '1';
 }
 
-fs::path truth_file() {
-  const char* set = std::getenv("ISTHMUS_DATA");
-  const fs::path base = set && *set ? fs::path(set) : fs::path(ISTHMUS_SOURCE_DIR) / ".." / "shared";
-  return base / "truth" / "queueing.json";
-}
+fs::path truth_file() { return testing::shared_data() / "truth" / "queueing.json"; }
 
 std::string seconds(double s) { return fmt::format("{:.17g} s", s); }
 std::string per_second(double r) { return fmt::format("{:.17g} /s", r); }

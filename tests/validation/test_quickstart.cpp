@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -11,6 +10,7 @@
 
 #include "scenarios/experiments.hpp"
 #include "scenarios/reader.hpp"
+#include "tests/shared_data.hpp"
 
 namespace isthmus {
 namespace {
@@ -18,11 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path quickstart = fs::path(ISTHMUS_SOURCE_DIR) / "scenarios" / "quickstart.json";
-
-fs::path data_folder() {
-  if (const char* set = std::getenv("ISTHMUS_DATA"); set && *set) return set;
-  return fs::path(ISTHMUS_SOURCE_DIR) / ".." / "shared";
-}
 
 const world::LlmModel& llm_of(const world::Scenario& s, const std::string& service) {
   for (const auto& v : s.services)
@@ -146,8 +141,8 @@ TEST(Quickstart, RecommendsOnlyWhatReplicationsSupport) {
 
 // All 19,366 requests of the Azure conversation trace, over the quickstart's fleet and SimGrid.
 TEST(AzureConversation, ReplaysEveryRequest) {
-  if (!fs::exists(data_folder() / "data" / "workloads" / "azure_llm_2023"))
-    GTEST_SKIP() << "needs the Azure LLM 2023 trace below " << data_folder();
+  if (!fs::exists(testing::shared_data() / "data" / "workloads" / "azure_llm_2023"))
+    GTEST_SKIP() << "needs the Azure LLM 2023 trace below " << testing::shared_data();
   const auto loaded = scenarios::load(fs::path(ISTHMUS_SOURCE_DIR) / "scenarios" / "traces" /
                                       "azure_conversation.json");
   for (const auto& c : scenarios::candidates_of(loaded, loaded.alternatives)) {
