@@ -41,7 +41,7 @@ struct Axis {
     } else {
       const double step = nice_step(high - low);
       for (double k = std::ceil(low / step - 1e-9); k * step <= high * (1 + 1e-9); ++k)
-        t.push_back(k * step);
+        t.push_back(k * step + 0.0);  // ceil gives -0 just below zero
     }
     return t;
   }

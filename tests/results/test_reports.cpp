@@ -74,6 +74,7 @@ TEST(Svg, DrawsLinesInsideTheFrame) {
   EXPECT_THAT(s, HasSubstr("M64.0 254.0"));  // left bottom corner of the frame
   EXPECT_THAT(s, HasSubstr("L708.0 30.0"));  // right top corner
   EXPECT_THAT(s, testing::Not(HasSubstr("nan")));
+  EXPECT_THAT(s, testing::Not(HasSubstr(">-0<")));  // the axis starts at 0
   EXPECT_THAT(svg({"t", "x", "y", false, 0, {}}), HasSubstr("no data"));
   EXPECT_THAT(svg({"t", "x", "y", false, 0, {{"one point", {{2, 0}}}}}),
               testing::Not(HasSubstr("nan")));
