@@ -50,7 +50,8 @@ const ObjectSpec& request_spec() {
            .above(0)
            .default_is("none"),
        integer("retries", "after a failed transfer").at_most(1000).by_default("0"),
-       quantity("retry_backoff", Unit::duration, "before the first retry; doubles every time")
+       quantity("retry_backoff", Unit::duration, "before the first retry; doubles every time; also the pause of a "
+                "closed-loop client after a request that failed or was rejected")
            .by_default("1 s")},
       "",
       {}};

@@ -134,7 +134,9 @@ void World::on_task_step(Handle h) {
 void World::end_of_request(std::uint32_t w, std::uint32_t client, std::uint32_t task, bool answered) {
   const Workload& spec = scenario_.workloads[w];
   if (task == ~0U) {
-    if (spec.arrivals.kind == ArrivalKind::closed) start_closed_client(w, client, Duration::zero());
+    // Whoever was turned away pauses: without think time it would ask again at the same instant, for ever.
+    if (spec.arrivals.kind == ArrivalKind::closed)
+      start_closed_client(w, client, answered ? Duration::zero() : spec.request.retry_backoff);
     return;
   }
   Task& t = tasks_[task];
@@ -158,8 +160,9 @@ void World::end_task(std::uint32_t slot, bool succeeded) {
   --live_tasks_;
   free_tasks_.push_back(slot);
   const std::uint32_t w = t.record.workload;
-  if (scenario_.workloads[w].arrivals.kind == ArrivalKind::closed)
-    start_closed_client(w, t.record.client, Duration::zero());
+  const Workload& spec = scenario_.workloads[w];
+  if (spec.arrivals.kind == ArrivalKind::closed)
+    start_closed_client(w, t.record.client, succeeded ? Duration::zero() : spec.request.retry_backoff);
 }
 
 }  // namespace isthmus::world

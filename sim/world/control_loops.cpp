@@ -140,7 +140,11 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
 void World::update_ready(std::uint32_t service) {
   ServiceState& s = services_[service];
   s.ready_count.set(now_, static_cast<double>(s.ready.size()));
-  s.total_slots.set(now_, static_cast<double>(s.ready.size()) * s.slots_per_replica);
+  // Draining replicas still work: their slots count until they go.
+  const auto working = std::count_if(s.replicas.begin(), s.replicas.end(), [&](std::uint32_t id) {
+    return replicas_[id].phase == ReplicaPhase::ready || replicas_[id].phase == ReplicaPhase::draining;
+  });
+  s.total_slots.set(now_, static_cast<double>(working) * s.slots_per_replica);
   s.max_ready = std::max(s.max_ready, static_cast<std::uint32_t>(s.ready.size()));
 }
 
@@ -172,12 +176,10 @@ void World::on_replica_ready(std::uint32_t id) {
 void World::retire(std::uint32_t id) {
   Replica& p = replicas_[id];
   ServiceState& s = services_[p.service];
-  if (p.phase == ReplicaPhase::ready) {
-    s.ready.erase(std::find(s.ready.begin(), s.ready.end(), id));
-    update_ready(p.service);
-  }
+  if (p.phase == ReplicaPhase::ready) s.ready.erase(std::find(s.ready.begin(), s.ready.end(), id));
   queue_.cancel(p.ready);
   p.phase = ReplicaPhase::draining;
+  update_ready(p.service);
   release(id);
 }
 
@@ -186,11 +188,17 @@ void World::release(std::uint32_t id) {
   Replica& p = replicas_[id];
   const bool busy = p.outstanding > 0 || (p.engine && (p.engine->busy() || p.engine->has_work())) ||
                     (p.server && p.server->busy_slots() > 0);
-  if (busy) return;
+  if (!busy) remove_replica(id);
+}
+
+// The end of a replica: its units are free for others.
+void World::remove_replica(std::uint32_t id) {
+  Replica& p = replicas_[id];
   show_load(id);
   p.phase = ReplicaPhase::gone;
   ServiceState& s = services_[p.service];
   s.replicas.erase(std::find(s.replicas.begin(), s.replicas.end(), id));
+  update_ready(p.service);
   if (p.engine) {
     s.iterations += p.engine->iterations();
     s.preemptions += p.engine->preemptions();

@@ -54,16 +54,14 @@ void World::fail_node(std::uint32_t node) {
     queue_.cancel(p.ready);
     show_load(id);
     const auto it = std::find(s.ready.begin(), s.ready.end(), id);
-    if (it != s.ready.end()) {
-      s.ready.erase(it);
-      update_ready(p.service);
-    }
-    // Local and unscaled replicas come back with their node; scaled ones are replaced elsewhere.
-    const Service& spec = scenario_.services[p.service];
-    if (spec.autoscaling.policy) {
-      p.phase = ReplicaPhase::draining;
+    if (it != s.ready.end()) s.ready.erase(it);
+    // Local and unscaled replicas come back with their node; scaled and draining ones do not, and
+    // requests on their way to them find another replica.
+    if (scenario_.services[p.service].autoscaling.policy || p.phase == ReplicaPhase::draining) {
+      remove_replica(id);
     } else {
       p.phase = ReplicaPhase::starting;
+      update_ready(p.service);
     }
   }
   n.power.set(now_, Watts(0));
@@ -76,8 +74,6 @@ void World::fail_node(std::uint32_t node) {
       retry_or_fail(h.slot, results::Cause::node_failed);
     }
   }
-  for (std::uint32_t id = 0; id < replicas_.size(); ++id)
-    if (replicas_[id].node == node && replicas_[id].phase == ReplicaPhase::draining) release(id);
 }
 
 void World::recover_node(std::uint32_t node) {

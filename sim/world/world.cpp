@@ -64,6 +64,12 @@ Instant World::next() {
 
 void World::step() {
   const Event e = queue_.pop();
+  // Legitimate instants hold as many events as there are machines and clients, not this many.
+  events_at_once_ = e.time == now_ ? events_at_once_ + 1 : 0;
+  if (events_at_once_ > 50'000'000)
+    throw Error(fmt::format("simulated time stands still at {} s; does a closed loop without think "
+                            "time meet a service that takes no time?",
+                            now_.seconds()));
   now_ = e.time;
   ++events_;
   fingerprint_.add(e.time.ns(), static_cast<std::uint32_t>(e.kind), e.target, e.payload);

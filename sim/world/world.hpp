@@ -100,6 +100,7 @@ class World final : public network::EventLoop {
   void on_replica_ready(std::uint32_t replica);
   void retire(std::uint32_t replica);
   void release(std::uint32_t replica);
+  void remove_replica(std::uint32_t replica);
   void set_replicas(std::uint32_t service, std::uint32_t desired);
   void scrape(std::uint32_t service);
   void control(std::uint32_t service);
@@ -124,7 +125,7 @@ class World final : public network::EventLoop {
   Fingerprint fingerprint_;
   Instant now_, horizon_;
   bool warm_ = false, ended_ = false;
-  std::uint64_t events_ = 0, created_ = 0;
+  std::uint64_t events_ = 0, events_at_once_ = 0, created_ = 0;
   std::uint64_t open_sources_ = 0, live_requests_ = 0, live_tasks_ = 0, next_task_ = 0;
   double egress_cost_ = 0;
   std::vector<double> carried_before_;   // bytes per link when the warm-up ended

@@ -1,0 +1,242 @@
+"""Laws that every run keeps, on random scenarios that combine everything with everything.
+
+``ISTHMUS_FUZZ=0:5000`` chooses the seeds; the default is a short range.
+"""
+
+import itertools
+import os
+import random
+
+import isthmus
+import pytest
+
+STAGES = ["created", "sent", "arrived", "started", "served", "completed"]
+
+
+def seeds() -> range:
+    first, last = os.environ.get("ISTHMUS_FUZZ", "0:60").split(":")
+    return range(int(first), int(last))
+
+
+def random_llm(r: random.Random) -> dict:
+    """An LLM service, often with little KV cache, often scaled."""
+    service = {
+        "model": "llama-3.1-8b",
+        "on": "gpu",
+        "cold_start": r.choice(["0 s", "3 s"]),
+        "routing": r.choice(["random", "least-connections", "round-robin", "power-of-two"]),
+        "batching": {
+            "policy": "continuous",
+            "max_batch": r.choice([1, 4, 64]),
+            "max_batched_tokens": r.choice([64, 512, 8192]),
+            "kv_tokens": r.choice([0, 600, 4000]),
+            "chunked_prefill": r.random() < 0.7,
+            "block_size": r.choice([1, 16]),
+        },
+    }
+    scaling = r.choice(["none", "hpa", "queue-length"])
+    if scaling == "hpa":
+        service["autoscaling"] = {
+            "policy": "hpa", "metric": "in_flight", "target_in_flight": 2, "min_replicas": 1,
+            "max_replicas": r.choice([2, 50]), "period": "2 s", "scrape_period": "1 s"}
+    elif scaling == "queue-length":
+        service["max_replicas"] = 3
+        service["autoscaling"] = {
+            "policy": "queue-length", "target": 2, "period": "1 s", "scrape_period": "1 s"}
+    return service
+
+
+def random_queue(r: random.Random) -> dict:
+    queue = {}
+    if r.random() < 0.4:
+        queue["capacity"] = r.choice([0, 1, 5])
+    if r.random() < 0.4:
+        queue["timeout"] = r.choice(["1 ms", "1 s"])
+    return queue
+
+
+def random_workload(r: random.Random, number: int, request: dict) -> dict:
+    """A stream of requests or tasks from any kind of source."""
+    source = r.choice([
+        {"source": "poisson", "rate": f"{r.choice([1, 20, 100])} /s"},
+        {"source": "gamma", "rate": "10 /s", "cv": 3},
+        {"source": "closed", "think": "100 ms"},
+        {"source": "closed", "steps": [["0 s", 1], ["5 s", 4], ["10 s", 0]]},
+        {"source": "preset", "preset": "azure-2023-conv"},
+    ])
+    workload = {
+        **source,
+        "name": f"w{number}",
+        "target": r.choice(["offload", "llm", "law", "offload"]),
+        "clients": {"on": r.choice(["phone", "phone", "box"]), "count": r.randint(4, 9)},
+        "request": request,
+    }
+    if r.random() < 0.4:
+        workload["task"] = {"steps": r.choice([1, 3]), "action": "100 ms", "context_growth": 50}
+    return workload
+
+
+def random_scenario(seed: int) -> dict:
+    """Phones, boxes and GPUs with faults, limits and every kind of policy."""
+    r = random.Random(seed)
+    nodes = {
+        "phone": {"count": r.randint(1, 6), "zone": "field", "tier": "device",
+                  "base_power": "2 W", "upload_power": "1 W"},
+        "gpu": {"device": "nvidia-a100-80g", "count": r.randint(1, 4), "zone": "region",
+                "billed_when_idle": r.random() < 0.5},
+        "box": {"count": r.randint(1, 3), "zone": "metro", "tier": "edge"},
+    }
+    network = {
+        "model": r.choice(["fluid", "fluid", "simgrid"]),
+        "links": {
+            "access": {"bandwidth": f"{r.choice([1, 10, 100])} Mbps",
+                       "latency": f"{r.choice([0, 3, 20])} ms",
+                       "sharing": r.choice(["shared", "split-duplex", "fatpipe"]),
+                       "per_nodes": r.choice([0, 1, 2])},
+            "wan": {"bandwidth": "1 Gbps", "latency": "10 ms"},
+        },
+        "access": {"phone": ["access"]},
+        "routes": [{"from": "field", "to": "metro", "links": ["wan"]},
+                   {"from": "field", "to": "region", "links": ["wan"]}],
+    }
+    if r.random() < 0.3:
+        network["links"]["wan"]["trace"] = [["0 s", "1 Gbps"], ["5 s", "2 Mbps"], ["9 s", "1 Gbps"]]
+    queue = random_queue(r)
+    services = {
+        "llm": random_llm(r),
+        "law": {
+            "service_time": {"distribution": "exponential",
+                             "mean": r.choice(["1 ns", "20 ms", "1 s"])},
+            "per_item": "1 ms", "on": "box", "slots": r.choice([1, 3]),
+            "replicas": r.choice([1, 4]), "queue": queue,
+            "batching": r.choice([
+                "none",
+                {"policy": "dynamic", "max_batch": 4, "max_queue_delay": "5 ms"},
+                {"policy": "timeout", "max_batch": 3, "max_queue_delay": "2 ms"},
+                {"policy": "greedy", "max_batch": 8},
+                {"policy": "fixed", "max_batch": 2}])},
+        "local": {"service_time": "50 ms", "on": "phone", "queue": queue},
+    }
+    request = {
+        "prompt_tokens": r.choice([0, 10, 300, 5000]),
+        "image_tokens": r.choice([0, 100]),
+        "output_tokens": {"distribution": "uniform", "low": 1, "high": r.choice([1, 50, 300])},
+        "upload": r.choice(["0 B", "10 kB", "2 MB"]),
+        "download": r.choice(["0 B", "1 kB"]),
+        "preprocess": r.choice(["0 s", "10 ms"]),
+        "protocol": r.choice(["0 s", "20 ms"]),
+        "retries": r.choice([0, 2]),
+        "retry_backoff": "100 ms",
+    }
+    if r.random() < 0.4:
+        request["deadline"] = r.choice(["1 ns", "50 ms", "2 s"])
+    faults = []
+    for _ in range(r.randint(0, 3)):
+        target = r.choice([{"link": "wan"}, {"link": "access"}, {"node": "box"},
+                           {"node": "gpu", "index": 0}, {"node": "phone", "index": 0}])
+        lasts = {"lasts": f"{r.choice([1, 4])} s"} if r.random() < 0.7 else {}
+        faults.append({**target, "at": f"{r.randint(0, 14)} s", **lasts})
+    return {
+        "isthmus": 1, "name": "random", "seed": seed, "duration": "20 s",
+        "warmup": r.choice(["0 s", "3 s"]), "nodes": nodes, "network": network,
+        "services": services, "faults": faults,
+        "workload": [random_workload(r, i, request) for i in range(r.randint(1, 3))],
+        "offload": {
+            "policy": r.choice([
+                "min-latency", "score", "score-corrected", "random", "threshold", "always-local",
+                "always-edge", "always-cloud", "min-energy", "cheapest-within-slo", "round-robin"]),
+            "candidates": ["local", "law", "llm"], "fallback": r.choice(["llm", "law", "local"]),
+            "overload_queue": r.choice([0, 2])},
+        "slo": [{"metric": "latency", "percentile": 95, "target": "1 s"}],
+    }
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_laws(seed):
+    scenario = random_scenario(seed)
+    run = isthmus.run(scenario)
+
+    # Conservation: every request is somewhere, and has a row.
+    counts = run.conservation
+    assert counts["created"] == sum(counts.values()) - counts["created"]
+    assert len(run.requests) == counts["created"]
+
+    # Causality.
+    done = run.requests[run.requests["status"] == "completed"]
+    for before, after in itertools.pairwise(STAGES):
+        assert (done[after] >= done[before]).all(), (before, after)
+    tokens = done[done["first_token"].notna()]
+    assert (tokens["first_token"] >= tokens["started"]).all()
+    assert (tokens["first_token"] <= tokens["served"]).all()
+
+    # Nothing is used more than it exists, nothing is negative.
+    assert run.services["utilization"].between(-1e-9, 1 + 1e-9).all()
+    assert (run.services[["mean_queue", "mean_in_system"]] >= -1e-9).all().all()
+    assert (run.nodes["energy"] >= 0).all()
+    assert (run.nodes["hours"] <= run.nodes["count"] * 20 / 3600 + 1e-12).all()
+
+    # Determinism.
+    assert isthmus.run(scenario).fingerprint == run.fingerprint
+
+
+def test_little():
+    """Mean number in the system = throughput x mean time in it, measured independently."""
+    run = isthmus.run({
+        "isthmus": 1, "name": "little", "seed": 2, "duration": "20000 s", "warmup": "1000 s",
+        "nodes": {"n": {}}, "services": {
+            "s": {"service_time": {"distribution": "exponential", "mean": "1 s"}, "on": "n"}},
+        "workload": [{"source": "poisson", "rate": "0.8 /s", "target": "s"}]})
+    product = run.metrics["throughput"] * run.metrics["latency.mean"]
+    assert run.services.loc["s", "mean_in_system"] == pytest.approx(product, rel=0.01)
+
+
+def test_energy_is_the_integral_of_power():
+    """Idle power all the time, and the rest while the unit works."""
+    run = isthmus.run({
+        "isthmus": 1, "name": "energy", "seed": 2, "duration": "100 s",
+        "nodes": {"n": {"base_power": "3 W", "units": {"cpu": {
+            "kind": "cpu", "idle_power": "2 W", "bandwidth_power": "7 W",
+            "compute_power": "10 W"}}}},
+        "services": {"s": {"service_time": "250 ms", "on": "n"}},
+        "workload": [{"source": "deterministic", "rate": "1 /s", "target": "s", "limit": 40}]})
+    served = int((run.requests["status"] == "completed").sum())
+    assert served == 40
+    assert run.nodes.loc["n", "energy"] == pytest.approx(5 * 100 + 8 * 0.25 * served, rel=1e-9)
+
+
+def test_policies_see_the_same_requests():
+    """Common random numbers: open arrivals are equal, whatever the policy does with them."""
+    scenario = random_scenario(8)
+    scenario["workload"] = [{
+        "source": "poisson", "rate": "20 /s", "target": "offload",
+        "clients": {"on": "phone", "count": 5},
+        "request": {"prompt_tokens": {"distribution": "exponential", "mean": 200},
+                    "upload": {"distribution": "exponential", "mean": "50 kB"}}}]
+    scenario["faults"] = []
+    columns = ["identity", "client", "prompt_tokens", "output_tokens", "upload", "created"]
+    one, two = (
+        isthmus.run(scenario, overrides={"/offload/policy": p}).requests.set_index("request")
+        .sort_index()[columns] for p in ("always-cloud", "always-local"))
+    assert len(one) > 300
+    assert one.equals(two)
+
+
+def test_more_slots_never_wait_longer():
+    def wait(slots: int) -> float:
+        return isthmus.run({
+            "isthmus": 1, "name": "slots", "seed": 2, "duration": "2000 s", "nodes": {"n": {}},
+            "services": {"s": {"service_time": {"distribution": "exponential", "mean": "1 s"},
+                               "on": "n", "slots": slots}},
+            "workload": [{"source": "poisson", "rate": "1.8 /s", "target": "s"}],
+        }).metrics["queue_wait.mean"]
+    waits = [wait(slots) for slots in (2, 3, 4, 8)]
+    assert waits == sorted(waits, reverse=True)
+
+
+def test_time_that_stands_still_is_an_error():
+    with pytest.raises(isthmus.Error, match="stands still"):
+        isthmus.run({
+            "isthmus": 1, "name": "zeno", "duration": "1 s", "nodes": {"n": {}},
+            "services": {"s": {"service_time": "0 s", "on": "n"}},
+            "results": {"streaming": True, "decisions": False},
+            "workload": [{"source": "closed", "target": "s", "clients": {"on": "n", "count": 1}}]})
