@@ -26,6 +26,7 @@ void GraphBuilder::refuse(std::string_view what, const Tensor& x) const {
 Tensor GraphBuilder::emit(Operator op, const std::vector<Tensor>& inputs, std::string_view stem,
                           std::string name) {
   op.name = name.empty() ? fmt::format("{}{}", stem, graph_.size()) : std::move(name);
+  op.module = module_;
   for (const auto& x : inputs) op.inputs.push_back(x.shape);
   Shape shape = op.output;
   const std::size_t index = graph_.add(std::move(op));
@@ -118,6 +119,7 @@ Tensor GraphBuilder::binary(const Tensor& a, const Tensor& b, std::string_view s
     refuse(fmt::format("{} with a {} tensor", stem, to_string(a.shape)), b);
   Operator op;
   op.kind = OperatorKind::elementwise;
+  op.function = stem;
   op.output = a.shape;
   op.flops = elements(a.shape);
   return emit(std::move(op), {a, b}, stem, std::move(name));
@@ -134,6 +136,7 @@ Tensor GraphBuilder::multiply(const Tensor& a, const Tensor& b, std::string name
 Tensor GraphBuilder::activation(const Tensor& x, std::string_view function, double flops) {
   Operator op;
   op.kind = OperatorKind::elementwise;
+  op.function = function;
   op.output = x.shape;
   op.flops = flops * elements(x.shape);
   return emit(std::move(op), {x}, function, "");

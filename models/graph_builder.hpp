@@ -60,6 +60,9 @@ class GraphBuilder {
   //! Joins tensors along the first dimension.
   Tensor concat(const std::vector<Tensor>& parts, std::string name = "");
 
+  //! Module path of the operators that follow ("layers.3.attention"); "" = top.
+  void module(std::string path) { module_ = std::move(path); }
+
   //! Validates and hands the graph out; the builder is spent.
   OperatorGraph build();
 
@@ -69,6 +72,7 @@ class GraphBuilder {
   Tensor binary(const Tensor& a, const Tensor& b, std::string_view stem, std::string name);
   [[noreturn]] void refuse(std::string_view what, const Tensor& x) const;
   OperatorGraph graph_;
+  std::string module_;
 };
 
 }  // namespace isthmus::models

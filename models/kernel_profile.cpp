@@ -33,6 +33,9 @@ void validate(const KernelTable& t) {
       refuse("'" + name + "' cannot be the name of a shape parameter here");
   }
   if (rows == 0) refuse("has no rows");
+  if ((!t.flags.empty() && t.flags.size() != rows) ||
+      (!t.power_w.empty() && t.power_w.size() != rows))
+    refuse("its columns differ in length");
   if (t.shapes.size() != rows * width || t.p10_ns.size() != rows || t.p90_ns.size() != rows ||
       t.n.size() != rows)
     refuse("its columns differ in length");
@@ -60,7 +63,7 @@ KernelTable sorted(const KernelTable& t) {
                                         shape(b).end());
   };
   std::sort(order.begin(), order.end(), less);
-  KernelTable s{t.kind, t.precision, t.parameters, t.description, {}, {}, {}, {}, {}};
+  KernelTable s{t.kind, t.precision, t.parameters, t.description, {}, {}, {}, {}, {}, {}, {}};
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::size_t row = order[i];
     if (i > 0 && !less(order[i - 1], row))
@@ -71,6 +74,8 @@ KernelTable sorted(const KernelTable& t) {
     s.p10_ns.push_back(t.p10_ns[row]);
     s.p90_ns.push_back(t.p90_ns[row]);
     s.n.push_back(t.n[row]);
+    if (!t.flags.empty()) s.flags.push_back(t.flags[row]);
+    if (!t.power_w.empty()) s.power_w.push_back(t.power_w[row]);
   }
   return s;
 }

@@ -105,6 +105,8 @@ void OperatorGraph::validate() const {
       problem(fmt::format("two operators are called '{}'", op.name));
     for (const double count : {op.flops, op.macs, op.params, op.input_elements, op.output_elements})
       if (!(count >= 0)) problem(fmt::format("operator '{}' has a negative count", op.name));
+    if (!(op.active > 0 && op.active <= 1))
+      problem(fmt::format("operator '{}' touches a share of {} of its parameters", op.name, op.active));
   }
 
   // A cycle, by name.
@@ -201,6 +203,30 @@ double OperatorGraph::peak_live_elements() const {
       if (--readers[u] == 0) live -= graph_[u].output_elements;
   }
   return peak;
+}
+
+std::vector<OperatorGraph::Cut> OperatorGraph::cuts() const {
+  std::vector<std::size_t> readers(size());
+  for (std::size_t v = 0; v < size(); ++v) readers[v] = boost::out_degree(v, graph_);
+  const auto order = topological_order();
+  std::vector<Cut> result;
+  std::vector<std::size_t> open;  // producers with readers behind the cut, in order
+  for (std::size_t i = 0; i + 1 < order.size(); ++i) {
+    const std::size_t v = order[i];
+    for (const std::size_t u : predecessors(v)) --readers[u];
+    std::erase_if(open, [&](std::size_t u) { return readers[u] == 0; });
+    if (readers[v] > 0) open.push_back(v);
+    Cut cut{.after = v, .crossing = open};
+    for (const std::size_t u : open) cut.elements += graph_[u].output_elements;
+    result.push_back(std::move(cut));
+  }
+  return result;
+}
+
+std::vector<OperatorGraph::Cut> OperatorGraph::narrow_cuts() const {
+  std::vector<Cut> result = cuts();
+  std::erase_if(result, [](const Cut& c) { return c.crossing.size() != 1; });
+  return result;
 }
 
 }  // namespace isthmus::models

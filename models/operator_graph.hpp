@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "models/precision.hpp"
+
 namespace isthmus::models {
 
 //! What an operator computes; also the name of its timings in kernel profiles.
@@ -64,6 +66,25 @@ struct Operator {
   std::int64_t stride = 1;
   std::int64_t groups = 1;
   std::int64_t heads = 1;  //!< of attention
+  //! What an elementwise operator computes ("relu", "gelu", "add", "multiply") and what a norm is
+  //! ("layer_norm", "rms_norm", "batch_norm"); "" when it does not matter.
+  std::string function;
+  //! Where it belongs, as a path: "layers.3.attention"; passes select by its prefix. "" = top.
+  std::string module;
+  //! Formats of this operator alone; none = those of the variant. Set by precision passes.
+  std::optional<Precision> weights, activations;
+  //! Share of the parameters that a sample touches, (0, 1]: 1 for dense operators, less for
+  //! mixtures of experts and embeddings. flops and macs count touched parameters only.
+  double active = 1;
+  std::vector<std::string> fused;  //!< names of operators that passes folded into this one
+
+  //! Memory traffic of a batch in bytes: touched weights once, activations per sample;
+  //! `weights_format` and `activations_format` apply where the operator has none of its own.
+  double bytes(double batch, Precision weights_format, Precision activations_format) const {
+    return params * active * bytes_of(weights.value_or(weights_format)) +
+           (input_elements + output_elements) * batch *
+               bytes_of(activations.value_or(activations_format));
+  }
 };
 
 //! Sums over a graph, per sample.
@@ -112,6 +133,20 @@ class OperatorGraph {
   //! Largest number of activation elements alive at once when operators run in topological_order():
   //! an output lives from its operator to its last consumer; graph outputs live to the end.
   double peak_live_elements() const;
+
+  //! A cut after one operator: everything up to and including `after` (in topological order) runs
+  //! on one side. `crossing`: producers whose outputs the other side needs; `elements`: of those
+  //! outputs together, per sample.
+  struct Cut {
+    std::size_t after = 0;
+    std::vector<std::size_t> crossing;
+    double elements = 0;
+  };
+  //! The cuts along topological_order(), one after every operator but the last, inputs included:
+  //! the places where a chain split can go.
+  std::vector<Cut> cuts() const;
+  //! The cuts of cuts() that a single tensor crosses.
+  std::vector<Cut> narrow_cuts() const;
 
  private:
   std::vector<std::size_t> find_cycle() const;
