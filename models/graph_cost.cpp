@@ -194,6 +194,9 @@ std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
   return rows;
 }
 
+const GraphVariant& GraphCost::variant() const { return impl_->variant; }
+const ComputeUnit& GraphCost::unit() const { return impl_->unit; }
+
 double GraphCost::weight_bytes() const {
   return impl_->graph.totals().params * bytes_of(impl_->variant.weights);
 }

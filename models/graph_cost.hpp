@@ -45,6 +45,8 @@ class GraphCost {
   //! Time of operator `index` of the graph alone, launch included; for executors that schedule
   //! operators one by one.
   Prediction operator_time(std::size_t index, std::int64_t batch) const;
+  const GraphVariant& variant() const;
+  const ComputeUnit& unit() const;
   double weight_bytes() const;
   //! Largest sum of live activations in topological order, bytes, for a batch.
   double peak_activation_bytes(std::int64_t batch) const;

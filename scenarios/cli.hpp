@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scenarios/compose.hpp"
+#include "scenarios/explain.hpp"
 
 namespace isthmus::scenarios {
 
@@ -51,6 +52,10 @@ int command_models(const std::string& name);
 int command_profile_measure(const std::string& file, const std::string& device, int core);
 //! Prints provenance, tables and leave-one-out errors of a profile.
 int command_profile_show(const std::string& file);
+
+//! Prints where the time of a model on a device goes: a table per phase (operators beyond the `top`
+//! longest summed up, 0 = all) and rooflines, or JSON.
+int command_explain(const ExplainQuestion& question, std::size_t top, bool chart, bool json);
 
 //! Prints the version, with the commit when the build knows it.
 int command_version();

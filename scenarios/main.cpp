@@ -18,6 +18,9 @@ struct Options {
   std::string shard, kind, name, view;
   bool resume = false;
   int core = 0;
+  ExplainQuestion question;
+  std::size_t top = 0;
+  bool no_chart = false;
 };
 
 // Options of everything that runs a scenario.
@@ -106,6 +109,28 @@ int dispatch(int argc, char** argv) {
   auto* show = profile->add_subcommand("show", "what a profile holds and how good it is");
   show->add_option("file", o.name, "profile (HDF5)")->required();
   show->callback([&] { code = command_profile_show(o.name); });
+
+  auto* explain = app.add_subcommand(
+      "explain", "where the time of a model on a device goes, operator by operator");
+  explain->add_option("model", o.question.model, "model of the catalogue, built-in, or a file");
+  explain->add_option("--on", o.question.device, "device of the catalogue, or device/unit");
+  explain->add_option("--scenario", o.question.scenario, "explain a service of this file instead");
+  explain->add_option("--service", o.question.service, "which service of the scenario");
+  explain->add_option("--variant", o.question.variant, "variant, or a number format");
+  explain->add_option("--batch", o.question.batch, "inputs, or decoding sequences, at once");
+  explain->add_option("--sequence", o.question.sequence, "tokens of the prompt or input");
+  explain->add_option("--context", o.question.context, "decode context, tokens");
+  explain->add_option("--image-tokens", o.question.image_tokens, "prompt tokens from an image");
+  explain->add_option("--parallel", o.question.parallel, "accelerators together");
+  explain->add_option("--profile", o.question.profile, "kernel profile (HDF5) of the unit");
+  explain->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
+  explain->add_option("--top", o.top, "show the longest operators only");
+  explain->add_flag("--no-chart", o.no_chart, "without the roofline");
+  explain->add_flag("--json", o.run.json, "print JSON instead of text");
+  explain->callback([&] {
+    for (const std::string& s : o.run.set) o.question.set.push_back(split_override(s));
+    code = command_explain(o.question, o.top, !o.no_chart, o.run.json);
+  });
 
   app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });
 

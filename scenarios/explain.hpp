@@ -1,0 +1,61 @@
+// Where the time of a model goes on a device, operator by operator, and how sure that is.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/prediction.hpp"
+#include "scenarios/compose.hpp"
+
+namespace isthmus::scenarios {
+
+//! What to explain: a model on a device of the catalogue, or a service of a scenario.
+struct ExplainQuestion {
+  std::string model;       //!< catalogue model, built-in shape or graph, or a model file
+  std::string device;      //!< catalogue device, or "device/unit"
+  std::string variant;     //!< "" = the model's default
+  std::string profile;     //!< kernel profile to use instead of the device's own; "" = its own
+  std::int64_t batch = 1;  //!< inputs at once; for language models sequences that decode together
+  std::int64_t sequence = 0;  //!< tokens: of the prompt (language models, 0 = 512) or of the input
+  std::int64_t context = 0;   //!< decode context, tokens; 0 = the prompt's
+  std::int64_t image_tokens = 0;  //!< prompt tokens that come from an image
+  std::int64_t parallel = 1;      //!< accelerators together
+  std::vector<Override> set;      //!< further settings of the service, by JSON pointer
+  //! Explains a service of this scenario file instead; model and device must be empty.
+  std::filesystem::path scenario;
+  std::string service;  //!< its name; "" = the only one with a model
+};
+
+//! One execution: a batch through a graph, a prefill, or a decode iteration.
+struct ExplainedPhase {
+  std::string name;
+  models::Prediction total;
+  std::vector<models::OperatorCost> rows;
+};
+
+struct Explanation {
+  std::string model, variant, device, unit, profile;
+  double peak = 0;             //!< dense peak that the variant uses, operations/s
+  double compute_roof = 0;     //!< peak x compute efficiency
+  double bandwidth = 0;        //!< nominal, bytes/s
+  double bandwidth_roof = 0;   //!< bandwidth x bandwidth efficiency
+  double weight_bytes = 0;     //!< of all units together
+  double activation_bytes = 0;  //!< peak of live activations of the batch; graphs only
+  double kv_bytes_per_token = 0;  //!< language models only
+  std::int64_t kv_capacity_tokens = 0;
+  std::vector<ExplainedPhase> phases;
+};
+
+//! Throws InputError, with places as in scenario files, for names and figures that do not fit.
+Explanation explain(const ExplainQuestion& question);
+
+//! As JSON text: times in ns, work in flops and bytes, rates in operations/s and bytes/s.
+std::string to_json(const Explanation& e);
+//! Per-operator table as text; operators beyond the `top` longest are summed up, 0 = all.
+std::string to_text(const Explanation& e, std::size_t top = 0);
+//! Roofline in characters: the roofs, and every operator kind as a letter.
+std::string roofline_chart(const Explanation& e, const ExplainedPhase& phase);
+
+}  // namespace isthmus::scenarios
