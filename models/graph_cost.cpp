@@ -46,33 +46,41 @@ struct GraphCost::Impl {
           unit.compute_efficiency > 0))
       throw InputError("unit '" + unit.name +
                        "': memory_bandwidth and the efficiencies must be positive");
-    flops_per_ns =
-        usable_peak(unit, variant.weights, variant.activations) * unit.compute_efficiency * 1e-9;
+    for (std::size_t v = 0; v < graph.size(); ++v)
+      flops_per_ns.push_back(usable_peak(unit, weights_of(v), activations_of(v)) *
+                             unit.compute_efficiency * 1e-9);
     bytes_per_ns = unit.memory_bandwidth * unit.bandwidth_efficiency * 1e-9;
     peak_elements = graph.peak_live_elements();
     for (std::size_t v = 0; v < graph.size(); ++v) fused.push_back(is_fused(graph, v));
     for (std::int64_t b = 1; b <= prepared_batches; ++b) batches.push_back(total(b));
   }
 
-  // Memory traffic of an operator: weights once, activations per sample.
-  double bytes(const Operator& op, double batch) const {
-    return op.params * bytes_of(variant.weights) +
-           (op.input_elements + op.output_elements) * batch * bytes_of(variant.activations);
+  // Formats of one operator: its own, else the variant's.
+  Precision weights_of(std::size_t v) const { return graph.at(v).weights.value_or(variant.weights); }
+  Precision activations_of(std::size_t v) const {
+    return graph.at(v).activations.value_or(variant.activations);
   }
-  double roofline_ns(double flops, double traffic) const {
-    return std::max(flops / flops_per_ns, traffic / bytes_per_ns);
+
+  double bytes(std::size_t v, double batch) const {
+    return graph.at(v).bytes(batch, variant.weights, variant.activations);
   }
-  double kernel_roofline_ns(const KernelQuery& q) const {
+  double flop_ns(std::size_t v, double batch) const {
+    return graph.at(v).flops * batch / flops_per_ns[v];
+  }
+  double byte_ns(std::size_t v, double batch) const { return bytes(v, batch) / bytes_per_ns; }
+  double kernel_roofline_ns(std::size_t v, const KernelQuery& q) const {
     const KernelWork work = work_of(q);
-    return roofline_ns(work.flops, work.elements * bytes_of(variant.activations));
+    return std::max(work.flops / flops_per_ns[v],
+                    work.elements * bytes_of(activations_of(v)) / bytes_per_ns);
   }
-  bool compute_bound(const Operator& op, double batch) const {
-    return op.flops * batch / flops_per_ns > bytes(op, batch) / bytes_per_ns;
+  bool compute_bound(std::size_t v, double batch) const {
+    return flop_ns(v, batch) > byte_ns(v, batch);
   }
 
   // One kernel from the profile, or nothing when there is no table that fits it.
-  bool kernel_time(const KernelQuery& query, Time& time) const {
-    const KernelTable* table = profile->table(query.kind, variant.activations);
+  bool kernel_time(std::size_t v, const KernelQuery& query, Time& time) const {
+    const Precision format = activations_of(v);
+    const KernelTable* table = profile->table(query.kind, format);
     if (!table || table->parameters.size() != query.shape.size()) return false;
     std::vector<double> shape;
     for (const auto& parameter : table->parameters) {
@@ -82,16 +90,16 @@ struct GraphCost::Impl {
       shape.push_back(it->second);
     }
     Time kernel;
-    if (const auto hit = profile->lookup(query.kind, variant.activations, shape)) {
+    if (const auto hit = profile->lookup(query.kind, format, shape)) {
       kernel = {hit->ns, hit->kind, hit->relative_error};
     } else {
       // Outside the grid: the nearest row, scaled as the roofline scales.
-      const auto anchor = profile->nearest(query.kind, variant.activations, shape);
+      const auto anchor = profile->nearest(query.kind, format, shape);
       KernelQuery near = query;
       for (auto& [name, value] : near.shape)
         for (std::size_t i = 0; i < table->parameters.size(); ++i)
           if (table->parameters[i] == name) value = anchor->shape[i];
-      kernel = {anchor->ns * kernel_roofline_ns(query) / kernel_roofline_ns(near),
+      kernel = {anchor->ns * kernel_roofline_ns(v, query) / kernel_roofline_ns(v, near),
                 PredictionKind::extrapolated, std::max(extrapolation_error, unit.efficiency_error)};
     }
     const double ns = kernel.ns * query.count;
@@ -109,17 +117,17 @@ struct GraphCost::Impl {
     const double size = static_cast<double>(batch);
     const double launch = static_cast<double>(unit.launch_overhead.ns());
     // Tables hold products of equal formats; widened weights are the roofline's business.
-    if (profile && bytes_of(variant.weights) == bytes_of(variant.activations)) {
+    if (profile && bytes_of(weights_of(v)) == bytes_of(activations_of(v))) {
       Time t;
       const auto kernels = kernels_of(op, size);
       const bool all = std::all_of(kernels.begin(), kernels.end(),
-                                   [&](const KernelQuery& q) { return kernel_time(q, t); });
+                                   [&](const KernelQuery& q) { return kernel_time(v, q, t); });
       if (all) {
         t.ns += launch;
         return t;
       }
     }
-    return {roofline_ns(op.flops * size, bytes(op, size)) + launch, PredictionKind::roofline,
+    return {std::max(flop_ns(v, size), byte_ns(v, size)) + launch, PredictionKind::roofline,
             unit.efficiency_error};
   }
 
@@ -132,7 +140,7 @@ struct GraphCost::Impl {
       ns += t.ns;
       error_ns += t.ns * t.relative_error;
       kind = std::max(kind, t.kind);
-      if (compute_bound(graph.at(v), static_cast<double>(batch))) compute_ns += t.ns;
+      if (compute_bound(v, static_cast<double>(batch))) compute_ns += t.ns;
     }
     return {.time = Duration(std::llround(ns)),
             .kind = kind,
@@ -144,7 +152,8 @@ struct GraphCost::Impl {
   GraphVariant variant;
   ComputeUnit unit;
   std::shared_ptr<const KernelProfile> profile;
-  double flops_per_ns = 0, bytes_per_ns = 0, peak_elements = 0;
+  std::vector<double> flops_per_ns;  // by operator
+  double bytes_per_ns = 0, peak_elements = 0;
   std::vector<bool> fused;
   std::vector<Prediction> batches;
 };
@@ -167,7 +176,7 @@ Prediction GraphCost::operator_time(std::size_t index, std::int64_t batch) const
           .kind = t.kind,
           .relative_error = t.relative_error,
           .compute_share =
-              impl_->compute_bound(impl_->graph.at(index), static_cast<double>(batch)) ? 1.0 : 0.0};
+              impl_->compute_bound(index, static_cast<double>(batch)) ? 1.0 : 0.0};
 }
 
 std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
@@ -186,10 +195,10 @@ std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
     const Prediction p = operator_time(v, batch);
     const double work_ns = static_cast<double>(p.time.ns()) - launch;
     const Bound bound = launch > work_ns                 ? Bound::launch
-                        : impl_->compute_bound(op, size) ? Bound::compute
+                        : impl_->compute_bound(v, size) ? Bound::compute
                                                          : Bound::memory;
     rows.push_back({op.name, std::string(name_of(op.kind)), op.flops * size,
-                    impl_->fused[v] ? 0 : impl_->bytes(op, size), bound, p});
+                    impl_->fused[v] ? 0 : impl_->bytes(v, size), bound, p});
   }
   return rows;
 }
@@ -198,7 +207,10 @@ const GraphVariant& GraphCost::variant() const { return impl_->variant; }
 const ComputeUnit& GraphCost::unit() const { return impl_->unit; }
 
 double GraphCost::weight_bytes() const {
-  return impl_->graph.totals().params * bytes_of(impl_->variant.weights);
+  double bytes = 0;
+  for (std::size_t v = 0; v < impl_->graph.size(); ++v)
+    bytes += impl_->graph.at(v).params * bytes_of(impl_->weights_of(v));
+  return bytes;
 }
 
 double GraphCost::peak_activation_bytes(std::int64_t batch) const {
