@@ -20,6 +20,21 @@ def run(
 def compare(
     loaded: Loaded, axes: list[tuple[str, list[str]]], threads: int, directory: str
 ) -> tuple[str, str, list[list[str]]]: ...
+def explain(
+    *,
+    model: str,
+    device: str,
+    scenario: str,
+    service: str,
+    variant: str,
+    profile: str,
+    batch: int,
+    sequence: int,
+    context: int,
+    image_tokens: int,
+    parallel: int,
+    overrides: list[tuple[str, str]],
+) -> str: ...
 def report(summary: str) -> str: ...
 def schema() -> str: ...
 def policies() -> list[tuple[str, str, str, str, str, list[tuple[str, float | str, str]]]]: ...

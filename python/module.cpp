@@ -9,6 +9,7 @@
 #include "results/comparison.hpp"
 #include "results/summary.hpp"
 #include "scenarios/experiments.hpp"
+#include "scenarios/explain.hpp"
 #include "scenarios/json_schema.hpp"
 #include "scenarios/reader.hpp"
 #include "schedulers/policy_docs.hpp"
@@ -88,6 +89,28 @@ py::tuple compare(Loaded& l, const std::vector<std::pair<std::string, std::vecto
   return py::make_tuple(json, text, summaries);
 }
 
+std::string explain(const std::string& model, const std::string& device, const std::string& scenario,
+                    const std::string& service, const std::string& variant,
+                    const std::string& profile, std::int64_t batch, std::int64_t sequence,
+                    std::int64_t context, std::int64_t image_tokens, std::int64_t parallel,
+                    const Pairs& overrides) {
+  scenarios::ExplainQuestion q;
+  q.model = model;
+  q.device = device;
+  q.scenario = scenario;
+  q.service = service;
+  q.variant = variant;
+  q.profile = profile;
+  q.batch = batch;
+  q.sequence = sequence;
+  q.context = context;
+  q.image_tokens = image_tokens;
+  q.parallel = parallel;
+  q.set = overrides_of(overrides);
+  py::gil_scoped_release release;
+  return scenarios::to_json(scenarios::explain(q));
+}
+
 // Every policy: kind, name, summary, source, when not, and parameters as (name, default, help).
 py::list policies() {
   py::list all;
@@ -145,6 +168,10 @@ PYBIND11_MODULE(_isthmus, m) {
   m.def("run", &run, py::arg("loaded"), py::arg("replication"), py::arg("directory"), py::arg("csv"),
         py::arg("html"), py::arg("trace"));
   m.def("compare", &compare, py::arg("loaded"), py::arg("axes"), py::arg("threads"), py::arg("directory"));
+  m.def("explain", &explain, py::kw_only(), py::arg("model"), py::arg("device"), py::arg("scenario"),
+        py::arg("service"), py::arg("variant"), py::arg("profile"), py::arg("batch"),
+        py::arg("sequence"), py::arg("context"), py::arg("image_tokens"), py::arg("parallel"),
+        py::arg("overrides"));
   m.def("report", [](const std::string& json) { return results::run_report(results::summary_from_json(json)); });
   m.def("schema", &scenarios::json_schema);
   m.def("policies", &policies);

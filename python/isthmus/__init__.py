@@ -8,17 +8,20 @@
 
 from isthmus.errors import Error, InputError, InternalError
 from isthmus.experiments import Comparison, compare, sweep
+from isthmus.explanation import Explanation, explain
 from isthmus.results import Result
 from isthmus.scenario import Scenario, load, loads, policies, run, schema, validate
 
 __all__ = [
     "Comparison",
     "Error",
+    "Explanation",
     "InputError",
     "InternalError",
     "Result",
     "Scenario",
     "compare",
+    "explain",
     "load",
     "loads",
     "policies",

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from isthmus.experiments import Comparison
+from isthmus.explanation import Explanation
 from isthmus.results import Result
 
 
@@ -84,4 +86,54 @@ def timeline(
     ax.set(xlabel="simulated time / s", ylabel=column.replace("_", " "))
     ax.grid(alpha=0.3)
     ax.legend()
+    return ax
+
+
+def roofline(found: Explanation, *, phase: int | str = 0, ax: Axes | None = None) -> Axes:
+    """Draw the roofline of a device and where the operators of a model lie below it.
+
+    Parameters
+    ----------
+    found : Explanation
+        What :func:`isthmus.explain` returned.
+    phase : int or str
+        Number or name of the phase; language models have two, prefill and decode.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Areas of the marks are proportional to the time of an operator.
+    """
+    ax = ax or plt.subplots(figsize=(7.5, 4.5), layout="constrained")[1]
+    table = found.table(phase)
+    table = table[(table["flops"] > 0) & (table["bytes"] > 0) & (table["time"] > 0)]
+    data = found.data
+    ridge = data["peak_flops"] / data["bandwidth"]
+    edges = [*table["intensity"], ridge]
+    x = np.geomspace(min(edges) / 3, max(edges) * 3, 200)
+    for style, peak, bandwidth, label in (
+        (":", data["peak_flops"], data["bandwidth"], "nominal"),
+        ("-", data["compute_roof_flops"], data["bandwidth_roof"], "reached by large kernels"),
+    ):
+        ax.plot(x, np.minimum(peak, bandwidth * x), style, color="black", lw=1, label=label)
+    share = table["time"] / table["time"].sum()
+    for kind, rows in table.groupby("kind", sort=False):
+        ax.scatter(
+            rows["intensity"],
+            rows["flops"] / rows["time"],
+            s=12 + 600 * share[rows.index],
+            alpha=0.6,
+            label=f"{kind} ({share[rows.index].sum():.0%})",
+        )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="arithmetic intensity / (FLOP/B)",
+        ylabel="rate / (FLOP/s)",
+        title=f"{data['model']} ({data['variant']}) on {data['device']}: "
+        + found.phases[found.index(phase)],
+    )
+    ax.grid(alpha=0.3)
+    entries = ax.get_lines() + [
+        Line2D([], [], ls="", marker="o", color=m.get_facecolor()[0], label=m.get_label())
+        for m in ax.collections
+    ]
+    ax.legend(handles=entries, fontsize="small", loc="lower right")
     return ax
