@@ -15,8 +15,8 @@ namespace {
 
 double d(std::int64_t v) { return static_cast<double>(v); }
 
-// The sum of max(compute, memory) over operators is convex and piecewise linear in the rows: one
-// piece per change of an operator from memory- to compute-bound. Exact, and a few compares to use.
+// The sum of operators over the rows is piecewise linear: one piece per change of an operator from
+// memory- to compute-bound, and per knot of a measured one. Exact, and a few compares to use.
 class PiecewiseLinear {
  public:
   PiecewiseLinear() = default;
@@ -27,14 +27,22 @@ class PiecewiseLinear {
       const double gain = o.flop_ns_per_row - o.byte_ns_per_row;
       return gain > 0 ? o.fixed_ns / gain : std::numeric_limits<double>::infinity();
     };
-    for (const auto& o : operators)
-      if (std::isfinite(crossing(o))) knots.push_back(crossing(o));
+    for (const auto& o : operators) {
+      if (o.measured)
+        for (const auto& p : o.measured->curve.pieces()) knots.push_back(p.start);
+      else if (std::isfinite(crossing(o)))
+        knots.push_back(crossing(o));
+    }
     std::sort(knots.begin(), knots.end());
     knots.erase(std::unique(knots.begin(), knots.end()), knots.end());
     for (const double start : knots) {
-      Piece piece{start, 0, 0};
+      KernelCurve::Piece piece{start, 0, 0};
       for (const auto& o : operators) {
-        if (crossing(o) <= start) {
+        if (o.measured) {
+          const KernelCurve::Piece& measured = o.measured->curve.piece(start);
+          piece.base += measured.base;
+          piece.slope += measured.slope;
+        } else if (crossing(o) <= start) {
           piece.slope += o.flop_ns_per_row;
         } else {
           piece.base += o.fixed_ns;
@@ -45,43 +53,50 @@ class PiecewiseLinear {
     }
   }
   double operator()(double rows) const {
-    std::size_t i = pieces_.size() - 1;
-    while (i > 0 && rows < pieces_[i].start) --i;
-    return pieces_[i].base + pieces_[i].slope * rows;
+    std::size_t low = 0, high = pieces_.size();
+    while (high - low > 1) {
+      const std::size_t middle = (low + high) / 2;
+      (pieces_[middle].start <= rows ? low : high) = middle;
+    }
+    return pieces_[low].base + pieces_[low].slope * rows;
   }
 
  private:
-  struct Piece {
-    double start, base, slope;
-  };
-  std::vector<Piece> pieces_;
+  std::vector<KernelCurve::Piece> pieces_;
+};
+
+// The evidence of one part of an iteration.
+struct Evidence {
+  PredictionKind kind = PredictionKind::roofline;
+  double relative_error = 0;
 };
 
 }  // namespace
 
 struct LlmCost::Impl {
   Impl(const LlmShape& shape_in, const LlmVariant& variant_in, const ComputeUnit& unit_in,
-       int parallel_in, double link_bandwidth, Duration link_latency)
+       int parallel_in, double link_bandwidth, Duration link_latency,
+       const KernelProfile* profile)
       : shape(shape_in),
         variant(variant_in),
         unit(unit_in),
         parallel(parallel_in),
-        ops(shape, variant, unit, parallel, link_bandwidth, link_latency),
+        ops(shape, variant, unit, parallel, link_bandwidth, link_latency, profile),
         dense(ops.layers),
         head({ops.head}) {
     // Launches of an iteration that computes tokens at all, with one attention pass.
     for (const auto& o : ops.layers) dense_launches += o.launches;
     dense_launches += ops.attention_launches;
+    profiled = ops.kernels.any();
     per_context_ns = std::max(ops.attention_flop_ns, ops.kv_bytes * ops.byte_ns);
 
     // A mixture reads more experts with every token: a table until practically all are read.
-    if (ops.expert_ratio > 0) {
+    if (ops.expert_ratio > 0 && !ops.kernels.experts) {
       for (double tokens = 0; tokens < 65536; ++tokens) {
         const double share = ops.expert_share(tokens);
         if (1 - share < 1e-12) break;
         double ns = 0;
-        for (const auto& o : ops.layers)
-          ns += std::max(o.flop_ns(tokens), o.byte_ns(tokens, o.expert ? share : 1));
+        for (const auto& o : ops.layers) ns += o.ns(tokens, o.expert ? share : 1);
         mixture.push_back(ns);
       }
     }
@@ -93,13 +108,40 @@ struct LlmCost::Impl {
     return dense(d(tokens));
   }
 
+  // Decode attention over the sum of the contexts, as the line on which it lies there.
+  KernelCurve::Piece decode_piece(std::int64_t sequences, double context) const {
+    const auto& curves = ops.kernels.decode_attention;
+    if (curves.empty() || sequences < 1) return {0, 0, per_context_ns};
+    const auto prepared = static_cast<std::int64_t>(curves.size());
+    if (sequences <= prepared)
+      return curves[static_cast<std::size_t>(sequences - 1)].curve.piece(context);
+    // Larger batches take multiples of the largest one that was timed.
+    const double times = d(sequences) / d(prepared);
+    const KernelCurve::Piece p = curves.back().curve.piece(context / times);
+    return {p.start * times, p.base * times, p.slope};
+  }
+  double decode_end(std::int64_t sequences, double context) const {
+    const auto& curves = ops.kernels.decode_attention;
+    if (curves.empty()) return std::numeric_limits<double>::infinity();
+    const auto i = std::min(static_cast<std::size_t>(sequences), curves.size());
+    const double times = d(sequences) / d(static_cast<std::int64_t>(i));
+    return curves[i - 1].curve.end_of_piece(context / times) * times;
+  }
+  double decode_ns(std::int64_t sequences, double context) const {
+    const KernelCurve::Piece p = decode_piece(sequences, context);
+    return p.base + p.slope * context;
+  }
+  double total_ns(const IterationWork& w) const {
+    const KernelCurve::Piece p = decode_piece(w.decode_sequences, d(w.decode_context));
+    return (base_ns(w) + p.base) + p.slope * d(w.decode_context);
+  }
+
   // Everything but the reading of the running contexts.
   double base_ns(const IterationWork& w) const {
     double ns = ops.overhead_ns;
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences;
     if (tokens > 0)
-      ns += dense_launches * ops.launch_ns + dense_ns(tokens) + ops.reduce_fixed_ns +
-            ops.reduce_ns_per_row * d(tokens);
+      ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens));
     if (w.logits > 0) ns += ops.launch_ns + head(d(w.logits));
     if (w.prefill_tokens > 0) {
       ns += prefill_attention_ns(w);
@@ -116,7 +158,23 @@ struct LlmCost::Impl {
     return ops.kv_bytes * d(w.prefill_context + w.prefill_tokens) +
            ops.query_bytes * d(w.prefill_tokens);
   }
+  double reduce_ns(double tokens) const {
+    return ops.kernels.all_reduce ? ops.kernels.all_reduce->curve.at(tokens)
+                                  : ops.reduce_fixed_ns + ops.reduce_ns_per_row * tokens;
+  }
+
+  // Length of the prompt whose attention is like that of the chunks: a chunk of t tokens behind c
+  // others is a part of a prompt of c + t; several chunks are as many equal prompts.
+  static double prompt_length(const IterationWork& w) {
+    const double tokens = d(w.prefill_tokens), mean = w.prefill_attention / tokens;
+    return mean >= tokens / 2 ? mean + tokens / 2 : 2 * mean;
+  }
   double prefill_attention_ns(const IterationWork& w) const {
+    if (ops.kernels.prefill_attention) {
+      const double length = prompt_length(w);
+      return ops.kernels.prefill_attention->curve.at(length) * w.prefill_attention /
+             (length * length / 2);
+    }
     return std::max(ops.attention_flop_ns * w.prefill_attention,
                     prefill_attention_bytes(w) * ops.byte_ns);
   }
@@ -132,20 +190,52 @@ struct LlmCost::Impl {
     const double tokens = d(w.image_tokens), patches = tokens * ops.patches_per_token;
     const auto& b = ops.vision_blocks;
     const auto& m = ops.vision_merger;
-    return std::max(b.flop_ns(patches), b.byte_ns(patches, 1)) +
-           std::max(m.flop_ns(tokens), m.byte_ns(tokens, 1)) +
-           std::max(ops.vision_attention_flops * vision_pairs(w) * ops.vision_flop_ns,
-                    ops.vision_patch_bytes * patches * ops.byte_ns) +
+    return b.ns(patches, 1) + m.ns(tokens, 1) + vision_attention_ns(w) +
            (b.launches + m.launches + d(shape.vision.layers)) * ops.launch_ns;
   }
+  double vision_attention_ns(const IterationWork& w) const {
+    const double patches = d(w.image_tokens) * ops.patches_per_token, pairs = vision_pairs(w);
+    if (ops.kernels.vision_attention) {
+      const double images = patches * patches / pairs;
+      return images * ops.kernels.vision_attention->curve.at(patches / images);
+    }
+    return std::max(ops.vision_attention_flops * pairs * ops.vision_flop_ns,
+                    ops.vision_patch_bytes * patches * ops.byte_ns);
+  }
 
-  // Calls row(name, kind, flops, bytes, flop_ns, byte_ns, extra_ns) for every part of an iteration.
+  // Evidence of a part: its curve's, or the roofline's.
+  Evidence evidence(const std::optional<MeasuredCurve>& curve, double x) const {
+    return curve ? evidence(*curve, x) : Evidence{PredictionKind::roofline, unit.efficiency_error};
+  }
+  Evidence evidence(const MeasuredCurve& curve, double x) const {
+    const PredictionKind kind = curve.kind(x);
+    // Beyond the table the scaling is a guess as good as the roofline.
+    return {kind, kind == PredictionKind::extrapolated
+                      ? std::max(curve.relative_error, unit.efficiency_error)
+                      : curve.relative_error};
+  }
+  Evidence decode_evidence(std::int64_t sequences, double context) const {
+    const auto& curves = ops.kernels.decode_attention;
+    if (curves.empty()) return {PredictionKind::roofline, unit.efficiency_error};
+    const auto i = std::min(static_cast<std::size_t>(sequences), curves.size());
+    Evidence e = evidence(curves[i - 1], context / d(sequences) * d(static_cast<std::int64_t>(i)));
+    if (i < static_cast<std::size_t>(sequences)) {
+      e.kind = PredictionKind::extrapolated;
+      e.relative_error = std::max(e.relative_error, unit.efficiency_error);
+    }
+    return e;
+  }
+
+  // Calls row(name, kind, flops, bytes, flop_ns, byte_ns, ns, extra_ns, evidence) for every part of
+  // an iteration; it takes ns + extra_ns, of which flop_ns and byte_ns are the roofline's terms.
   template <class Row>
   void visit(const IterationWork& w, Row row) const {
-    row("iteration_overhead", "overhead", 0.0, 0.0, 0.0, 0.0, ops.overhead_ns);
+    row("iteration_overhead", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, ops.overhead_ns,
+        Evidence{PredictionKind::measured, unit.efficiency_error});
     const auto dense_row = [&](const DenseOperator& o, double rows, double share) {
-      row(o.name, "gemm", o.flops_per_row * rows, o.fixed_bytes * share + o.bytes_per_row * rows,
-          o.flop_ns(rows), o.byte_ns(rows, share), o.launches * ops.launch_ns);
+      row(o.name, o.measured && o.expert ? "moe" : "gemm", o.flops_per_row * rows,
+          o.fixed_bytes * share + o.bytes_per_row * rows, o.flop_ns(rows), o.byte_ns(rows, share),
+          o.ns(rows, share), o.launches * ops.launch_ns, evidence(o.measured, rows));
     };
     const double tokens = d(w.prefill_tokens + w.decode_sequences);
     if (tokens > 0) {
@@ -155,15 +245,18 @@ struct LlmCost::Impl {
       if (w.prefill_tokens > 0)
         row("prefill_attention", "attention", prefill_attention_flops(w),
             prefill_attention_bytes(w), ops.attention_flop_ns * w.prefill_attention,
-            prefill_attention_bytes(w) * ops.byte_ns, launches);
+            prefill_attention_bytes(w) * ops.byte_ns, prefill_attention_ns(w), launches,
+            evidence(ops.kernels.prefill_attention, prompt_length(w)));
       if (w.decode_sequences > 0) {
         const double context = d(w.decode_context);
         row("decode_attention", "attention", ops.attention_flops * context, ops.kv_bytes * context,
-            ops.attention_flop_ns * context, ops.kv_bytes * context * ops.byte_ns, launches);
+            ops.attention_flop_ns * context, ops.kv_bytes * context * ops.byte_ns,
+            decode_ns(w.decode_sequences, context), launches,
+            decode_evidence(w.decode_sequences, context));
       }
       if (parallel > 1)
-        row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0,
-            ops.reduce_fixed_ns + ops.reduce_ns_per_row * tokens);
+        row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0, 0.0,
+            reduce_ns(tokens), evidence(ops.kernels.all_reduce, tokens));
     }
     if (w.logits > 0) dense_row(ops.head, d(w.logits), 1);
     if (w.image_tokens > 0 && shape.vision.layers > 0) {
@@ -173,24 +266,29 @@ struct LlmCost::Impl {
       const double flops = ops.vision_attention_flops * vision_pairs(w);
       const double bytes = ops.vision_patch_bytes * patches;
       row("vision_attention", "attention", flops, bytes, flops * ops.vision_flop_ns,
-          bytes * ops.byte_ns, d(shape.vision.layers) * ops.launch_ns);
+          bytes * ops.byte_ns, vision_attention_ns(w), d(shape.vision.layers) * ops.launch_ns,
+          evidence(ops.kernels.vision_attention, vision_pairs(w) / patches));
     }
   }
 
-  // Fraction of `total_ns` in which arithmetic is the bottleneck.
-  double compute_share(const IterationWork& w, double total_ns) const {
-    double compute = 0;
-    visit(w, [&](const char*, const char*, double, double, double flop_ns, double byte_ns, double) {
-      if (flop_ns > byte_ns) compute += flop_ns;
+  // The whole iteration: as good as its worst part, errors as if common to all parts.
+  Prediction iteration(const IterationWork& w) const {
+    const double total = total_ns(w);
+    double compute = 0, error = 0;
+    PredictionKind kind = PredictionKind::measured;
+    visit(w, [&](const char*, const char*, double, double, double flop_ns, double byte_ns,
+                 double ns, double extra_ns, const Evidence& e) {
+      if (flop_ns > byte_ns) compute += ns;
+      error += e.relative_error * (ns + extra_ns);
+      kind = std::max(kind, e.kind);
     });
-    return total_ns > 0 ? std::min(1.0, compute / total_ns) : 0;
-  }
-
-  Prediction prediction(double ns, double share) const {
-    return {.time = Duration(std::llround(ns)),
-            .kind = PredictionKind::roofline,
-            .relative_error = unit.efficiency_error,
-            .compute_share = share};
+    // Without a profile every part has the unit's error; keep it exactly.
+    return {.time = Duration(std::llround(total)),
+            .kind = kind,
+            .relative_error = !profiled      ? unit.efficiency_error
+                              : total > 0 ? error / total
+                                          : 0,
+            .compute_share = total > 0 ? std::min(1.0, compute / total) : 0};
   }
 
   LlmShape shape;
@@ -202,63 +300,81 @@ struct LlmCost::Impl {
   std::vector<double> mixture;
   double dense_launches = 0;
   double per_context_ns = 0;
+  bool profiled = false;
 };
 
 LlmCost::LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
-                 int parallel, double link_bandwidth, Duration link_latency)
+                 int parallel, double link_bandwidth, Duration link_latency,
+                 const KernelProfile* profile)
     : impl_(std::make_shared<const Impl>(shape, variant, unit, parallel, link_bandwidth,
-                                         link_latency)) {}
+                                         link_latency, profile)) {}
 
 std::int64_t LlmCost::iteration_ns(const IterationWork& work) const {
-  return std::llround(impl_->base_ns(work) + impl_->per_context_ns * d(work.decode_context));
+  return std::llround(impl_->total_ns(work));
 }
 
-DecodeLine LlmCost::decode_line(std::int64_t sequences) const {
-  return {.base_ns = impl_->base_ns({.decode_sequences = sequences, .logits = sequences}),
-          .per_context_ns = impl_->per_context_ns};
+DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) const {
+  const KernelCurve::Piece p = impl_->decode_piece(sequences, d(context));
+  return {.base_ns = impl_->base_ns({.decode_sequences = sequences, .logits = sequences}) + p.base,
+          .per_context_ns = p.slope,
+          .first_context = p.start,
+          .end_context = impl_->decode_end(sequences, d(context))};
 }
 
-Prediction LlmCost::iteration(const IterationWork& work) const {
-  const double ns = impl_->base_ns(work) + impl_->per_context_ns * d(work.decode_context);
-  return impl_->prediction(ns, impl_->compute_share(work, ns));
-}
+Prediction LlmCost::iteration(const IterationWork& work) const { return impl_->iteration(work); }
 
 std::vector<OperatorCost> LlmCost::explain(const IterationWork& work) const {
   std::vector<OperatorCost> rows;
   impl_->visit(work, [&](const char* name, const char* kind, double flops, double bytes,
-                         double flop_ns, double byte_ns, double extra_ns) {
-    const double roof = std::max(flop_ns, byte_ns);
-    const Bound bound = extra_ns > roof     ? Bound::launch
+                         double flop_ns, double byte_ns, double ns, double extra_ns,
+                         const Evidence& e) {
+    const Bound bound = extra_ns > ns       ? Bound::launch
                         : flop_ns > byte_ns ? Bound::compute
                                             : Bound::memory;
-    const double total = roof + extra_ns;
+    const double total = ns + extra_ns;
     rows.push_back({name, kind, flops, bytes, bound,
-                    impl_->prediction(total, flop_ns > byte_ns ? flop_ns / total : 0)});
+                    {.time = Duration(std::llround(total)),
+                     .kind = e.kind,
+                     .relative_error = e.relative_error,
+                     .compute_share = flop_ns > byte_ns && total > 0 ? ns / total : 0}});
   });
   return rows;
 }
 
 Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double output) const {
   // One prefill gives the first token; the others decode at contexts prompt+1, prompt+2, ...
-  const IterationWork prefill{.prefill_tokens = prompt,
-                              .prefill_attention = d(prompt) * d(prompt) / 2,
-                              .prefill_context = prompt,
-                              .logits = 1,
-                              .image_tokens = image};
-  const double prefill_ns = impl_->base_ns(prefill);
+  const IterationWork prefill_work{.prefill_tokens = prompt,
+                                   .prefill_attention = d(prompt) * d(prompt) / 2,
+                                   .prefill_context = prompt,
+                                   .logits = 1,
+                                   .image_tokens = image};
+  const Prediction prefill = iteration(prefill_work);
+  const double prefill_ns = impl_->base_ns(prefill_work);
   const double steps = std::max(0.0, output - 1);
-  const DecodeLine line = decode_line(1);
+  const auto& curves = impl_->ops.kernels.decode_attention;
+  const double step_ns = impl_->base_ns({.decode_sequences = 1, .logits = 1});
   const double decode_ns =
-      steps * line.base_ns + line.per_context_ns * (steps * d(prompt) + steps * (steps + 1) / 2);
+      steps * step_ns +
+      (curves.empty()
+           ? impl_->per_context_ns * (steps * d(prompt) + steps * (steps + 1) / 2)
+           : curves.front().curve.sum(d(prompt) + 1, d(prompt) + std::floor(steps)) +
+                 (steps - std::floor(steps)) * curves.front().curve.at(d(prompt) + steps));
 
-  // The compute share of the decode steps is that of the middle one.
-  const IterationWork middle{
-      .decode_sequences = 1, .decode_context = prompt + std::llround((steps + 1) / 2), .logits = 1};
+  // The decode steps are judged by the middle one.
+  const Prediction middle =
+      iteration({.decode_sequences = 1,
+                 .decode_context = prompt + std::llround((steps + 1) / 2),
+                 .logits = 1});
   const double total = prefill_ns + decode_ns;
-  const double share = (impl_->compute_share(prefill, prefill_ns) * prefill_ns +
-                        iteration(middle).compute_share * decode_ns) /
-                       total;
-  return impl_->prediction(total, share);
+  const auto weighted = [&](double a, double b) {
+    return (a * prefill_ns + b * decode_ns) / total;
+  };
+  return {.time = Duration(std::llround(total)),
+          .kind = steps > 0 ? std::max(prefill.kind, middle.kind) : prefill.kind,
+          .relative_error = impl_->profiled
+                                ? weighted(prefill.relative_error, middle.relative_error)
+                                : impl_->unit.efficiency_error,
+          .compute_share = weighted(prefill.compute_share, middle.compute_share)};
 }
 
 double LlmCost::weight_bytes() const { return models::weight_bytes(impl_->shape, impl_->variant); }
@@ -292,8 +408,8 @@ std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
   return static_cast<std::int64_t>(tokens);
 }
 
-PredictionKind LlmCost::kind() const { return PredictionKind::roofline; }
-double LlmCost::relative_error() const { return impl_->unit.efficiency_error; }
+PredictionKind LlmCost::kind() const { return request(512, 0, 128).kind; }
+double LlmCost::relative_error() const { return request(512, 0, 128).relative_error; }
 const ComputeUnit& LlmCost::unit() const { return impl_->unit; }
 int LlmCost::parallel() const { return impl_->parallel; }
 

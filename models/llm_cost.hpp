@@ -11,6 +11,8 @@
 
 namespace isthmus::models {
 
+class KernelProfile;
+
 //! The work of one engine iteration.
 struct IterationWork {
   std::int64_t prefill_tokens = 0;    //!< prompt tokens computed in this iteration
@@ -22,35 +24,40 @@ struct IterationWork {
   std::int64_t image_tokens = 0;  //!< prompt tokens whose vision encoding runs in this iteration
 };
 
-//! A time that is linear in the running context, in ns: base + per_context * decode_context.
+//! A time that is linear in the running context, in ns: base + per_context * decode_context for
+//! first_context <= decode_context < end_context.
 struct DecodeLine {
   double base_ns = 0;
   double per_context_ns = 0;
+  double first_context = 0;
+  double end_context = 0;  //!< infinity without a profile
 };
 
 //! Prepared for one (shape, variant, unit, tensor-parallel degree); immutable, shared by replicas
-//! and threads. For a fixed batch the iteration time is linear in decode_context.
+//! and threads. For a fixed batch the iteration time is piecewise linear in decode_context.
 //!
-//! Model: iteration_overhead + sum over operators of max(flops / (usable_peak *
-//! compute_efficiency), bytes / (memory_bandwidth * bandwidth_efficiency)) + launch_overhead per
-//! operator. Operators and their assumptions are listed in docs/models.md.
+//! Model: iteration_overhead + sum over operators of their time in the kernel profile or, where it
+//! has no table for them, max(flops / (usable_peak * compute_efficiency), bytes /
+//! (memory_bandwidth * bandwidth_efficiency)); + launch_overhead per operator. Operators and their
+//! assumptions are listed in docs/models.md.
 class LlmCost {
  public:
   //! `parallel`: number of equal units (tensor parallel), >= 1; `link_bandwidth` in bytes/s and
   //! `link_latency` per all-reduce hop (a tree of ceil(log2 parallel) hops) matter only when
-  //! parallel > 1. Throws InputError when the
-  //! unit cannot compute the variant's format or a figure of shape or unit is impossible.
+  //! parallel > 1. `profile` may be null and is not kept. Throws InputError when the unit cannot
+  //! compute the variant's format or a figure of shape or unit is impossible.
   LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
-          int parallel = 1, double link_bandwidth = 0, Duration link_latency = Duration::zero());
+          int parallel = 1, double link_bandwidth = 0, Duration link_latency = Duration::zero(),
+          const KernelProfile* profile = nullptr);
 
   //! Time of one iteration; the unit's iteration_overhead is included. Safe from many threads.
   Prediction iteration(const IterationWork& work) const;
   //! The same in ns only: the hot path.
   std::int64_t iteration_ns(const IterationWork& work) const;
-  //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode and nothing else
-  //! runs: iteration_ns({decode_sequences = logits = sequences, decode_context = c}) equals
-  //! llround(base_ns + per_context_ns * c) bit for bit. Closed-form leaps build on it.
-  DecodeLine decode_line(std::int64_t sequences) const;
+  //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode at `context` and
+  //! nothing else runs: iteration_ns({decode_sequences = logits = sequences, decode_context = c})
+  //! equals llround(base_ns + per_context_ns * c) bit for bit, for every c in the range of the line.
+  DecodeLine decode_line(std::int64_t sequences, std::int64_t context) const;
   //! Per-operator table of one iteration; its times add up to iteration() without the rounding.
   std::vector<OperatorCost> explain(const IterationWork& work) const;
   //! Expected time of one request alone: prompt of `prompt` tokens of which `image` come from
@@ -65,7 +72,7 @@ class LlmCost {
   //! KV tokens that fit beside weights and workspace: floor((memory*utilization - weights -
   //! workspace)/kv_bytes); throws InputError with the arithmetic when weights do not fit.
   std::int64_t kv_capacity_tokens(double memory_utilization = 0.9) const;
-  //! Relative standard error and evidence of iteration times.
+  //! Evidence and relative standard error of a request of 512 tokens in and 128 out.
   PredictionKind kind() const;
   double relative_error() const;
   const ComputeUnit& unit() const;

@@ -61,7 +61,8 @@ Precision state_format(Precision activations) {
 }  // namespace
 
 LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const ComputeUnit& unit,
-                           int parallel, double link_bandwidth, Duration link_latency) {
+                           int parallel, double link_bandwidth, Duration link_latency,
+                           const KernelProfile* profile) {
   validate(s, unit, parallel, link_bandwidth);
   const double p = parallel;
   const Precision state = state_format(v.activations);
@@ -141,6 +142,30 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
     reduce_bytes_per_row = reduces * 2 * (p - 1) / p * hidden * state_bytes;
     reduce_ns_per_row = reduce_bytes_per_row / link_bandwidth * 1e9;
   }
+
+  // What was timed takes the place of the roofline.
+  if (!profile) return;
+  kernels = LlmKernels(s, v, parallel, *profile);
+  layers[0].measured = kernels.qkv;
+  layers[1].measured = kernels.o;
+  layers[2].measured = kernels.gate_up;
+  layers[3].measured = kernels.down;
+  if (kernels.experts) {
+    const DenseOperator down = layers[3];
+    layers.pop_back();
+    DenseOperator& all = layers.back();
+    all.name = "experts";
+    all.launches += down.launches;
+    all.flops_per_row += down.flops_per_row;
+    all.fixed_bytes += down.fixed_bytes;
+    all.bytes_per_row += down.bytes_per_row;
+    all.flop_ns_per_row += down.flop_ns_per_row;
+    all.fixed_ns += down.fixed_ns;
+    all.byte_ns_per_row += down.byte_ns_per_row;
+    all.measured = kernels.experts;
+  }
+  head.measured = kernels.head;
+  vision_blocks.measured = kernels.vision_blocks;
 }
 
 double LlmOperators::expert_share(double tokens) const {

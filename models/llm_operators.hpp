@@ -1,10 +1,13 @@
-// The operators of one LLM engine iteration on one unit: work counted from the shape, time from the
-// unit's roofline. Shared by the prepared cost (llm_cost.cpp) and nothing else.
+// The operators of one LLM engine iteration on one unit: work counted from the shape, time from a
+// kernel profile or the unit's roofline. Shared by the prepared cost (llm_cost.cpp) and nothing else.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "models/llm_cost.hpp"
+#include "models/llm_kernels.hpp"
 
 namespace isthmus::models {
 
@@ -18,19 +21,28 @@ struct DenseOperator {
   double flops_per_row = 0, fixed_bytes = 0, bytes_per_row = 0;
   double flop_ns_per_row = 0, fixed_ns = 0, byte_ns_per_row = 0;
 
+  std::optional<MeasuredCurve> measured;  //!< over rows, instead of the roofline
+
   double flop_ns(double rows) const { return flop_ns_per_row * rows; }
   double byte_ns(double rows, double share) const {
     return fixed_ns * share + byte_ns_per_row * rows;
+  }
+  double ns(double rows, double share) const {
+    return measured ? measured->curve.at(rows) : std::max(flop_ns(rows), byte_ns(rows, share));
   }
 };
 
 //! Everything about (shape, variant, unit, degree) that an iteration time needs, per unit.
 struct LlmOperators {
-  //! Throws InputError when a figure is impossible or the unit cannot compute the variant.
+  //! `profile` may be null; it is not kept. Throws InputError when a figure is impossible or the
+  //! unit cannot compute the variant.
   LlmOperators(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
-               int parallel, double link_bandwidth, Duration link_latency);
+               int parallel, double link_bandwidth, Duration link_latency,
+               const KernelProfile* profile);
 
-  std::vector<DenseOperator> layers;  //!< qkv, o, gate_up, down; rows = tokens
+  //! qkv, o, gate_up, down; rows = tokens. A mixture whose experts were timed as a whole has
+  //! "experts" instead of the last two.
+  std::vector<DenseOperator> layers;
   DenseOperator head;                 //!< rows = sampled tokens
   DenseOperator vision_blocks;        //!< rows = patches
   DenseOperator vision_merger;        //!< rows = image tokens
@@ -50,6 +62,8 @@ struct LlmOperators {
   double overhead_ns = 0;   //!< the unit's iteration_overhead
   double launch_ns = 0;     //!< the unit's launch_overhead
   double expert_ratio = 0;  //!< active / all experts; 0 = not a mixture
+  //! What a profile knows beyond dense products; all empty without one.
+  LlmKernels kernels;
 
   //! Expected fraction of the experts that `tokens` tokens choose, drawn independently and evenly.
   double expert_share(double tokens) const;

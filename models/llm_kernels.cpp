@@ -1,0 +1,155 @@
+#include "models/llm_kernels.hpp"
+
+#include <algorithm>
+
+#include "models/kernel_profile.hpp"
+
+namespace isthmus::models {
+
+namespace {
+
+double d(std::int64_t v) { return static_cast<double>(v); }
+
+// Most sequences that decode together with a curve of their own; more take a multiple of the last.
+constexpr int prepared_sequences = 512;
+
+// The formats in which a kernel of `format` may have been timed: 16-bit formats are equally fast.
+std::vector<Precision> timed_as(Precision format) {
+  if (format == Precision::bf16) return {Precision::bf16, Precision::fp16};
+  if (format == Precision::fp16) return {Precision::fp16, Precision::bf16};
+  return {format};
+}
+
+std::optional<MeasuredCurve> curve(const KernelProfile& profile, std::string_view kind,
+                                   Precision format, const KernelParameters& fixed,
+                                   std::string_view free) {
+  for (const Precision p : timed_as(format))
+    if (auto c = CurveMaker(profile, kind, p, free)(fixed)) return c;
+  return std::nullopt;
+}
+
+// `count` executions, over a variable that is `stretch` times the table's.
+MeasuredCurve scaled(MeasuredCurve c, double count, double stretch = 1) {
+  c.curve = c.curve.scaled(count, stretch);
+  c.first *= stretch;
+  c.last *= stretch;
+  for (double& x : c.knots) x *= stretch;
+  return c;
+}
+
+// Curves that run one after the other.
+std::optional<MeasuredCurve> sum(const std::vector<std::optional<MeasuredCurve>>& parts) {
+  std::vector<double> x;
+  MeasuredCurve total;
+  total.first = 0;
+  total.rows = true;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (!parts[i]) return std::nullopt;
+    x.insert(x.end(), parts[i]->knots.begin(), parts[i]->knots.end());
+    total.first = std::max(total.first, parts[i]->first);
+    total.last = i == 0 ? parts[i]->last : std::min(total.last, parts[i]->last);
+    total.rows = total.rows && parts[i]->rows;
+    total.relative_error = std::max(total.relative_error, parts[i]->relative_error);
+  }
+  std::sort(x.begin(), x.end());
+  x.erase(std::unique(x.begin(), x.end()), x.end());
+  std::vector<double> ns;
+  for (const double at : x) {
+    double all = 0;
+    for (const auto& p : parts) all += p->curve.at(at);
+    ns.push_back(all);
+  }
+  total.knots = x;
+  total.curve = KernelCurve(x, ns);
+  return total;
+}
+
+}  // namespace
+
+LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
+                       const KernelProfile& profile) {
+  const double p = parallel, layers = d(s.layers), hidden = d(s.hidden), ffn = d(s.ffn);
+  const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
+  // A product whose weights are narrower than its activations has other kernels than the tables.
+  const auto gemm = [&](Precision weights, double count, double n,
+                        double k) -> std::optional<MeasuredCurve> {
+    if (bytes_of(weights) != bytes_of(v.activations)) return std::nullopt;
+    auto c = curve(profile, "gemm", v.activations, {{"n", n}, {"k", k}}, "m");
+    return c ? std::optional(scaled(std::move(*c), count)) : std::nullopt;
+  };
+  qkv = gemm(v.weights, layers, (query + 2 * kv) / p, hidden);
+  o = gemm(v.weights, layers, hidden, query / p);
+  if (s.experts > 0) {
+    if (bytes_of(v.weights) == bytes_of(v.activations))
+      if (auto c = curve(profile, "moe", v.activations,
+                         {{"hidden", hidden},
+                          {"ffn", ffn},
+                          {"experts", d(s.experts)},
+                          {"experts_active", d(s.experts_active)},
+                          {"skew", 0},
+                          {"tensor_parallel", p},
+                          {"expert_parallel", 1}},
+                         "tokens"))
+        experts = scaled(std::move(*c), layers);
+  } else {
+    gate_up = gemm(v.weights, layers, (s.gated_ffn ? 2 : 1) * ffn / p, hidden);
+    down = gemm(v.weights, layers, hidden, ffn / p);
+  }
+  head = gemm(v.head.value_or(v.weights), 1, d(s.vocab) / p, hidden);
+
+  // Attention runs at 16 bits at least.
+  const Precision state = bytes_of(v.activations) >= 2 ? v.activations : Precision::bf16;
+  const KernelParameters shape{{"heads", d(s.heads) / p},
+                               {"kv_heads", std::max(1.0, d(s.kv_heads) / p)},
+                               {"head_dim", d(s.head_dim)}};
+  const auto with = [&](std::string_view name, double value) {
+    KernelParameters all = shape;
+    all.emplace_back(name, value);
+    return all;
+  };
+  auto prompt = curve(profile, "prefill_attention", state, with("batch", 1), "tokens");
+  if (!prompt) prompt = curve(profile, "mixed_attention", state, shape, "tokens");
+  if (prompt) prefill_attention = scaled(std::move(*prompt), layers);
+
+  if (bytes_of(v.kv) == bytes_of(state)) {
+    for (const Precision format : timed_as(state)) {
+      const CurveMaker decode(profile, "decode_attention", format, "context");
+      const CurveMaker mixed(profile, "mixed_attention", format, "decode_context");
+      const bool own = decode.largest("batch") > 0;
+      const double most = own ? decode.largest("batch") : mixed.largest("sequences");
+      for (int b = 1; b <= std::min<double>(most, prepared_sequences); ++b) {
+        auto c = own ? decode(with("batch", b)) : mixed(with("sequences", b));
+        if (!c) break;
+        decode_attention.push_back(scaled(std::move(*c), layers, b));
+      }
+      if (!decode_attention.empty()) break;
+    }
+  }
+
+  if (parallel > 1) {
+    const double row_bytes = hidden * bytes_of(state);
+    if (auto c = curve(profile, "all_reduce", state, {{"devices", p}}, "bytes"))
+      all_reduce = scaled(std::move(*c), 2 * layers, 1 / row_bytes);
+  }
+
+  if (s.vision.layers > 0) {
+    const VisionTower& t = s.vision;
+    const Precision weights = v.vision.value_or(v.weights);
+    const double depth = d(t.layers), width = d(t.hidden), inner = d(t.ffn);
+    vision_blocks = sum({gemm(weights, depth, 3 * width / p, width),
+                         gemm(weights, depth, width, width / p),
+                         gemm(weights, depth, (t.gated_ffn ? 2 : 1) * inner / p, width),
+                         gemm(weights, depth, width, inner / p)});
+    if (auto c = curve(profile, "encoder_attention", state,
+                       {{"heads", d(t.heads) / p}, {"head_dim", width / d(t.heads)}, {"batch", 1}},
+                       "tokens"))
+      vision_attention = scaled(std::move(*c), depth);
+  }
+}
+
+bool LlmKernels::any() const {
+  return qkv || o || gate_up || down || experts || head || prefill_attention || all_reduce ||
+         vision_blocks || vision_attention || !decode_attention.empty();
+}
+
+}  // namespace isthmus::models
