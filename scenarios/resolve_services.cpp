@@ -109,6 +109,10 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
                     out.name, out.model, out.variant));
   if (r.problems.any()) return;  // a half-known unit or variant would only add noise
   try {
+    std::shared_ptr<const models::KernelProfile> profile;
+    if (!unit.profile.empty())
+      profile = std::make_shared<const models::KernelProfile>(
+          models::KernelProfile::load(unit.profile));
     if (m.llm) {
       world::LlmModel llm;
       llm.shape = models::builtin_llm(m.shape);
@@ -119,7 +123,8 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
                                      out.parallel, group.name));
       llm.cost = std::make_shared<const models::LlmCost>(llm.shape, llm.variant, unit,
                                                          static_cast<int>(out.parallel), bandwidth,
-                                                         node.duration("interconnect_latency"));
+                                                         node.duration("interconnect_latency"),
+                                                         profile.get());
       const auto& c = out.batching.continuous;
       const std::int64_t tokens =
           c.kv_tokens > 0 ? c.kv_tokens : llm.cost->kv_capacity_tokens(c.memory_utilization);
@@ -138,10 +143,6 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       v.accuracy = m.variant.accuracy;
       v.accuracy_metric = m.variant.accuracy_metric;
       v.accuracy_source = m.variant.accuracy_source;
-      std::shared_ptr<const models::KernelProfile> profile;
-      if (!unit.profile.empty())
-        profile = std::make_shared<const models::KernelProfile>(
-            models::KernelProfile::load(unit.profile));
       world::GraphModel graph;
       graph.cost = std::make_shared<const models::GraphCost>(models::builtin_graph(m.shape), v,
                                                              unit, std::move(profile));
