@@ -1,0 +1,207 @@
+// Language models on kernel profiles: tables made from formulas, so that every time is known.
+#include "models/llm_kernels.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "models/builtin_llms.hpp"
+#include "models/kernel_profile.hpp"
+#include "models/llm_cost.hpp"
+
+namespace isthmus::models {
+namespace {
+
+double d(std::int64_t v) { return static_cast<double>(v); }
+
+void add_row(KernelTable& t, std::vector<double> shape, double ns) {
+  t.shapes.insert(t.shapes.end(), shape.begin(), shape.end());
+  t.median_ns.push_back(ns);
+  t.p10_ns.push_back(ns);
+  t.p90_ns.push_back(ns);
+  t.n.push_back(3);
+}
+
+KernelTable table(const char* kind, std::vector<std::string> parameters) {
+  KernelTable t;
+  t.kind = kind;
+  t.precision = Precision::bf16;
+  t.parameters = std::move(parameters);
+  return t;
+}
+
+// Times per layer: products 3 + 2 n k m / 1e5, prompts t^2 / 100 + t, decodes 5 b + b c / 10.
+double gemm_ns(double n, double k, double m) { return 3 + 2 * n * k * m / 1e5; }
+double prompt_ns(double t) { return t * t / 100 + t; }
+double decode_ns(double b, double c) { return 5 * b + b * c / 10; }
+
+KernelProfile profile_for(const LlmShape& s, int p = 1) {
+  KernelProfile profile(
+      {.device = "d", .provenance = "formula", .licence = "CC0-1.0", .program_version = "1"});
+  KernelTable gemm = table("gemm", {"n", "k", "m"});
+  const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
+  const std::vector<std::pair<double, double>> products{{(query + 2 * kv) / p, d(s.hidden)},
+                                                        {d(s.hidden), query / p},
+                                                        {2 * d(s.ffn) / p, d(s.hidden)},
+                                                        {d(s.hidden), d(s.ffn) / p},
+                                                        {d(s.vocab) / p, d(s.hidden)}};
+  for (const auto& [n, k] : products)
+    for (const double m : {1, 8, 64, 512, 4096}) add_row(gemm, {n, k, m}, gemm_ns(n, k, m));
+  profile.add(gemm);
+  KernelTable prompt = table("prefill_attention", {"heads", "kv_heads", "head_dim", "window",
+                                                   "batch", "context", "tokens"});
+  KernelTable decode =
+      table("decode_attention", {"heads", "kv_heads", "head_dim", "window", "batch", "context"});
+  const double heads = d(s.heads) / p, kv_heads = d(s.kv_heads) / p, width = d(s.head_dim);
+  for (const double t : {64, 256, 1024, 4096})
+    add_row(prompt, {heads, kv_heads, width, 0, 1, 0, t}, prompt_ns(t));
+  for (const double b : {1, 2, 4, 8})
+    for (const double c : {16, 128, 1024, 8192})
+      add_row(decode, {heads, kv_heads, width, 0, b, c}, decode_ns(b, c));
+  profile.add(prompt);
+  profile.add(decode);
+  return profile;
+}
+
+ComputeUnit unit() {
+  ComputeUnit u;
+  u.name = "u";
+  u.peak[static_cast<std::size_t>(Precision::bf16)] = 1e15;
+  u.memory_bandwidth = 1e15;  // so fast that any part left to the roofline would show
+  u.memory = 1e12;
+  u.efficiency_error = 0.5;
+  u.launch_overhead = Duration(7);
+  u.iteration_overhead = Duration(1000);
+  return u;
+}
+
+double products_ns(const LlmShape& s, double m) {
+  const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim), h = d(s.hidden);
+  return d(s.layers) * (gemm_ns(query + 2 * kv, h, m) + gemm_ns(h, query, m) +
+                        gemm_ns(2 * d(s.ffn), h, m) + gemm_ns(h, d(s.ffn), m));
+}
+
+TEST(LlmKernels, DecodeIsTheSumOfItsTables) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  // Three sequences at a mean context of 700: linear formulas, so interpolation is exact.
+  const double expected = 1000 + 7 * (5 * 32 + 1) + products_ns(s, 3) +
+                          gemm_ns(d(s.vocab), d(s.hidden), 3) + 32 * decode_ns(3, 700);
+  const IterationWork w{.decode_sequences = 3, .decode_context = 2100, .logits = 3};
+  EXPECT_NEAR(d(cost.iteration_ns(w)), expected, 2);
+  const Prediction p = cost.iteration(w);
+  EXPECT_EQ(p.time.ns(), cost.iteration_ns(w));
+  EXPECT_EQ(p.kind, PredictionKind::interpolated);
+  EXPECT_LT(p.relative_error, 0.5);
+  double rows = 0;
+  for (const auto& row : cost.explain(w)) rows += d(row.prediction.time.ns());
+  EXPECT_NEAR(rows, expected, 8);
+}
+
+TEST(LlmKernels, MeasuredShapesAreCalledMeasured) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  EXPECT_EQ(cost.iteration({.decode_sequences = 8, .decode_context = 8 * 128, .logits = 8}).kind,
+            PredictionKind::measured);
+  EXPECT_EQ(
+      cost.iteration({.decode_sequences = 8, .decode_context = 8 * 100000, .logits = 8}).kind,
+      PredictionKind::extrapolated);
+}
+
+TEST(LlmKernels, ChunksCostAsMuchAsTheirPrompt) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  const auto attention = [&](double tokens, double pairs) {
+    const IterationWork w{.prefill_tokens = std::llround(tokens),
+                          .prefill_attention = pairs,
+                          .prefill_context = std::llround(tokens),
+                          .logits = 1};
+    for (const auto& row : cost.explain(w))
+      if (row.name == "prefill_attention") return d(row.prediction.time.ns()) - 32 * 7;
+    return 0.0;
+  };
+  const double whole = attention(1024, 1024.0 * 1024 / 2);
+  EXPECT_NEAR(whole, 32 * prompt_ns(1024), 1);
+  // The second half of a prompt, behind the first: three quarters of the pairs.
+  EXPECT_NEAR(attention(512, 512.0 * (512 + 256)), 0.75 * whole, 1);
+  // Four equal prompts in one iteration.
+  EXPECT_NEAR(attention(4 * 256, 4 * 256.0 * 256 / 2), 4 * 32 * prompt_ns(256), 4);
+}
+
+TEST(LlmKernels, LinesAgreeWithTimesAcrossKnots) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  for (const std::int64_t b : {1, 3, 8, 21}) {
+    std::int64_t knots = 0;
+    for (std::int64_t c = b; c < 9000 * b;) {
+      const DecodeLine line = cost.decode_line(b, c);
+      ASSERT_LE(line.first_context, d(c));
+      ASSERT_GT(line.end_context, d(c));
+      const auto last = static_cast<std::int64_t>(std::min(line.end_context, 9000.0 * d(b))) - 1;
+      for (const std::int64_t x : {c, (c + last) / 2, std::max(c, last)})
+        ASSERT_EQ(cost.iteration_ns({.decode_sequences = b, .decode_context = x, .logits = b}),
+                  std::llround(line.base_ns + line.per_context_ns * d(x)));
+      c = std::max(c, last) + 1;
+      ++knots;
+    }
+    EXPECT_GE(knots, 4);
+  }
+}
+
+TEST(LlmKernels, RequestIsThePrefillAndEveryDecode) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  const IterationWork prefill{.prefill_tokens = 100,
+                              .prefill_attention = 5000,
+                              .prefill_context = 100,
+                              .logits = 1};
+  double ns = d(cost.iteration_ns(prefill));
+  for (int i = 1; i < 2000; ++i)
+    ns += d(cost.iteration_ns({.decode_sequences = 1, .decode_context = 100 + i, .logits = 1}));
+  EXPECT_NEAR(d(cost.request(100, 0, 2000).time.ns()), ns, 2000);
+  EXPECT_EQ(cost.kind(), PredictionKind::interpolated);
+}
+
+// Another format, another shape: nothing in the tables, so the roofline answers, as without them.
+TEST(LlmKernels, TheRooflineAnswersForTheRest) {
+  const KernelProfile profile = profile_for(builtin_llm("llama-3.1-8b"));
+  LlmVariant int4;
+  int4.weights = Precision::int4;
+  ComputeUnit u = unit();
+  u.peak[static_cast<std::size_t>(Precision::bf16)] = 1e14;
+  u.memory_bandwidth = 1e12;
+  const IterationWork w{.decode_sequences = 2, .decode_context = 500, .logits = 2};
+  const LlmShape other = builtin_llm("qwen3-8b");
+  EXPECT_EQ(LlmCost(other, int4, u, 1, 0, Duration::zero(), &profile).iteration(w).kind,
+            PredictionKind::roofline);
+  // The products of 4-bit weights are left to the roofline, attention is not.
+  const LlmShape same = builtin_llm("llama-3.1-8b");
+  const LlmCost mixed(same, int4, u, 1, 0, Duration::zero(), &profile);
+  for (const auto& row : mixed.explain(w)) {
+    if (row.kind == "overhead") continue;
+    EXPECT_EQ(row.prediction.kind, row.kind == "attention" ? PredictionKind::interpolated
+                                                           : PredictionKind::roofline)
+        << row.name;
+  }
+  EXPECT_EQ(mixed.iteration(w).kind, PredictionKind::roofline);
+}
+
+TEST(LlmKernels, TensorParallelAsksForSlices) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile whole = profile_for(s, 1), half = profile_for(s, 2);
+  EXPECT_TRUE(LlmKernels(s, {}, 2, half).gate_up);
+  EXPECT_TRUE(LlmKernels(s, {}, 2, half).head);
+  EXPECT_EQ(LlmKernels(s, {}, 2, half).decode_attention.size(), 8u);
+  // The whole head is wider than any slice in the other table.
+  EXPECT_FALSE(LlmKernels(s, {}, 1, half).head);
+  EXPECT_TRUE(LlmKernels(s, {}, 1, half).decode_attention.empty());
+  EXPECT_TRUE(LlmKernels(s, {}, 1, whole).head);
+}
+
+}  // namespace
+}  // namespace isthmus::models
