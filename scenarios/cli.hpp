@@ -53,6 +53,10 @@ int command_profile_measure(const std::string& file, const std::string& device, 
 //! Prints provenance, tables and leave-one-out errors of a profile.
 int command_profile_show(const std::string& file);
 
+//! Prints how well networks are predicted that a fit did not see: `data` holds devices.csv,
+//! runs.csv and results.csv of ncnn's benchmark, `models` its graphs.
+int command_validate_ncnn(const std::string& data, const std::string& models);
+
 //! Prints where the time of a model on a device goes: a table per phase (operators beyond the `top`
 //! longest summed up, 0 = all) and rooflines, or JSON.
 int command_explain(const ExplainQuestion& question, std::size_t top, bool chart, bool json);

@@ -110,6 +110,12 @@ int dispatch(int argc, char** argv) {
   show->add_option("file", o.name, "profile (HDF5)")->required();
   show->callback([&] { code = command_profile_show(o.name); });
 
+  auto* ncnn = profile->add_subcommand(
+      "validate-ncnn", "predict held-out whole-network times of ncnn's benchmark");
+  ncnn->add_option("--data", o.name, "folder of devices.csv, runs.csv, results.csv")->required();
+  ncnn->add_option("--models", o.kind, "folder of its graphs (*.param)")->required();
+  ncnn->callback([&] { code = command_validate_ncnn(o.name, o.kind); });
+
   auto* explain = app.add_subcommand(
       "explain", "where the time of a model on a device goes, operator by operator");
   explain->add_option("model", o.question.model, "model of the catalogue, built-in, or a file");
