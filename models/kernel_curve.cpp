@@ -87,7 +87,7 @@ std::optional<MeasuredCurve> CurveMaker::operator()(const KernelParameters& fixe
   for (const double v : values_) {
     shape[variable_] = v;
     const auto hit = profile_.lookup(table_->kind, table_->precision, shape);
-    if (!hit) continue;
+    if (!hit || hit->kind == PredictionKind::extrapolated) continue;
     result.rows = result.rows && hit->kind == PredictionKind::measured;
     result.knots.push_back(v);
     ns.push_back(hit->ns);

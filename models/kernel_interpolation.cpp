@@ -1,99 +1,59 @@
 #include "models/kernel_interpolation.hpp"
 
-#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "sim/core/errors.hpp"
 
 namespace isthmus::models {
 
 namespace {
 
-// How far holes of a ragged grid are bridged, in distinct parameter values on each side.
-constexpr int max_steps = 8;
+// Slope at an inner point between secants `d0` and `d1` over the steps `h0` and `h1`: a weighted
+// harmonic mean, zero where the data turn.
+double inner_slope(double h0, double h1, double d0, double d1) {
+  if (d0 * d1 <= 0) return 0;
+  const double w0 = 2 * h1 + h0, w1 = h1 + 2 * h0;
+  return (w0 + w1) / (w0 / d0 + w1 / d1);
+}
 
-class Search {
- public:
-  Search(const KernelTable& table, std::span<const double> shape, std::size_t skip)
-      : table_(table), shape_(shape), width_(table.parameters.size()), skip_(skip) {}
-
-  // Value of the rows [begin, end), which agree in all parameters before `level`.
-  std::optional<GridValue> at(std::size_t level, std::size_t begin, std::size_t end) const {
-    if (level == width_) {
-      if (begin == skip_ || begin == end) return std::nullopt;
-      return GridValue{table_.median_ns[begin], table_.p10_ns[begin], table_.p90_ns[begin], true};
-    }
-    const double wanted = shape_[level];
-    const std::size_t from = first_not_below(level, begin, end, wanted);
-    std::size_t above = from;
-
-    // The parameter itself is in the grid.
-    if (from < end && value(from, level) == wanted) {
-      above = group_end(level, from, end);
-      if (const auto exact = at(level + 1, from, above)) return exact;
-    }
-    // Otherwise the nearest values on both sides that have an answer.
-    std::optional<GridValue> low, high;
-    double low_at = 0, high_at = 0;
-    std::size_t edge = from;
-    for (int step = 0; step < max_steps && edge > begin && !low; ++step) {
-      low_at = value(edge - 1, level);
-      const std::size_t group = first_not_below(level, begin, edge, low_at);
-      low = at(level + 1, group, edge);
-      edge = group;
-    }
-    if (!low) return std::nullopt;
-    for (int step = 0; step < max_steps && above < end && !high; ++step) {
-      high_at = value(above, level);
-      const std::size_t next = group_end(level, above, end);
-      high = at(level + 1, above, next);
-      above = next;
-    }
-    if (!high) return std::nullopt;
-
-    const double share = (wanted - low_at) / (high_at - low_at);
-    const auto mix = [share](double a, double b) { return a + (b - a) * share; };
-    return GridValue{mix(low->median_ns, high->median_ns), mix(low->p10_ns, high->p10_ns),
-                     mix(low->p90_ns, high->p90_ns), false};
-  }
-
- private:
-  double value(std::size_t row, std::size_t level) const {
-    return table_.shapes[row * width_ + level];
-  }
-  // First row in [begin, end) whose parameter is at least `wanted`.
-  std::size_t first_not_below(std::size_t level, std::size_t begin, std::size_t end,
-                              double wanted) const {
-    while (begin < end) {
-      const std::size_t middle = begin + (end - begin) / 2;
-      if (value(middle, level) < wanted)
-        begin = middle + 1;
-      else
-        end = middle;
-    }
-    return begin;
-  }
-  // End of the rows that share the parameter of row `first`.
-  std::size_t group_end(std::size_t level, std::size_t first, std::size_t end) const {
-    const double shared = value(first, level);
-    std::size_t low = first + 1;
-    while (low < end) {
-      const std::size_t middle = low + (end - low) / 2;
-      if (value(middle, level) <= shared)
-        low = middle + 1;
-      else
-        end = middle;
-    }
-    return low;
-  }
-
-  const KernelTable& table_;
-  std::span<const double> shape_;
-  std::size_t width_, skip_;
-};
+// Slope at an end, `h0` and `d0` being those of the step next to it.
+double end_slope(double h0, double h1, double d0, double d1) {
+  const double slope = ((2 * h0 + h1) * d0 - h0 * d1) / (h0 + h1);
+  if (slope * d0 <= 0) return 0;
+  if (d0 * d1 <= 0 && std::abs(slope) > 3 * std::abs(d0)) return 3 * d0;
+  return slope;
+}
 
 }  // namespace
 
-std::optional<GridValue> interpolate(const KernelTable& table, std::span<const double> shape,
-                                     std::size_t skip) {
-  return Search(table, shape, skip).at(0, 0, table.rows());
+double line_through(const CurvePoint& a, const CurvePoint& b, double x) {
+  return a.ns + (b.ns - a.ns) * ((x - a.x) / (b.x - a.x));
+}
+
+double curve_through(std::span<const CurvePoint> points, std::size_t below, double x) {
+  const std::size_t n = points.size();
+  if (n < 2 || n > 4 || below + 1 >= n)
+    throw InternalError("curve_through: needs two to four points around x");
+  std::array<double, 4> u{}, v{}, h{}, d{};
+  for (std::size_t i = 0; i < n; ++i) {
+    u[i] = std::log1p(points[i].x);
+    v[i] = std::log(points[i].ns);
+  }
+  for (std::size_t i = 0; i + 1 < n; ++i) {
+    h[i] = u[i + 1] - u[i];
+    d[i] = (v[i + 1] - v[i]) / h[i];
+  }
+  const auto slope = [&](std::size_t i) {
+    if (n == 2) return d[0];
+    if (i == 0) return end_slope(h[0], h[1], d[0], d[1]);
+    if (i == n - 1) return end_slope(h[n - 2], h[n - 3], d[n - 2], d[n - 3]);
+    return inner_slope(h[i - 1], h[i], d[i - 1], d[i]);
+  };
+  const double t = (std::log1p(x) - u[below]) / h[below];
+  const double t2 = t * t, t3 = t2 * t;
+  return std::exp((2 * t3 - 3 * t2 + 1) * v[below] + (t3 - 2 * t2 + t) * h[below] * slope(below) +
+                  (3 * t2 - 2 * t3) * v[below + 1] + (t3 - t2) * h[below] * slope(below + 1));
 }
 
 }  // namespace isthmus::models

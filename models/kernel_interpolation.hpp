@@ -1,29 +1,22 @@
-// Piecewise-linear interpolation on a possibly ragged grid of kernel shapes.
+// Interpolation along one parameter of a kernel table.
 #pragma once
 
-#include <cstddef>
-#include <optional>
 #include <span>
-
-#include "models/kernel_profile.hpp"
 
 namespace isthmus::models {
 
-//! Interpolated time of a kernel with the range of its repetitions.
-struct GridValue {
-  double median_ns = 0, p10_ns = 0, p90_ns = 0;
-  bool exact = false;  //!< the shape is a row of the table
+//! A point of a measured curve.
+struct CurvePoint {
+  double x = 0, ns = 0;
 };
 
-//! Value at `shape` of a table whose rows are sorted by shape, or nothing outside the grid.
-//!
-//! Parameters are nested: rows with equal first parameter form a smaller table in the others. The
-//! value lies on the line between the nearest smaller and the nearest larger first parameter whose
-//! smaller tables enclose the rest of the shape. On a full grid this is multilinear interpolation,
-//! which is exact for products such as m * n * k; on a ragged grid, holes are bridged by the next
-//! rows outwards (up to 8 on each side).
-//! `skip` leaves one row out (leave-one-out error); none = rows().
-std::optional<GridValue> interpolate(const KernelTable& table, std::span<const double> shape,
-                                     std::size_t skip);
+//! Value at `x` on the straight line through two points with different x.
+double line_through(const CurvePoint& a, const CurvePoint& b, double x);
+
+//! Value at `x` between the points `below` and `below + 1` of two to four neighbouring points in
+//! rising x: the monotone cubic of Fritsch and Butland (SIAM J. Sci. Stat. Comput. 5, 1984) through
+//! (log(x + 1), log(ns)). A power law comes out exactly for large x, values never leave the range
+//! of the two points, and they are positive when all ns are.
+double curve_through(std::span<const CurvePoint> points, std::size_t below, double x);
 
 }  // namespace isthmus::models

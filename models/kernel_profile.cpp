@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "models/kernel_interpolation.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::models {
@@ -24,12 +23,15 @@ void validate(const KernelTable& t) {
   if (t.kind.empty() || t.kind.find('/') != std::string::npos)
     refuse("its kind is not a valid name");
   if (width == 0) refuse("has no shape parameters");
+  if (width > KernelProfile::max_parameters)
+    refuse(fmt::format("has {} shape parameters, more than {}", width,
+                       KernelProfile::max_parameters));
   for (std::size_t i = 0; i < width; ++i) {
     const std::string& name = t.parameters[i];
     const auto earlier = t.parameters.begin() + static_cast<std::ptrdiff_t>(i);
     if (name.empty() || name.find('/') != std::string::npos || name == "median_ns" ||
-        name == "p10_ns" || name == "p90_ns" || name == "repeats" ||
-        std::find(t.parameters.begin(), earlier, name) != earlier)
+        name == "p10_ns" || name == "p90_ns" || name == "repeats" || name == "flags" ||
+        name == "power_w" || std::find(t.parameters.begin(), earlier, name) != earlier)
       refuse("'" + name + "' cannot be the name of a shape parameter here");
   }
   if (rows == 0) refuse("has no rows");
@@ -41,6 +43,8 @@ void validate(const KernelTable& t) {
     refuse("its columns differ in length");
   for (const double v : t.shapes)
     if (!(v >= 0) || !std::isfinite(v)) refuse(fmt::format("has a shape parameter of {}", v));
+  for (const double v : t.power_w)
+    if (!(v >= 0) || !std::isfinite(v)) refuse(fmt::format("has a power of {} W", v));
   for (std::size_t i = 0; i < rows; ++i) {
     if (!(t.p10_ns[i] > 0 && t.p10_ns[i] <= t.median_ns[i] && t.median_ns[i] <= t.p90_ns[i]) ||
         !std::isfinite(t.p90_ns[i]))
@@ -80,43 +84,29 @@ KernelTable sorted(const KernelTable& t) {
   return s;
 }
 
-std::optional<double> leave_one_out(const KernelTable& t) {
-  double sum = 0;
-  std::size_t count = 0;
-  for (std::size_t row = 0; row < t.rows(); ++row) {
-    const auto shape =
-        std::span<const double>(t.shapes).subspan(row * t.parameters.size(), t.parameters.size());
-    if (const auto v = interpolate(t, shape, row)) {
-      sum += std::abs(v->median_ns / t.median_ns[row] - 1);
-      ++count;
-    }
-  }
-  if (count == 0) return std::nullopt;
-  return sum / static_cast<double>(count);
-}
-
 }  // namespace
+
+KernelProfile::Prepared::Prepared(KernelTable t) : table(std::move(t)), grid(table) {
+  // +1 keeps parameters of zero comparable.
+  for (const double v : table.shapes) logs.push_back(std::log(v + 1));
+}
 
 void KernelProfile::add(KernelTable table) {
   validate(table);
   if (find(table.kind, table.precision)) throw InputError(place(table) + ": occurs twice");
-  Prepared prepared{sorted(table), {}, std::nullopt};
-  // +1 keeps parameters of zero comparable.
-  for (const double v : prepared.table.shapes) prepared.logs.push_back(std::log(v + 1));
-  prepared.error = leave_one_out(prepared.table);
-  tables_.push_back(std::move(prepared));
+  tables_.push_back(std::make_shared<const Prepared>(sorted(table)));
 }
 
 std::vector<const KernelTable*> KernelProfile::tables() const {
   std::vector<const KernelTable*> result;
-  for (const auto& p : tables_) result.push_back(&p.table);
+  for (const auto& p : tables_) result.push_back(&p->table);
   return result;
 }
 
 const KernelProfile::Prepared* KernelProfile::find(std::string_view kind,
                                                    Precision precision) const {
   for (const auto& p : tables_)
-    if (p.table.precision == precision && p.table.kind == kind) return &p;
+    if (p->table.precision == precision && p->table.kind == kind) return p.get();
   return nullptr;
 }
 
@@ -125,20 +115,22 @@ const KernelTable* KernelProfile::table(std::string_view kind, Precision precisi
   return p ? &p->table : nullptr;
 }
 
+const KernelGrid* KernelProfile::grid(std::string_view kind, Precision precision) const {
+  const Prepared* p = find(kind, precision);
+  return p ? &p->grid : nullptr;
+}
+
 std::optional<KernelTime> KernelProfile::lookup(std::string_view kind, Precision precision,
                                                 std::span<const double> shape) const {
-  const Prepared* p = find(kind, precision);
-  if (!p) return std::nullopt;
-  if (shape.size() != p->table.parameters.size())
-    throw InternalError(place(p->table) + ": looked up with the wrong number of parameters");
-  const auto v = interpolate(p->table, shape, p->table.rows());
-  if (!v) return std::nullopt;
+  const KernelGrid* g = grid(kind, precision);
+  return g ? g->at(shape) : std::nullopt;
+}
 
-  // p10 and p90 of a normal distribution are 2.563 standard deviations apart.
-  const double spread = (v->p90_ns - v->p10_ns) / 2.563 / v->median_ns;
-  if (v->exact) return KernelTime{v->median_ns, PredictionKind::measured, spread};
-  return KernelTime{v->median_ns, PredictionKind::interpolated,
-                    std::hypot(spread, p->error.value_or(0))};
+std::optional<KernelLine> KernelProfile::line(std::string_view kind, Precision precision,
+                                              std::span<const double> shape, std::size_t free,
+                                              double low, double high) const {
+  const KernelGrid* g = grid(kind, precision);
+  return g ? g->line(shape, free, low, high) : std::nullopt;
 }
 
 std::optional<KernelProfile::Nearest> KernelProfile::nearest(std::string_view kind,
@@ -167,10 +159,17 @@ std::optional<KernelProfile::Nearest> KernelProfile::nearest(std::string_view ki
   return Nearest{{first, first + static_cast<std::ptrdiff_t>(width)}, t.median_ns[best]};
 }
 
+std::optional<LeaveOneOut> KernelProfile::leave_one_out(std::string_view kind,
+                                                        Precision precision) const {
+  const KernelGrid* g = grid(kind, precision);
+  if (!g || g->leave_one_out().all.count == 0) return std::nullopt;
+  return g->leave_one_out();
+}
+
 std::optional<double> KernelProfile::leave_one_out_error(std::string_view kind,
                                                          Precision precision) const {
-  const Prepared* p = find(kind, precision);
-  return p ? p->error : std::nullopt;
+  const auto errors = leave_one_out(kind, precision);
+  return errors ? std::optional(errors->all.mean) : std::nullopt;
 }
 
 }  // namespace isthmus::models

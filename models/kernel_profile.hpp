@@ -2,20 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "models/kernel_grid.hpp"
 #include "models/precision.hpp"
-#include "models/prediction.hpp"
 
 namespace isthmus::models {
 
 //! Timings of one operator kind in one precision: `parameters` name the columns of `shapes`, row by
-//! row. The order of parameters matters: interpolation nests them, outermost first, so the one with
-//! the densest grid should come last.
+//! row. Their order matters only for ragged tables, whose leading parameters are matched exactly
+//! (docs/profile_format.md): what look-ups should interpolate comes last.
 struct KernelTable {
   std::string kind;  //!< "gemm", "elementwise", ...
   Precision precision = Precision::fp32;
@@ -38,19 +39,13 @@ struct ProfileInfo {
   std::string program_version;  //!< of the writer
 };
 
-//! An answer from the table.
-struct KernelTime {
-  double ns = 0;
-  PredictionKind kind = PredictionKind::measured;  //!< measured or interpolated
-  double relative_error =
-      0;  //!< spread of the repetitions; plus leave-one-out error if interpolated
-};
-
 //! A set of tables, immutable after loading; look-ups are safe from many threads.
 class KernelProfile {
  public:
   //! Newest version of the format that this program reads and the one it writes.
-  static constexpr std::int64_t format_version = 1;
+  static constexpr std::int64_t format_version = 2;
+  //! Most shape parameters of a table.
+  static constexpr std::size_t max_parameters = 16;
 
   explicit KernelProfile(ProfileInfo info) : info_(std::move(info)) {}
   //! Adds a table. Throws InputError when columns differ in length, values are impossible, a shape
@@ -68,11 +63,16 @@ class KernelProfile {
   //! The table for that kind and precision, or null.
   const KernelTable* table(std::string_view kind, Precision precision) const;
 
-  //! Time of one kernel: an exact row, else piecewise-linear interpolation between rows that
-  //! enclose the shape, else nothing (the shape lies outside the grid, or there is no such table).
-  //! Throws InternalError when the number of parameters is not the table's.
+  //! The prepared look-ups of that table, or null. Callers that ask often keep it.
+  const KernelGrid* grid(std::string_view kind, Precision precision) const;
+
+  //! Time of one kernel (KernelGrid::at), or nothing when there is no such table.
   std::optional<KernelTime> lookup(std::string_view kind, Precision precision,
                                    std::span<const double> shape) const;
+  //! Time along one parameter (KernelGrid::line), or nothing when there is no such table.
+  std::optional<KernelLine> line(std::string_view kind, Precision precision,
+                                 std::span<const double> shape, std::size_t free, double low,
+                                 double high) const;
   //! The row nearest to `shape` by the sum of squared logarithms of parameter ratios, or nothing
   //! when there is no such table: the anchor of an extrapolation.
   struct Nearest {
@@ -81,19 +81,22 @@ class KernelProfile {
   };
   std::optional<Nearest> nearest(std::string_view kind, Precision precision,
                                  std::span<const double> shape) const;
-  //! Mean absolute relative error of interpolation: every row is predicted from the others, where
-  //! they enclose it. Nothing when no row can be predicted that way.
+  //! Errors when every row is predicted from the others. Nothing when there is no such table or no
+  //! row of it can be predicted that way.
+  std::optional<LeaveOneOut> leave_one_out(std::string_view kind, Precision precision) const;
+  //! Its mean absolute relative error.
   std::optional<double> leave_one_out_error(std::string_view kind, Precision precision) const;
 
  private:
   struct Prepared {
+    explicit Prepared(KernelTable sorted);
     KernelTable table;         // rows sorted by shape
     std::vector<double> logs;  // ln(shape + 1), for nearest()
-    std::optional<double> error;
+    KernelGrid grid;
   };
   const Prepared* find(std::string_view kind, Precision precision) const;
   ProfileInfo info_;
-  std::vector<Prepared> tables_;
+  std::vector<std::shared_ptr<const Prepared>> tables_;
 };
 
 }  // namespace isthmus::models

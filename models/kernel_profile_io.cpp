@@ -34,6 +34,10 @@ void write_table(h5::Group& kind, const KernelTable& t) {
   write_column(group, "p10_ns", t.p10_ns, "ns", "10th percentile of the time");
   write_column(group, "p90_ns", t.p90_ns, "ns", "90th percentile of the time");
   write_column(group, "repeats", t.n, "1", "timed repetitions");
+  if (!t.flags.empty())
+    write_column(group, "flags", t.flags, "1", "remarks: 1 cached, 2 noisy, 4 no percentiles");
+  if (!t.power_w.empty())
+    write_column(group, "power_w", t.power_w, "W", "mean board power, 0 = unknown");
 }
 
 KernelTable read_table(const h5::Group& group, const std::string& kind, Precision precision) {
@@ -46,6 +50,9 @@ KernelTable read_table(const h5::Group& group, const std::string& kind, Precisio
   t.p10_ns = group.read<double>("p10_ns");
   t.p90_ns = group.read<double>("p90_ns");
   t.n = group.read<std::uint64_t>("repeats");
+  // Since version 2, where there is something to say.
+  if (group.has("flags")) t.flags = group.read<std::uint64_t>("flags");
+  if (group.has("power_w")) t.power_w = group.read<double>("power_w");
   t.shapes.resize(t.rows() * t.parameters.size());
   for (std::size_t i = 0; i < t.parameters.size(); ++i) {
     const auto column = group.read<double>(t.parameters[i]);
@@ -74,8 +81,8 @@ void KernelProfile::save(const std::string& path) const {
   file.set_attribute("licence", info_.licence);
   for (const auto& p : tables_) {
     h5::Group kind =
-        file.has(p.table.kind) ? file.open_group(p.table.kind) : file.create_group(p.table.kind);
-    write_table(kind, p.table);
+        file.has(p->table.kind) ? file.open_group(p->table.kind) : file.create_group(p->table.kind);
+    write_table(kind, p->table);
   }
   file.close();
 }

@@ -80,20 +80,15 @@ std::vector<KernelQuery> kernels_of(const Operator& op, double batch) {
 }
 
 KernelWork work_of(const KernelQuery& q) {
-  if (q.kind == "gemm") {
-    const double m = q.at("m"), n = q.at("n"), k = q.at("k");
-    return {2 * m * n * k, m * k + n * k + m * n};
+  std::vector<std::string> names;
+  std::vector<double> shape;
+  for (const auto& [name, value] : q.shape) {
+    names.emplace_back(name);
+    shape.push_back(value);
   }
-  if (q.kind == "depthwise_conv") {
-    const double out = q.at("channels") * q.at("positions");
-    return {2 * out * q.at("kernel") * q.at("kernel"), out * (1 + q.at("stride") * q.at("stride"))};
-  }
-  if (q.kind == "elementwise") return {q.at("elements"), 3 * q.at("elements")};
-  if (q.kind == "copy") return {0, 2 * q.at("elements")};
-  const double cells =
-      q.kind == "softmax" || q.kind == "norm" ? q.at("rows") * q.at("columns") : -1;
-  if (cells < 0) throw InternalError("no kernel is called '" + std::string(q.kind) + "'");
-  return {(q.kind == "norm" ? 7 : 5) * cells, 2 * cells};
+  const auto model = WorkModel::of(q.kind, names);
+  if (!model) throw InternalError("no kernel is called '" + std::string(q.kind) + "'");
+  return (*model)(shape);
 }
 
 }  // namespace isthmus::models

@@ -90,11 +90,12 @@ TEST(KernelProfile, BridgesHolesOfARaggedGrid) {
 TEST(KernelProfile, ReportsItsLeaveOneOutError) {
   const auto linear = profile_of(table({1}, {1, 2, 3, 4}, product));
   EXPECT_NEAR(linear.leave_one_out_error("test", fp32).value(), 0, 1e-12);
-  // f = b^2 at 1, 2, 3: only b = 2 is enclosed, predicted 5 instead of 4.
-  const auto square = profile_of(table({1}, {1, 2, 3}, [](double, double b) { return b * b; }));
-  EXPECT_NEAR(square.leave_one_out_error("test", fp32).value(), 0.25, 1e-12);
-  EXPECT_NEAR(square.lookup("test", fp32, std::vector<double>{1, 2.5})->relative_error, 0.25,
-              1e-12);
+  // At 10, 8, 14 only the middle row is enclosed: predicted 12 instead of 8.
+  const auto dip = profile_of(
+      table({1}, {1, 2, 3}, [](double, double b) { return b == 1 ? 10 : b == 2 ? 8 : 14; }));
+  EXPECT_NEAR(dip.leave_one_out_error("test", fp32).value(), 0.5, 1e-12);
+  EXPECT_NEAR(dip.lookup("test", fp32, std::vector<double>{1, 2.5})->relative_error, 0.5, 1e-6);
+  EXPECT_NEAR(dip.lookup("test", fp32, std::vector<double>{1, 2})->relative_error, 0, 1e-12);
   EXPECT_FALSE(profile_of(table({1}, {1, 2}, product)).leave_one_out_error("test", fp32));
 }
 
