@@ -52,6 +52,10 @@ int command_models(const std::string& name);
 int command_profile_measure(const std::string& file, const std::string& device, int core);
 //! Prints provenance, tables and leave-one-out errors of a profile.
 int command_profile_show(const std::string& file);
+//! Prints how well the rows of profiles predict each other: leave-one-out errors per table and
+//! parameter, fitted rooflines (as shares of the peaks of catalogue device `device`, "" = rates
+//! only), and whether products and attention reach 5 % in the median.
+int command_profile_check(const std::vector<std::string>& files, const std::string& device);
 
 //! Prints how well networks are predicted that a fit did not see: `data` holds devices.csv,
 //! runs.csv and results.csv of ncnn's benchmark, `models` its graphs.

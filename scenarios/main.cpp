@@ -109,6 +109,10 @@ int dispatch(int argc, char** argv) {
   auto* show = profile->add_subcommand("show", "what a profile holds and how good it is");
   show->add_option("file", o.name, "profile (HDF5)")->required();
   show->callback([&] { code = command_profile_show(o.name); });
+  auto* check = profile->add_subcommand("check", "how well the rows of profiles predict each other");
+  check->add_option("files", o.paths, "profiles (HDF5)")->required();
+  check->add_option("--device", o.name, "device of the catalogue, for its peaks");
+  check->callback([&] { code = command_profile_check(o.paths, o.name); });
 
   auto* ncnn = profile->add_subcommand(
       "validate-ncnn", "predict held-out whole-network times of ncnn's benchmark");
