@@ -1,0 +1,117 @@
+// Tables of microsoft/vidur: milliseconds for one layer, on one of the tensor-parallel workers.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "models/csv_reader.hpp"
+#include "models/import_formats.hpp"
+#include "models/import_tables.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::models {
+
+namespace {
+
+// Minimum, maximum, median and deviation of one operation; nothing when it was not timed.
+std::optional<ImportedTime> time_of(const CsvReader& csv, const std::string& operation) {
+  const std::string stem = "time_stats." + operation + ".";
+  if (!csv.has(stem + "median") || csv.text(stem + "median").empty()) return std::nullopt;
+  const double median = csv.number(stem + "median") * 1e6;
+  if (!(median > 0)) return std::nullopt;
+  return spread_time(median, csv.number_or(stem + "min", 0) * 1e6,
+                     csv.number_or(stem + "max", 1e300) * 1e6,
+                     csv.number_or(stem + "std", 0) * 1e6);
+}
+
+void read_mlp(CsvReader& csv, ImportTables& tables, ImportReport& report) {
+  csv.require({"n_head", "n_kv_head", "n_embd", "n_expanded_embd", "vocab_size", "use_gated_mlp",
+               "num_tokens", "num_tensor_parallel_workers"});
+  while (csv.next()) {
+    ++report.read;
+    const double p = csv.positive("num_tensor_parallel_workers"), m = csv.positive("num_tokens");
+    const double width = csv.positive("n_embd"), inner = csv.positive("n_expanded_embd");
+    const double heads = csv.positive("n_head"), kv_heads = csv.positive("n_kv_head");
+    const double head = width / heads;
+    const std::string& gated = csv.text("use_gated_mlp");
+    if (gated != "True" && gated != "False")
+      throw InputError(fmt::format("{}: use_gated_mlp must be True or False, not '{}'", csv.where(),
+                                   gated));
+    const auto add = [&](const char* operation, std::string_view kind,
+                         const std::vector<double>& shape) {
+      if (const auto t = time_of(csv, operation)) tables.add(kind, Precision::fp16, shape, *t);
+      else tables.skip(std::string(operation) + " was not timed, or is 0");
+    };
+    add("attn_pre_proj", "gemm", {(heads + 2 * kv_heads) * head / p, width, m});
+    add("attn_post_proj", "gemm", {width, heads * head / p, m});
+    add("mlp_up_proj", "gemm", {(gated == "True" ? 2 : 1) * inner / p, width, m});
+    add("mlp_down_proj", "gemm", {width, inner / p, m});
+    add("mlp_act", "activation", {m * inner / p});
+    add("add", "elementwise", {m * width});
+    add("input_layernorm", "norm", {width, m});
+    if (csv.has("time_stats.post_attention_layernorm.median"))
+      add("post_attention_layernorm", "norm", {width, m});
+    add("emb", "embedding", {width, m});
+    tables.skip("rotary embedding (no kernel kind)");
+  }
+}
+
+void read_attention(CsvReader& csv, ImportTables& tables, ImportReport& report) {
+  csv.require({"n_embd", "n_q_head", "n_kv_head", "num_tensor_parallel_workers", "batch_size",
+               "prefill_chunk_size", "kv_cache_size", "is_prefill"});
+  while (csv.next()) {
+    ++report.read;
+    const double p = csv.positive("num_tensor_parallel_workers"), all = csv.positive("n_q_head");
+    const double heads = all / p, kv_heads = csv.positive("n_kv_head") / p;
+    const double head = csv.positive("n_embd") / all, batch = csv.positive("batch_size");
+    const double context = csv.number("kv_cache_size");
+    const bool prefill = csv.text("is_prefill") == "True";
+    const auto t = time_of(csv, prefill ? "attn_prefill" : "attn_decode");
+    if (!t)
+      tables.skip(prefill ? "prefill without a time" : "decode without a time");
+    else if (prefill)
+      tables.add("prefill_attention", Precision::fp16,
+                 {heads, kv_heads, head, 0, batch, context, csv.positive("prefill_chunk_size")},
+                 *t);
+    else
+      tables.add("decode_attention", Precision::fp16, {heads, kv_heads, head, 0, batch, context},
+                 *t);
+  }
+}
+
+void read_network(CsvReader& csv, const std::string& kind, ImportTables& tables,
+                  ImportReport& report) {
+  csv.require({"num_workers", "size"});
+  while (csv.next()) {
+    ++report.read;
+    if (csv.number_or("rank", 0) != 0) {
+      tables.skip("other ranks than 0");
+      continue;
+    }
+    const auto t = time_of(csv, kind);
+    if (!t) tables.skip(kind + " without a time");
+    else tables.add(kind, Precision::fp16, {csv.positive("num_workers"), csv.positive("size")}, *t);
+  }
+}
+
+}  // namespace
+
+KernelProfile import_vidur(const std::vector<std::string>& files, const ImportOptions& options,
+                           ImportReport& report) {
+  ImportTables tables(options, report);
+  for (const std::string& path : files) {
+    CsvReader csv(path);
+    if (csv.has("time_stats.attn_pre_proj.median")) read_mlp(csv, tables, report);
+    else if (csv.has("is_prefill")) read_attention(csv, tables, report);
+    else if (csv.has("time_stats.all_reduce.median")) read_network(csv, "all_reduce", tables, report);
+    else if (csv.has("time_stats.send_recv.median")) read_network(csv, "send_recv", tables, report);
+    else
+      throw InputError(path + ": is none of vidur's mlp, attention, all_reduce and send_recv tables");
+  }
+  return tables.finish({.device = "unnamed (give --device)",
+                        .provenance = provenance("microsoft/vidur", files, report),
+                        .licence = "MIT",
+                        .program_version = ""},
+                       "one layer's operation, CUDA kernels, percentiles from deviation and range");
+}
+
+}  // namespace isthmus::models
