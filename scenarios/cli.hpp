@@ -57,6 +57,16 @@ int command_profile_show(const std::string& file);
 //! only), and whether products and attention reach 5 % in the median.
 int command_profile_check(const std::vector<std::string>& files, const std::string& device);
 
+//! What `profile import` is told; see models/profile_import.hpp.
+struct ImportFlags {
+  std::string format, out, device, licence, model, hardware, kernel_source, run, tdp,
+      memory_bandwidth, kind, precision, time;
+  std::vector<std::string> files, map;
+};
+//! Imports timings of another project and says what became of every row; refuses to overwrite a
+//! file. Lists the formats when no file is named.
+int command_profile_import(const ImportFlags& flags);
+
 //! Prints how well networks are predicted that a fit did not see: `data` holds devices.csv,
 //! runs.csv and results.csv of ncnn's benchmark, `models` its graphs.
 int command_validate_ncnn(const std::string& data, const std::string& models);

@@ -19,6 +19,7 @@ struct Options {
   bool resume = false;
   int core = 0;
   ExplainQuestion question;
+  ImportFlags import;
   std::size_t top = 0;
   bool no_chart = false;
 };
@@ -114,6 +115,27 @@ int dispatch(int argc, char** argv) {
   check->add_option("--device", o.name, "device of the catalogue, for its peaks");
   check->callback([&] { code = command_profile_check(o.paths, o.name); });
 
+  auto* import = profile->add_subcommand(
+      "import", "kernel timings of other projects; without files: list the formats");
+  import->add_option("format", o.import.format, "vidur, aiconfigurator, llmservingsim, ...");
+  import->add_option("files", o.import.files, "its files");
+  import->add_option("--out", o.import.out, "profile to write (HDF5); must not exist");
+  import->add_option("--device", o.import.device, "name of the device in the profile");
+  import->add_option("--licence", o.import.licence, "SPDX identifier of the data");
+  import->add_option("--model", o.import.model, "language model that was timed");
+  import->add_option("--hardware", o.import.hardware, "splitwise: which hardware");
+  import->add_option("--kernel-source", o.import.kernel_source, "aiconfigurator: keep this only");
+  import->add_option("--run", o.import.run, "ncnn: run_id");
+  import->add_option("--tdp", o.import.tdp, "splitwise: board limit, e.g. \"400 W\"");
+  import->add_option("--memory-bandwidth", o.import.memory_bandwidth,
+                     "flag products that are faster than this allows, e.g. \"864 GB/s\"");
+  import->add_option("--kind", o.import.kind, "csv: kernel kind");
+  import->add_option("--precision", o.import.precision, "csv: number format (fp32)");
+  import->add_option("--map", o.import.map, "csv: parameter=column, or parameter=number")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  import->add_option("--time", o.import.time, "csv: column:unit, unit ns, us, ms or s");
+  import->callback([&] { code = command_profile_import(o.import); });
   auto* ncnn = profile->add_subcommand(
       "validate-ncnn", "predict held-out whole-network times of ncnn's benchmark");
   ncnn->add_option("--data", o.name, "folder of devices.csv, runs.csv, results.csv")->required();

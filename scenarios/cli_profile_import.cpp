@@ -1,0 +1,81 @@
+// profile import.
+#include <fmt/core.h>
+
+#include <filesystem>
+
+#include "models/profile_import.hpp"
+#include "scenarios/cli.hpp"
+#include "scenarios/unit_strings.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+void print_counts(const char* title, const std::map<std::string, std::size_t>& counts) {
+  for (const auto& [what, count] : counts) fmt::print("  {:>8} {}: {}\n", count, title, what);
+}
+
+double quantity(const std::string& text, Unit unit, const char* option) {
+  if (text.empty()) return 0;
+  try {
+    return parse_quantity(text, unit);
+  } catch (const InputError& e) {
+    throw InputError(fmt::format("{}: {}", option, e.what()));
+  }
+}
+
+}  // namespace
+
+int command_profile_import(const ImportFlags& f) {
+  if (f.format.empty() || f.files.empty() || f.out.empty()) {
+    for (const auto& format : models::import_formats())
+      fmt::print("{:16} {}\n", format.name, format.summary);
+    return exit_ok;
+  }
+  if (std::filesystem::exists(f.out))
+    throw InputError(fmt::format("{}: exists already; name a new file", f.out));
+  models::ImportOptions o;
+  o.device = f.device;
+  o.licence = f.licence;
+  o.program_version = program_version();
+  o.model = f.model;
+  o.hardware = f.hardware;
+  o.kernel_source = f.kernel_source;
+  o.run = f.run;
+  o.tdp = quantity(f.tdp, Unit::power, "--tdp");
+  o.memory_bandwidth = quantity(f.memory_bandwidth, Unit::bandwidth, "--memory-bandwidth");
+  o.kind = f.kind;
+  if (!f.precision.empty()) {
+    const auto p = models::precision_from(f.precision);
+    if (!p) throw InputError("--precision: there is no number format " + f.precision);
+    o.precision = *p;
+  }
+  for (const std::string& pair : f.map) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw InputError("--map: must be parameter=column, not '" + pair + "'");
+    o.columns[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  if (!f.time.empty()) {
+    const std::size_t colon = f.time.rfind(':');
+    if (colon == std::string::npos)
+      throw InputError("--time: must be column:unit, e.g. latency:us, not '" + f.time + "'");
+    o.time_column = f.time.substr(0, colon);
+    o.time_unit = f.time.substr(colon + 1);
+  }
+
+  models::ImportReport report;
+  const models::KernelProfile profile = models::import_profile(f.format, f.files, o, report);
+  profile.save(f.out);
+  fmt::print("{} rows read, {} in the profile", report.read, report.kept);
+  if (report.merged > 0) fmt::print(", {} of the same shape as others merged", report.merged);
+  fmt::print("\n");
+  print_counts("left out", report.skipped);
+  print_counts("flagged, faster than memory allows", report.cached);
+  print_counts("flagged, repetitions disagree", report.noisy);
+  fmt::print("\n");
+  return command_profile_show(f.out);
+}
+
+}  // namespace isthmus::scenarios
