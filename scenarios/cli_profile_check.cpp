@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "models/kernel_kinds.hpp"
@@ -75,13 +76,18 @@ struct Peaks {
   }
 };
 
+double three_digits(double v) {
+  const double scale = std::pow(10, 2 - std::floor(std::log10(v)));
+  return std::round(v * scale) / scale;
+}
+
 // A fitted rate per ns in units of `size` per second, as a share of the peak where it is known.
 std::string rate(double per_ns, double peak, double size, const char* unit) {
-  if (per_ns == 0) return fmt::format("no row at the limit of {}", unit);
+  if (per_ns == 0) return fmt::format("no row limited by {}", unit);
   const double per_s = per_ns * 1e9;
   const std::string share =
-      peak > 0 ? fmt::format(" ({:.0f} % of {:.4g})", 100 * per_s / peak, peak / size) : "";
-  return fmt::format("{:.3g} {}{}", per_s / size, unit, share);
+      peak > 0 ? fmt::format(" ({:.0f} % of {:g})", 100 * per_s / peak, peak / size) : "";
+  return fmt::format("{:g} {}{}", three_digits(per_s / size), unit, share);
 }
 
 void print_table(const KernelProfile& profile, const KernelTable& t, const Peaks* peaks) {
