@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,13 @@ struct ExitPoint {
   std::optional<Accuracy> accuracy;  //!< of the samples that leave here
 };
 
+//! How a version relates to the model that it was distilled from. Set by the distill pass.
+struct DistilledFrom {
+  std::string teacher;
+  double params_ratio = 1;  //!< student / teacher
+  double flops_ratio = 1;
+};
+
 //! A model as passes see it. `accuracy` is that of the whole model at its last output (of the
 //! samples that go that far, when there are exits); none = not known for this version.
 struct ModelVersion {
@@ -41,10 +49,22 @@ struct ModelVersion {
   std::optional<Accuracy> accuracy{};
   std::vector<std::string> history{};  //!< one line per pass, with counts; oldest first
   std::vector<ExitPoint> exits{};      //!< in topological order of `after`
+  std::optional<DistilledFrom> distilled{};
+  //! Operators whose params include the scales of group-wise quantization, in units of their weights.
+  std::set<std::string> grouped{};
+  std::set<std::string> sparse{};  //!< operators whose weights are stored without their zeros
 
   //! Bytes of all weights in their formats.
   double weight_bytes() const;
 };
+
+//! For passes that can change what a model answers: the accuracies of the version and of its exits
+//! are gone; `given` (checked, `where` is for the message) takes the version's place.
+void replace_accuracy(ModelVersion& version, const std::optional<Accuracy>& given,
+                      std::string_view where);
+
+//! Whether `names` has the operator or one that was folded into it.
+bool lists(const std::set<std::string>& names, const Operator& op);
 
 //! Index of the operator called `name`, or of the one that passes folded it into. Throws
 //! InputError with a suggestion when there is none.

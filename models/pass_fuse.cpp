@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "models/pass_fuse_internal.hpp"
+#include "models/pass_weights.hpp"
 
 namespace isthmus::models {
 
@@ -48,20 +49,6 @@ namespace {
 
 using K = OperatorKind;
 
-bool is_convolution(K kind) { return kind == K::conv || kind == K::depthwise_conv; }
-bool is_product(K kind) { return is_convolution(kind) || kind == K::gemm; }
-
-// Output channels of a convolution or product.
-double channels(const Operator& op) {
-  return static_cast<double>(is_convolution(op.kind) ? op.output.front() : op.output.back());
-}
-
-// Whether the parameters hold more than the filters. Each filter weight is used once per position.
-bool has_bias(const Operator& op) {
-  const double weights = op.macs * channels(op) / elements(op.output);
-  return op.params > weights + 0.5;
-}
-
 // What may be folded behind what is one loop, because they alternate: bias, norm, activation.
 struct Epilogues {
   FuseCount norms, others, sums;
@@ -91,8 +78,8 @@ void fold_behind(GraphEdit& edit, const ModelVersion& version, const FuseOptions
         ++count.norms.apart;
         return;
       }
-      const bool biased = has_bias(base);
-      const double params = base.params + (biased ? 0 : channels(base));
+      const bool biased = bias_params(base) > 0.5;
+      const double params = base.params + (biased ? 0 : channels_of(base));
       const double flops = base.flops + (biased ? 0 : elements(base.output));
       count.params_gone += base.params + op.params - params;
       edit.fuse(members, root, next);
