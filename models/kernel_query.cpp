@@ -16,6 +16,8 @@ KernelQuery gemm(double m, double n, double k, double count = 1) {
 KernelQuery rows_of(std::string_view kind, double rows, double columns, double count = 1) {
   return {kind, {{"rows", rows}, {"columns", columns}}, count};
 }
+// Rows of the matrices that a tensor of two or more dimensions holds.
+std::int64_t row(const Shape& shape) { return shape.at(shape.size() - 2); }
 KernelQuery flat(std::string_view kind, double elements) {
   return {kind, {{"elements", elements}}, 1};
 }
@@ -55,10 +57,12 @@ std::vector<KernelQuery> kernels_of(const Operator& op, double batch) {
       return {gemm(out / features, features, d(op.inputs[0].back()))};
     }
     case K::batched_gemm:
-      return {gemm(d(op.output[0]), d(op.output[1]), d(op.inputs[0][1]), batch)};
+      return {gemm(d(row(op.output)), d(op.output.back()), d(op.inputs[0].back()),
+                   out / d(row(op.output)) / d(op.output.back()))};
     case K::attention: {
-      const double queries = d(op.output[0]), keys = d(op.inputs[1][0]);
-      const double width = d(op.output[1] / op.heads), count = d(op.heads) * batch;
+      // {tokens, width of all heads} or {heads, tokens, width}; keys may lie transposed, values not.
+      const double queries = d(row(op.output)), keys = d(row(op.inputs[2]));
+      const double count = d(op.heads) * batch, width = out / (count * queries);
       return {gemm(queries, keys, width, count), rows_of("softmax", queries, keys, count),
               gemm(queries, width, keys, count)};
     }

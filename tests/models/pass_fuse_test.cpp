@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/builtin_graphs.hpp"
+#include "models/kernel_query.hpp"
 #include "tests/models/pass_graphs.hpp"
 
 namespace isthmus::models {
@@ -248,6 +249,41 @@ TEST(PassFuse, FindsAttentionWithItsCopiesMasksAndGroupedQueries) {
       EXPECT_EQ(v.graph.at(producers[2]).name, "v");
       expect_conserved(g, v.graph);
     }
+}
+
+// Where the copies around the products cannot go along, attention keeps the layout of its operands;
+// its kernels are the same.
+TEST(PassFuse, CostsAttentionTheSameInEveryLayout) {
+  Sketch s;
+  const auto q = s.pointwise("rotary", {s.input({4, 10, 8})});
+  const auto k = s.input({4, 8, 20}), v = s.input({4, 20, 8});
+  const auto scores = s.op(K::batched_gemm, "", {4, 10, 20}, {q, k}, 0, 4 * 10 * 20 * 8, "a");
+  const auto soft = s.op(K::softmax, "", {4, 10, 20}, {s.pointwise("mul", {scores}, 1)});
+  s.op(K::batched_gemm, "", {4, 10, 8}, {soft, v}, 0, 4 * 10 * 20 * 8);
+  const auto g = s.build();
+  const auto deep = fuse(version_of(g));
+  expect_conserved(g, deep.graph);
+  const Operator& a = deep.graph.at(find_operator(deep.graph, "a"));
+  EXPECT_EQ(a.kind, K::attention);
+  EXPECT_EQ(a.heads, 4);
+  EXPECT_EQ(a.inputs[1], (Shape{4, 8, 20}));
+
+  GraphBuilder b("flat");
+  const Tensor flat = b.attention(b.input({10, 32}), b.input({20, 32}), b.input({20, 32}), 4);
+  const auto expected = kernels_of(b.build().at(flat.producer), 2), got = kernels_of(a, 2);
+  ASSERT_EQ(expected.size(), got.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].kind, expected[i].kind);
+    EXPECT_EQ(got[i].shape, expected[i].shape);
+    EXPECT_EQ(got[i].count, expected[i].count);
+  }
+  // A product of activations per head.
+  const auto product = kernels_of(g.at(find_operator(g, "a")), 2);
+  ASSERT_EQ(product.size(), 1U);
+  EXPECT_EQ(product[0].at("m"), 10);
+  EXPECT_EQ(product[0].at("n"), 20);
+  EXPECT_EQ(product[0].at("k"), 8);
+  EXPECT_EQ(product[0].count, 8);
 }
 
 TEST(PassFuse, KeepsAttentionApartWhenItsScoresAreReadElsewhere) {
