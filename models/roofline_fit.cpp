@@ -99,6 +99,14 @@ std::optional<FittedRoofline> fit_roofline(const KernelTable& table) {
   std::vector<Row> rows = collect(false);
   if (rows.size() < 3) rows = collect(true);
 
+  // Kernels that do the same arithmetic to every element: memory is what limits them.
+  const bool proportional = std::all_of(rows.begin(), rows.end(), [&](const Row& r) {
+    return std::abs(r.flops * rows[0].bytes - rows[0].flops * r.bytes) <=
+           1e-9 * r.flops * rows[0].bytes;
+  });
+  if (proportional && rows[0].bytes > 0)
+    for (Row& r : rows) r.flops = 0;
+
   // The start decides between compute and memory: what the fastest tenth reaches.
   std::vector<double> flop_rates, byte_rates;
   double shortest = rows.front().ns;

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "models/hdf5.hpp"
 #include "models/profile_measure.hpp"
 #include "sim/core/errors.hpp"
+#include "sim/core/random.hpp"
 
 namespace isthmus::models {
 namespace {
@@ -181,6 +184,168 @@ TEST_F(ProfileFile, RefusesForeignNewerTruncatedAndDamagedFiles) {
       EXPECT_NE(refusal().find(path_), std::string::npos) << at << ": " << refusal();
     }
   }
+}
+
+bool same(const KernelProfile& p, const KernelProfile& q) {
+  if (p.tables().size() != q.tables().size() || p.info().device != q.info().device ||
+      p.info().provenance != q.info().provenance || p.info().licence != q.info().licence)
+    return false;
+  for (std::size_t i = 0; i < p.tables().size(); ++i) {
+    const KernelTable& a = *p.tables()[i];
+    const KernelTable* found = q.table(a.kind, a.precision);
+    if (!found) return false;
+    const KernelTable& b = *found;
+    if (a.parameters != b.parameters || a.description != b.description || a.shapes != b.shapes || a.median_ns != b.median_ns ||
+        a.p10_ns != b.p10_ns || a.p90_ns != b.p90_ns || a.n != b.n || a.flags != b.flags ||
+        a.power_w != b.power_w)
+      return false;
+  }
+  return true;
+}
+
+// A profile with everything that a file can hold.
+KernelProfile full_profile() {
+  KernelTable t = table({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, product);
+  for (std::size_t row = 0; row < t.rows(); ++row) {
+    t.p10_ns[row] *= 0.9;
+    t.p90_ns[row] *= 1.3;
+    t.flags.push_back(row % 4);
+    t.power_w.push_back(row % 3 == 0 ? 0.0 : 100.0 + static_cast<double>(row));
+  }
+  auto p = profile_of(t);
+  KernelTable plain = table({1, 4}, {2, 8}, product);
+  plain.kind = "other";
+  plain.precision = Precision::fp8;
+  p.add(plain);
+  return p;
+}
+
+TEST_F(ProfileFile, KeepsFlagsAndPower) {
+  const KernelProfile p = full_profile();
+  p.save(path_);
+  const KernelProfile q = KernelProfile::load(path_);
+  EXPECT_TRUE(same(p, q));
+  EXPECT_EQ(q.table("test", fp32)->flags[3], 3U);
+  EXPECT_EQ(q.table("test", fp32)->power_w[4], 104.0);
+  EXPECT_TRUE(q.table("other", Precision::fp8)->flags.empty());
+  EXPECT_TRUE(q.table("other", Precision::fp8)->power_w.empty());
+}
+
+// Whatever happens to a file: the same content or an InputError with its name, never a crash.
+TEST_F(ProfileFile, SurvivesRandomDamage) {
+  const KernelProfile p = full_profile();
+  p.save(path_);
+  std::ifstream in(path_, std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  const auto check = [&](const std::string& bytes, const std::string& what) {
+    std::ofstream(path_, std::ios::binary) << bytes;
+    try {
+      EXPECT_TRUE(same(p, KernelProfile::load(path_))) << what << " changed the content unseen";
+      return false;
+    } catch (const InputError& e) {
+      EXPECT_NE(std::string(e.what()).find(path_), std::string::npos) << what << ": " << e.what();
+      return true;
+    }
+  };
+  Rng rng(2);
+  std::size_t refused = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::string bytes = whole;
+    const auto flips = 1 + uniform_index(rng, 4);
+    for (std::uint64_t f = 0; f < flips; ++f) {
+      char& c = bytes[uniform_index(rng, bytes.size())];
+      c = static_cast<char>(c ^ static_cast<char>(1U << uniform_index(rng, 8)));
+    }
+    refused += check(bytes, "flips " + std::to_string(i));
+  }
+  EXPECT_GT(refused, 290U);
+  for (std::size_t part = 0; part < 50; ++part)
+    EXPECT_TRUE(check(whole.substr(0, whole.size() * part / 50), std::to_string(part) + "/50"));
+  // Bytes put in, left out, and twice the file.
+  EXPECT_TRUE(check(whole.substr(0, 1000) + "x" + whole.substr(1000), "inserted byte"));
+  EXPECT_TRUE(check(whole.substr(0, 1000) + whole.substr(1001), "missing byte"));
+  EXPECT_TRUE(check(std::string(whole.size(), '\0'), "zeros"));
+  check(whole + whole, "twice");
+}
+
+// A file as version 1 wrote it: no flags, no power; written through the HDF5 wrapper alone.
+class HandMade : public ProfileFile {
+ protected:
+  struct Column {
+    const char* name;
+    std::vector<double> values;
+    const char* units;
+  };
+  void write(std::int64_t version, const std::vector<Column>& columns,
+             const std::vector<std::uint64_t>& repeats) {
+    h5::File f = h5::File::create(path_);
+    f.set_attribute("filetype", "isthmus kernel profile");
+    f.set_attribute("version", version);
+    for (const char* name : {"program_version", "device", "provenance", "licence"})
+      f.set_attribute(name, name);
+    {
+      h5::Group kind = f.create_group("copy");
+      h5::Group g = kind.create_group("fp32");
+      const std::vector<std::string> parameters{"elements"};
+      g.set_attribute("parameters", parameters);
+      g.set_attribute("description", "by hand");
+      for (const Column& c : columns)
+        g.write<double>(c.name, c.values).set_attribute("units", c.units);
+      g.write<std::uint64_t>("repeats", repeats);
+    }
+    f.close();
+  }
+  std::vector<Column> columns_{{"elements", {1, 2}, "1"},
+                               {"median_ns", {10, 20}, "ns"},
+                               {"p10_ns", {9, 19}, "ns"},
+                               {"p90_ns", {11, 21}, "ns"}};
+};
+
+TEST_F(HandMade, ReadsVersion1) {
+  write(1, columns_, {3, 3});
+  const KernelProfile p = KernelProfile::load(path_);
+  const KernelTable* t = p.table("copy", fp32);
+  ASSERT_NE(t, nullptr);
+  EXPECT_EQ(t->median_ns, (std::vector<double>{10, 20}));
+  EXPECT_TRUE(t->flags.empty());
+  EXPECT_TRUE(t->power_w.empty());
+}
+
+TEST_F(HandMade, NamesWhatIsWrong) {
+  const auto refused = [&](std::int64_t version, const std::vector<Column>& columns,
+                           const std::vector<std::uint64_t>& repeats, const std::string& why) {
+    write(version, columns, repeats);
+    const std::string text = refusal();
+    EXPECT_NE(text.find(why), std::string::npos) << text;
+    EXPECT_NE(text.find(path_), std::string::npos) << text;
+  };
+  refused(0, columns_, {3, 3}, "which never existed");
+  refused(3, columns_, {3, 3}, "use a newer isthmus");
+  refused(2, columns_, {3, 0}, "has no repetitions");
+  refused(2, columns_, {3}, "differ in length");
+  auto bad = columns_;
+  bad[1].units = "us";
+  refused(2, bad, {3, 3}, "units must be \"ns\", not \"us\"");
+  bad = columns_;
+  bad[1].values[1] = std::nan("");
+  refused(2, bad, {3, 3}, "needs 0 < p10_ns");
+  bad = columns_;
+  bad[0].values[1] = 1;
+  refused(2, bad, {3, 3}, "occurs twice");
+  bad = columns_;
+  bad[0].values[1] = -5;
+  refused(2, bad, {3, 3}, "shape parameter of -5");
+  bad = columns_;
+  bad[2].values = {0, 0};
+  refused(2, bad, {3, 3}, "needs 0 < p10_ns");
+  bad = columns_;
+  bad.push_back({"power_w", {100}, "W"});
+  refused(2, bad, {3, 3}, "differ in length");
+  bad.back().values = {100, std::numeric_limits<double>::infinity()};
+  refused(2, bad, {3, 3}, "has a power of inf W");
+  bad.pop_back();
+  bad.erase(bad.begin() + 3);
+  refused(2, bad, {3, 3}, "p90_ns");
 }
 
 TEST(MeasureProfile, TimesRealKernels) {
