@@ -40,16 +40,15 @@ bool lists(const std::set<std::string>& names, const Operator& op) {
 }
 
 std::size_t find_operator(const OperatorGraph& graph, std::string_view name) {
+  for (std::size_t v = 0; v < graph.size(); ++v)
+    if (graph.at(v).name == name) return v;
   std::vector<std::string> known;
-  std::size_t holder = graph.size();
   for (std::size_t v = 0; v < graph.size(); ++v) {
     const Operator& op = graph.at(v);
-    if (op.name == name) return v;
+    if (std::find(op.fused.begin(), op.fused.end(), name) != op.fused.end()) return v;
     known.push_back(op.name);
-    if (std::find(op.fused.begin(), op.fused.end(), name) != op.fused.end()) holder = v;
     known.insert(known.end(), op.fused.begin(), op.fused.end());
   }
-  if (holder < graph.size()) return holder;
   throw name_error("operator of '" + graph.name() + "'", name, known);
 }
 

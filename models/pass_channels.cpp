@@ -71,6 +71,9 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
     for (const auto p : producers) hold(channels_[p], "'" + op.name + "' reads them as a whole");
     return;
   }
+  if (!op.inputs.empty() && op.inputs[0].empty())
+    return hold(out = Channels{usual_axis(op.output), {{open(op.output[usual_axis(op.output)]), 1}}},
+                "'" + op.name + "' reads a scalar");
   const auto count = [](const Shape& shape, const Channels& c) {
     return c.axis < shape.size() ? shape[c.axis] : 0;
   };
@@ -105,6 +108,7 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
     case K::depthwise_conv:
     case K::conv:
     case K::gemm: {
+      if (producers.empty()) return stop("'" + op.name + "' reads nothing");
       const Channels& in = channels_[producers[0]];
       const std::size_t axis = is_convolution(op.kind) ? 0 : op.inputs[0].size() - 1;
       if (in.axis != axis)

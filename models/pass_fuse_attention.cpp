@@ -18,8 +18,9 @@ bool is_copy(const Operator& op) { return op.kind == K::copy && op.inputs.size()
 
 // The product whose scores reach `v` through scales, masks and casts that have no other reader;
 // what lies between is put in front of `chain`.
-std::size_t scores_of(const GraphEdit& edit, std::size_t v, std::vector<std::size_t>& chain) {
-  for (int i = 0; i < longest_chain; ++i) {
+std::size_t scores_of(const GraphEdit& edit, std::size_t v, int longest,
+                      std::vector<std::size_t>& chain) {
+  for (int left = longest - 1; left >= 0; --left) {
     if (edit.only_reader(v) == none) return none;
     const Operator& op = edit.at(v);
     chain.insert(chain.begin(), v);
@@ -33,8 +34,8 @@ std::size_t scores_of(const GraphEdit& edit, std::size_t v, std::vector<std::siz
     for (std::size_t slot = 0; slot < op.inputs.size(); ++slot) {
       if (op.inputs[slot] != op.output) continue;
       std::vector<std::size_t> rest;
-      const std::size_t product = scores_of(edit, edit.inputs(v)[slot], rest);
-      if (product == none || rest.size() + chain.size() > longest_chain) continue;
+      const std::size_t product = scores_of(edit, edit.inputs(v)[slot], left, rest);
+      if (product == none) continue;
       chain.insert(chain.begin(), rest.begin(), rest.end());
       return product;
     }
@@ -50,7 +51,7 @@ std::size_t source_of(const GraphEdit& edit, std::size_t v, std::int64_t tokens,
   for (int i = 0; i < longest_chain; ++i) {
     const Operator& op = edit.at(v);
     const auto& shape = op.output;
-    if (shape.size() == 2 && shape[0] == tokens && shape[1] % head == 0 &&
+    if (shape.size() == 2 && shape[0] == tokens && shape[1] >= head && shape[1] % head == 0 &&
         (i > 0 || !transposed))
       return v;
     const bool scale = is_unary(op) && (plain_function(op.function) == "multiply" ||
@@ -76,7 +77,7 @@ Match match(const GraphEdit& edit, std::size_t softmax) {
   // Scores, softmax, weighted sum.
   if (edit.inputs(softmax).size() != 1) return m;
   std::vector<std::size_t> core;
-  const std::size_t first = scores_of(edit, edit.inputs(softmax)[0], core);
+  const std::size_t first = scores_of(edit, edit.inputs(softmax)[0], longest_chain, core);
   if (first == none) return m;
   core.push_back(softmax);
   std::size_t second = softmax;
@@ -101,7 +102,7 @@ Match match(const GraphEdit& edit, std::size_t softmax) {
   const std::int64_t head = scores.inputs[0][rank - 1], value = sum.output[rank - 1];
   std::int64_t heads = 1;
   for (std::size_t i = 0; i + 2 < rank; ++i) heads *= scores.output[i];
-  if (sum.inputs[1][rank - 2] != keys || head < 1 || value < 1) return m;
+  if (sum.inputs[1][rank - 2] != keys || head < 1 || value < 1 || heads < 1) return m;
 
   m.heads = heads;
   m.root = first;

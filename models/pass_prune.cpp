@@ -18,6 +18,8 @@ namespace {
 
 using K = OperatorKind;
 
+constexpr std::int64_t largest_multiple = 4096;
+
 double d(std::int64_t v) { return static_cast<double>(v); }
 
 bool makes_channels(const Operator& op) {
@@ -32,9 +34,14 @@ std::int64_t remaining(std::int64_t channels, const PruneRule& rule) {
   return std::min((keep + rule.multiple - 1) / rule.multiple * rule.multiple, channels);
 }
 
+// Elements of `now` per element of `then`; empty tensors stay as they are.
+double ratio(const Shape& now, const Shape& then) {
+  return elements(then) > 0 ? elements(now) / elements(then) : 1;
+}
+
 // One operator between its new input and output shapes.
 void shrink(Operator& op, const std::vector<Shape>& inputs, Shape output) {
-  const double out = elements(output) / elements(op.output);
+  const double out = ratio(output, op.output);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     op.input_elements += elements(inputs[i]) - elements(op.inputs[i]);
   op.input_elements = std::max(op.input_elements, 0.0);
@@ -42,7 +49,7 @@ void shrink(Operator& op, const std::vector<Shape>& inputs, Shape output) {
   if (is_product(op.kind)) {
     // Depthwise filters have no input side of their own.
     const double in =
-        op.kind == K::depthwise_conv ? 1 : elements(inputs[0]) / elements(op.inputs[0]);
+        op.kind == K::depthwise_conv || inputs.empty() ? 1 : ratio(inputs[0], op.inputs[0]);
     const double bias = bias_params(op), rest = op.flops - 2 * op.macs;
     op.params = (op.params - bias) * in * out + bias * out;
     op.macs *= in * out;
@@ -75,13 +82,13 @@ ModelVersion prune_channels(ModelVersion version, const PruneOptions& options) {
     if (!(rule.ratio >= 0 && rule.ratio < 1))
       throw InputError(fmt::format("{}: \"ratio\" is a share from 0 to below 1, not {}", rule.where,
                                    rule.ratio));
-    if (rule.multiple < 1)
-      throw InputError(fmt::format("{}: \"multiple\" is 1 or more, not {}", rule.where,
-                                   rule.multiple));
+    if (rule.multiple < 1 || rule.multiple > largest_multiple)
+      throw InputError(fmt::format("{}: \"multiple\" lies between 1 and {}, not {}", rule.where,
+                                   largest_multiple, rule.multiple));
     std::string reasons;
     bool any = false;
     for (const std::size_t v : select_operators(graph, rule.match, rule.where + "/match")) {
-      if (!makes_channels(graph.at(v))) continue;
+      if (!makes_channels(graph.at(v)) || graph.at(v).output.empty()) continue;
       // A grouped or otherwise foreign form has opened a set that is held.
       const std::size_t set = map.of(v).segments.at(0).set;
       if (const std::string& reason = map.held(set); !reason.empty()) {

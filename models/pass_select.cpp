@@ -77,12 +77,14 @@ std::vector<std::size_t> select_operators(const OperatorGraph& graph, std::strin
     if (name != "input") known.emplace_back(name);
   known.insert(known.end(), names.begin(), names.end());
   const std::string near = match.empty() ? "" : did_you_mean(match, known);
-  throw InputError(fmt::format(
-      "{}: no operator, module or operator kind of '{}' is like \"{}\"{}", where, graph.name(),
-      match,
-      near.empty() ? "; modules look like \"" +
-                         (modules.empty() ? *names.begin() : *modules.begin()) + "\""
-                   : "; did you mean \"" + near + "\"?"));
+  std::string help;
+  if (!near.empty())
+    help = "; did you mean \"" + near + "\"?";
+  else if (!modules.empty() || !names.empty())
+    help = fmt::format("; {} look like \"{}\"", modules.empty() ? "operators" : "modules",
+                       modules.empty() ? *names.begin() : *modules.begin());
+  throw InputError(fmt::format("{}: no operator, module or operator kind of '{}' is like \"{}\"{}",
+                               where, graph.name(), match, help));
 }
 
 }  // namespace isthmus::models

@@ -50,4 +50,27 @@ OperatorGraph random_graph(std::uint64_t seed) {
   return b.build();
 }
 
+OperatorGraph senseless_graph(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  const Shape shapes[] = {{},     {4},       {1},       {0},       {4, 4},    {4, 1},
+                          {2, 8}, {4, 4, 4}, {2, 4, 4}, {4, 0, 2}, {1, 4, 4}, {2, 2, 2, 2}};
+  const char* functions[] = {"",    "relu",       "add",         "mul",  "div",  "sub", "erf",
+                             "pow", "batch_norm", "reduce_mean", "sqrt", "tanh", "sigmoid"};
+  Sketch s("senseless" + std::to_string(seed));
+  const std::size_t count = 1 + below(60);
+  for (std::size_t i = 0; i < count; ++i) {
+    s.module = below(2) ? "layers." + std::to_string(below(4)) : "";
+    const auto kind = static_cast<OperatorKind>(below(static_cast<std::size_t>(OperatorKind::count_)));
+    std::vector<std::size_t> producers;
+    for (std::size_t j = 0; i > 0 && kind != OperatorKind::input && j < below(4); ++j)
+      producers.push_back(below(2) ? i - 1 : below(i));
+    // Often of the shape of the last, so that patterns begin to match.
+    const Shape shape = i > 0 && below(3) ? s.shape_of(i - 1) : shapes[below(std::size(shapes))];
+    s.op(kind, functions[below(std::size(functions))], shape, producers,
+         static_cast<double>(below(3) * 8), static_cast<double>(below(3) * 64));
+  }
+  return s.build();
+}
+
 }  // namespace isthmus::models::testing

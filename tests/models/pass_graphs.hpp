@@ -43,6 +43,7 @@ class Sketch {
     return op(OperatorKind::elementwise, std::move(function), graph_.at(producers.front()).output,
               producers, params);
   }
+  const Shape& shape_of(std::size_t v) const { return graph_.at(v).output; }
   OperatorGraph build() {
     graph_.validate();
     return std::move(graph_);
@@ -87,5 +88,8 @@ inline std::multiset<Shape> final_shapes(const OperatorGraph& g) {
 
 //! A random graph: operators of every kind on earlier tensors of fitting shape.
 OperatorGraph random_graph(std::uint64_t seed);
+
+//! A valid graph without sense: any kind on any tensors, scalars and empty tensors among them.
+OperatorGraph senseless_graph(std::uint64_t seed);
 
 }  // namespace isthmus::models::testing

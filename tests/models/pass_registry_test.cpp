@@ -1,6 +1,8 @@
 // Passes from JSON: the examples of the documentation, and messages that say where.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -129,6 +131,40 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{R"([{"pass": "distill", "keep": [-1]}])", "/0/keep: expected numbers of layers"},
         Bad{R"([{"pass": "distill", "accuracy": 77, "source": "x"}])",
             "/0/accuracy: an accuracy is a fraction from 0 to 1, not 77; did you mean 0.77?"}));
+
+// Graphs that no network has: passes refuse them or keep them valid.
+TEST(PassRegistry, SurvivesSenselessGraphs) {
+  const auto every = json::parse(R"([
+    {"pass": "fuse", "patterns": ["attention", "layer_norm", "activation", "batch_norm",
+                                  "epilogue", "residual", "pointwise"]},
+    {"pass": "distill", "keep_every": 2},
+    {"pass": "prune", "rules": [{"match": "conv", "ratio": 0.5}, {"match": "gemm", "ratio": 0.5}]},
+    {"pass": "sparse-activation", "match": "**", "active": 0.5},
+    {"pass": "sparsify", "match": "**", "zeros": 0.5},
+    {"pass": "precision", "match": "**", "weights": "int4", "activations": "int8",
+     "group_size": 32, "sensitive": "fp16", "conversions": true},
+    {"pass": "early-exits", "exits": [{"after": "", "share": 0.5, "classes": 3}]}
+  ])");
+  std::map<std::string, std::size_t> applied;
+  for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
+    ModelVersion v = version_of(testing::senseless_graph(seed));
+    for (json pass : every) {
+      if (pass.contains("exits"))
+        pass["exits"][0]["after"] = v.graph.at(seed % v.graph.size()).name;
+      try {
+        v = apply_passes(v, json::array({pass}));
+        ++applied[pass["pass"]];
+      } catch (const InputError&) {
+        continue;
+      }
+      ASSERT_NO_THROW(v.graph.validate()) << "seed " << seed << " " << pass;
+      for (std::size_t i = 0; i < v.graph.size(); ++i)
+        ASSERT_TRUE(std::isfinite(v.graph.at(i).flops) && std::isfinite(v.graph.at(i).params))
+            << "seed " << seed << " " << pass;
+    }
+  }
+  for (const auto& info : pass_catalogue()) EXPECT_GT(applied[info.name], 10U) << info.name;
+}
 
 TEST(PassRegistry, DescribesEveryPass) {
   const auto catalogue = pass_catalogue();
