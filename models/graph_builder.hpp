@@ -44,6 +44,12 @@ class GraphBuilder {
   //! q {t, f}, k and v {s, g} -> {t, f}; `heads` query heads share features evenly.
   Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
                    std::string name = "");
+  //! The same spelt out, as exports have it: copies that split the heads, two batched products, a
+  //! scale and a softmax between them, a copy that joins the heads. Fewer key heads are repeated.
+  Tensor spelt_attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads);
+  //! Causal attention of the last tokens of a context: q {t, f}, k and v {s, g} with s >= t.
+  Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
+                          std::int64_t kv_heads, std::string name = "");
   //! Element by element; b may be {c, 1, 1} or {c} against a {c, h, w} (squeeze-and-excite).
   Tensor add(const Tensor& a, const Tensor& b, std::string name = "");
   Tensor multiply(const Tensor& a, const Tensor& b, std::string name = "");
@@ -54,12 +60,32 @@ class GraphBuilder {
               std::string name = "");
   //! {c, h, w} -> {c}.
   Tensor global_pool(const Tensor& x, std::string name = "");
-  //! Normalizes the last dimension; two parameters per feature.
+  //! Layer norm of the last dimension; two parameters per feature.
   Tensor norm(const Tensor& x, std::string name = "");
+  //! RMS norm of the last dimension; one parameter per feature.
+  Tensor rms_norm(const Tensor& x, std::string name = "");
   Tensor softmax(const Tensor& x, std::string name = "");
+  //! Rows of a table: {t} -> {t, width}; a sample touches as many rows as it has tokens.
+  Tensor embedding(const Tensor& tokens, std::int64_t entries, std::int64_t width,
+                   std::string name = "");
+  //! A learned tensor, such as a class token or position codes.
+  Tensor parameter(Shape shape, std::string name);
+  //! The same elements in another shape, moved: transpositions, splitting of heads, upsampling
+  //! (more elements) and slices (fewer).
+  Tensor copy_to(const Tensor& x, Shape shape, std::string_view stem, std::string name = "");
+  //! Two inputs of the same shape halved: a gate times its activation, {.., 2 f} -> {.., f}.
+  Tensor gate(const Tensor& x, std::string_view function);
+  //! Products of a mixture: {t, f} -> {t, features} by `active` of `experts` matrices per token.
+  Tensor expert_gemm(const Tensor& x, std::int64_t features, std::int64_t experts,
+                     std::int64_t active, std::string name = "");
+  //! Any dense map with so many weights, given as a whole: x -> shape, one multiply-add per weight
+  //! and row of the output.
+  Tensor weights(const Tensor& x, Shape shape, double params, std::string name);
   //! Joins tensors along the first dimension.
   Tensor concat(const std::vector<Tensor>& parts, std::string name = "");
 
+  //! Operators that follow reuse weights that are counted already: they get no parameters.
+  void share_weights(bool shared) { shared_ = shared; }
   //! Module path of the operators that follow ("layers.3.attention"); "" = top.
   void module(std::string path) { module_ = std::move(path); }
 
@@ -73,6 +99,7 @@ class GraphBuilder {
   [[noreturn]] void refuse(std::string_view what, const Tensor& x) const;
   OperatorGraph graph_;
   std::string module_;
+  bool shared_ = false;
 };
 
 }  // namespace isthmus::models

@@ -28,11 +28,11 @@ const Layout& layout_of(int depth) {
 
 }  // namespace
 
-OperatorGraph resnet(int depth, bool stride_in_3x3) {
+OperatorGraph resnet(int depth, bool stride_in_3x3, std::int64_t image) {
   const Layout& layout = layout_of(depth);
   const bool v1 = layout.bottleneck && !stride_in_3x3;
   GraphBuilder b("resnet-" + std::to_string(depth) + (v1 ? "-v1" : ""));
-  Tensor x = b.input({3, 224, 224});
+  Tensor x = b.input({3, image, image});
   x = b.activation(b.conv(x, 64, {.kernel = 7, .stride = 2}), "relu");
   x = b.pool(x, 3, 2, 1);
 
