@@ -129,6 +129,19 @@ TEST(PassFuse, CountsResNet50) {
   expect_conserved(g, r.graph);
 }
 
+TEST(PassFuse, CountsMobileNets) {
+  const struct {
+    const char* name;
+    std::size_t before, fused, with_sums;
+  } rows[] = {{"mobilenet-v2", 100, 65, 55}, {"mobilenet-v3-large", 140, 92, 82}};
+  for (const auto& row : rows) {
+    const auto g = builtin_graph(row.name);
+    EXPECT_EQ(g.totals().operators, row.before);
+    EXPECT_EQ(fuse(version_of(g)).graph.totals().operators, row.fused);
+    EXPECT_EQ(fuse(version_of(g), {.residual = true}).graph.totals().operators, row.with_sums);
+  }
+}
+
 // silu, hard swish and both expansions of gelu, each behind a product.
 TEST(PassFuse, FindsSpeltOutActivations) {
   struct Case {
