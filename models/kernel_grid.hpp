@@ -50,9 +50,11 @@ struct LeaveOneOut {
   //! The same along one parameter alone, whichever hole filling would take.
   struct Axis {
     std::string parameter;
-    ErrorSummary line;   //!< straight line between the two neighbours
-    ErrorSummary curve;  //!< monotone cubic in logarithms through four neighbours
-    bool curved = false; //!< look-ups use the curve
+    ErrorSummary line;    //!< straight line between the two neighbours
+    ErrorSummary curve;   //!< monotone cubic in logarithms through four neighbours
+    ErrorSummary logs;    //!< straight line in logarithms; for comparison only
+    ErrorSummary scaled;  //!< straight line of time over fitted roofline; for comparison only
+    bool curved = false;  //!< look-ups use the curve, else the line
   };
   std::vector<Axis> axes;
   //! The last row of every line of rows, predicted from the one before it by the fitted roofline.

@@ -213,17 +213,37 @@ class Builder {
 
   // Errors along each parameter, the choice between lines and curves, then errors of the whole.
   void leave_rows_out() {
-    std::vector<std::vector<double>> lines(width_), curves(width_);
-    for (const Coarse& c : coarse_)
+    std::vector<std::vector<double>> lines(width_), curves(width_), logs(width_), scaled(width_);
+    for (std::size_t b = 0; b < coarse_.size(); ++b) {
+      const Coarse& c = coarse_[b];
+      const std::vector<double> roof = out_.roofline ? rooflines(b) : std::vector<double>{};
       each_enclosed(c, [&](std::size_t cell, std::size_t a, const Neighbours& n) {
+        const std::size_t p = out_.leading + a;
         const Candidates v = interpolate(c, cell, a, n);
         const double ns = c.block.ns[cell];
-        lines[out_.leading + a].push_back(std::abs(v.line / ns - 1));
-        curves[out_.leading + a].push_back(std::abs(v.curve / ns - 1));
+        lines[p].push_back(std::abs(v.line / ns - 1));
+        curves[p].push_back(std::abs(v.curve / ns - 1));
+        // What look-ups do not use, for comparison.
+        const auto value = [&](std::size_t at, double over) {
+          return CurvePoint{c.x(at, a), c.block.ns[at] / over};
+        };
+        const std::array<CurvePoint, 2> two{value(n.below[0], 1), value(n.above[0], 1)};
+        logs[p].push_back(std::abs(curve_through(two, 0, c.x(cell, a)) / ns - 1));
+        if (!roof.empty())
+          scaled[p].push_back(std::abs(
+              line_through(value(n.below[0], roof[n.below[0]]), value(n.above[0], roof[n.above[0]]),
+                           c.x(cell, a)) *
+                  roof[cell] / ns -
+              1));
       });
+    }
     for (std::size_t p = out_.leading; p < width_; ++p) {
-      LeaveOneOut::Axis axis{table_.parameters[p], summarize(std::move(lines[p])),
-                             summarize(std::move(curves[p])), false};
+      LeaveOneOut::Axis axis{table_.parameters[p],
+                             summarize(std::move(lines[p])),
+                             summarize(std::move(curves[p])),
+                             summarize(std::move(logs[p])),
+                             summarize(std::move(scaled[p])),
+                             false};
       if (axis.line.count > 0) {
         axis.curved = axis.curve.median < curve_gain * axis.line.median &&
                       axis.curve.mean < axis.line.mean;

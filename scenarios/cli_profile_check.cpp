@@ -105,8 +105,10 @@ void print_table(const KernelProfile& profile, const KernelTable& t, const Peaks
     if (axis.line.count > 0)
       print_errors("  along " + axis.parameter + " only",
                    axis.curved ? axis.curve : axis.line,
-                   fmt::format("{} (straight {}, curve {})", axis.curved ? "curve" : "straight",
-                               percent(axis.line.median), percent(axis.curve.median)));
+                   fmt::format("{}; straight {}, curve {}, logs {}, scaled {}",
+                               axis.curved ? "curve" : "straight", percent(axis.line.median),
+                               percent(axis.curve.median), percent(axis.logs.median),
+                               axis.scaled.count > 0 ? percent(axis.scaled.median) : "-"));
   if (errors.edge.count > 0) print_errors("last rows left out", errors.edge, "by the roofline");
   if (const auto& roof = grid.roofline()) {
     const auto model = models::WorkModel::of(t.kind, t.parameters);
@@ -129,8 +131,8 @@ int command_profile_check(const std::vector<std::string>& files, const std::stri
 
   for (const std::string& file : files) {
     const KernelProfile profile = KernelProfile::load(file);
-    fmt::print("{}: {}\n    {:28} {:>7} {:>9} {:>9} {:>9}\n", file, profile.info().device,
-               "relative errors", "rows", "median", "mean", "p90");
+    fmt::print("{}: {}\n    {:28} {:>7} {:>9} {:>9} {:>9}  {}\n", file, profile.info().device,
+               "relative errors", "rows", "median", "mean", "p90", "used; medians of all ways");
     std::string missed;
     bool judged = false;
     for (const KernelTable* t : profile.tables()) {

@@ -2,10 +2,12 @@
 // products and attention, for every device.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 
 #include "models/profile_import.hpp"
 #include "sim/core/errors.hpp"
+#include "sim/core/random.hpp"
 #include "tests/models/shared_data.hpp"
 
 namespace isthmus::models {
@@ -100,6 +102,60 @@ TEST(ProfileAccuracy, LLMServingSim) {
     const std::string folder =
         std::string("llmservingsim/") + device + "/meta-llama/Llama-3.1-8B/bf16/tp1/";
     check("llmservingsim", {folder + "attention.csv", folder + "dense.csv"}, 2, o);
+  }
+}
+
+// A fifth of the rows of a real table held out: the error is what leave-one-out promised, and the
+// promised standard errors hold.
+TEST(ProfileAccuracy, PromisesHoldForRowsHeldOut) {
+  ISTHMUS_NEEDS_DATA();
+  for (const char* file : {"a100_sxm/gemm_vllm_0.14.0_gemm_perf.csv",
+                           "h100_sxm/attention_vllm_0.14.0_context_attention_perf.bf16_h8up.csv",
+                           "l40s/attention_vllm_0.14.0_generation_attention_perf.bf16_h8up.csv"}) {
+    ImportReport report;
+    const KernelProfile whole = import_profile(
+        "aiconfigurator", {(testing::data_root() / "kernels/aiconfigurator" / file).string()}, {},
+        report);
+    const KernelTable& t = *whole.tables().front();
+    const std::size_t width = t.parameters.size();
+    KernelTable kept = t;
+    for (auto* c : {&kept.shapes, &kept.median_ns, &kept.p10_ns, &kept.p90_ns}) c->clear();
+    kept.n.clear();
+    kept.flags.clear();
+    kept.power_w.clear();
+    std::vector<std::size_t> held_out;
+    Rng rng(1);
+    for (std::size_t row = 0; row < t.rows(); ++row) {
+      if (uniform01(rng) < 0.2) {
+        held_out.push_back(row);
+        continue;
+      }
+      const auto shape = t.shapes.begin() + static_cast<std::ptrdiff_t>(row * width);
+      kept.shapes.insert(kept.shapes.end(), shape, shape + static_cast<std::ptrdiff_t>(width));
+      kept.median_ns.push_back(t.median_ns[row]);
+      kept.p10_ns.push_back(t.p10_ns[row]);
+      kept.p90_ns.push_back(t.p90_ns[row]);
+      kept.n.push_back(t.n[row]);
+    }
+    KernelProfile profile(whole.info());
+    profile.add(kept);
+    std::vector<double> errors;
+    double within = 0;
+    for (const std::size_t row : held_out) {
+      const auto v = profile.lookup(
+          t.kind, t.precision, std::span<const double>(t.shapes).subspan(row * width, width));
+      ASSERT_TRUE(v);
+      if (v->kind == PredictionKind::extrapolated) continue;
+      errors.push_back(std::abs(v->ns / t.median_ns[row] - 1));
+      within += errors.back() <= 2 * v->relative_error;
+    }
+    const ErrorSummary e = summarize(errors);
+    within /= static_cast<double>(e.count);
+    std::printf("%-18s %zu of %zu rows held out: %.1f %% median, %.1f %% mean; %.0f %% within two "
+                "standard errors\n",
+                t.kind.c_str(), e.count, t.rows(), 100 * e.median, 100 * e.mean, 100 * within);
+    EXPECT_LE(e.median, aim);
+    EXPECT_GE(within, 0.85);
   }
 }
 
