@@ -187,7 +187,7 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
     case K::attention:
     case K::softmax:
     case K::count_:
-      return stop("'" + op.name + "' is a " + std::string(name_of(op.kind)));
+      return stop("'" + op.name + "' is of the kind " + std::string(name_of(op.kind)));
   }
 }
 

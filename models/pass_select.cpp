@@ -61,20 +61,24 @@ std::vector<std::size_t> select_operators(const OperatorGraph& graph, std::strin
   }
   if (!chosen.empty()) return chosen;
 
+  if (kind)
+    throw InputError(
+        fmt::format("{}: '{}' has no operator of the kind {}", where, graph.name(), match));
+
   // Suggestions: short names first, so that a module wins over its operators.
-  std::set<std::string> modules, names;
+  std::set<std::string> modules, names, kinds;
   for (std::size_t v = 0; v < graph.size(); ++v) {
     const Operator& op = graph.at(v);
     if (op.kind == OperatorKind::input) continue;
     names.insert(op.name);
+    kinds.emplace(name_of(op.kind));
     any_prefix(op.module, [&](std::string_view prefix) {
       modules.emplace(prefix);
       return false;
     });
   }
   std::vector<std::string> known(modules.begin(), modules.end());
-  for (const auto name : operator_kind_names)
-    if (name != "input") known.emplace_back(name);
+  known.insert(known.end(), kinds.begin(), kinds.end());
   known.insert(known.end(), names.begin(), names.end());
   const std::string near = match.empty() ? "" : did_you_mean(match, known);
   std::string help;

@@ -65,6 +65,14 @@ TEST(PassDistill, TakesEverySecondLayer) {
               1e-12);
 }
 
+// DistilBERT is BERT-base with every second layer, without the pooler and the two segment codes.
+TEST(PassDistill, MakesDistilBertOfBert) {
+  const auto student = distill(version_of(builtin_graph("bert-base")), {}).graph.totals();
+  const auto published = builtin_graph("distilbert").totals();
+  EXPECT_EQ(student.params, published.params + (768 * 768 + 768) + 2 * 768);
+  EXPECT_EQ(student.macs, published.macs + 768 * 768);
+}
+
 TEST(PassDistill, DropsTheFirstLayerAndWhatOnlyGoneLayersRead) {
   GraphBuilder b("tables");
   Tensor x = b.input({4, 8}, "tokens");

@@ -83,6 +83,25 @@ TEST(PassFuse, KeepsWhatHasTwoReaders) {
   expect_conserved(g, v.graph);
 }
 
+// BERT-base spelt out: in each layer three copies that split heads, two products, scale, softmax and
+// the copy that joins heads become one, and gelu goes into a product; so does the pooler's tanh.
+TEST(PassFuse, CountsBert) {
+  const auto g = builtin_graph("bert-base");
+  const auto v = fuse(version_of(g));
+  EXPECT_EQ(v.graph.totals().operators, g.totals().operators - 12 * 7 - 12 - 1);
+  expect_conserved(g, v.graph);
+  std::size_t attention = 0;
+  for (std::size_t i = 0; i < v.graph.size(); ++i)
+    if (const Operator& op = v.graph.at(i); op.kind == K::attention) {
+      ++attention;
+      EXPECT_EQ(op.heads, 12);
+      EXPECT_EQ(op.output.back(), 768);
+      EXPECT_EQ(op.inputs, std::vector<Shape>(3, op.output));
+      EXPECT_EQ(op.input_elements, 3 * elements(op.output));
+    }
+  EXPECT_EQ(attention, 12U);
+}
+
 // What the graph cost model calls fused: one-input elementwise behind products and sums.
 TEST(PassFuse, ReproducesTheCostModelsRuleOnPublishedNetworks) {
   for (const char* name : {"mobilenet-v2", "mobilenet-v3-large", "resnet-18", "resnet-50"}) {

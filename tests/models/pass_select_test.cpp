@@ -63,6 +63,7 @@ TEST(PassSelect, SuggestsWhatWasMeant) {
   EXPECT_NE(message("layers.0.mpl").find("did you mean \"layers.0.mlp\"?"), std::string::npos);
   EXPECT_NE(message("zzzzzzzzzzzzzzzz").find("modules look like \"layers\""), std::string::npos);
   EXPECT_NE(message("").find("is like \"\""), std::string::npos);
+  EXPECT_EQ(message("conv"), "/0/rules/2/match: 'stack' has no operator of the kind conv");
   EXPECT_NE(message("in").find("is like"), std::string::npos);  // inputs have no formats
 }
 
