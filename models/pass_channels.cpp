@@ -1,6 +1,7 @@
 #include "models/pass_channels.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "models/pass_weights.hpp"
 
@@ -34,6 +35,7 @@ std::size_t ChannelMap::root(std::size_t set) const {
 std::size_t ChannelMap::open(std::int64_t size) {
   parent_.push_back(parent_.size());
   sizes_.push_back(size);
+  multiples_.push_back(1);
   held_.emplace_back();
   return parent_.size() - 1;
 }
@@ -45,6 +47,7 @@ void ChannelMap::tie(std::size_t a, std::size_t b, const Operator& op) {
   if (sizes_[a] != sizes_[b] && held_[a].empty())
     held_[a] = "'" + op.name + "' joins unequal runs of them";
   if (held_[a].empty()) held_[a] = held_[b];
+  multiples_[a] = std::lcm(multiples_[a], multiples_[b]);
   parent_[b] = a;
 }
 
@@ -52,6 +55,7 @@ bool ChannelMap::tie(const Channels& a, const Channels& b, const Operator& op) {
   if (a.axis != b.axis || a.segments.size() != b.segments.size()) return false;
   for (std::size_t i = 0; i < a.segments.size(); ++i)
     if (a.segments[i].repeat != b.segments[i].repeat ||
+        a.segments[i].divide != b.segments[i].divide ||
         size(a.segments[i].set) != size(b.segments[i].set))
       return false;
   for (std::size_t i = 0; i < a.segments.size(); ++i) tie(a.segments[i].set, b.segments[i].set, op);
@@ -72,7 +76,7 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
     return;
   }
   if (!op.inputs.empty() && op.inputs[0].empty())
-    return hold(out = Channels{usual_axis(op.output), {{open(op.output[usual_axis(op.output)]), 1}}},
+    return hold(out = Channels{usual_axis(op.output), {{open(op.output[usual_axis(op.output)])}}},
                 "'" + op.name + "' reads a scalar");
   const auto count = [](const Shape& shape, const Channels& c) {
     return c.axis < shape.size() ? shape[c.axis] : 0;
@@ -81,7 +85,7 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
   const auto stop = [&](const std::string& reason) {
     for (const auto p : producers) hold(channels_[p], reason);
     out.axis = usual_axis(op.output);
-    out.segments = {{open(op.output[out.axis]), 1}};
+    out.segments = {{open(op.output[out.axis])}};
     hold(out, reason);
   };
   // Tensors beside the first one must have the channels of the output, or one for all.
@@ -100,10 +104,10 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
   switch (op.kind) {
     case K::input:
       out.axis = usual_axis(op.output);
-      out.segments = {{open(op.output[out.axis]), 1}};
+      out.segments = {{open(op.output[out.axis])}};
       return hold(out, "they are the model's input");
     case K::embedding:
-      out = {op.output.size() - 1, {{open(op.output.back()), 1}}};
+      out = {op.output.size() - 1, {{open(op.output.back())}}};
       return;
     case K::depthwise_conv:
     case K::conv:
@@ -120,11 +124,24 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
       } else if (op.kind == K::conv && op.groups > 1) {
         return stop("'" + op.name + "' is a grouped convolution");
       } else {
-        out = {own_axis(op), {{open(op.output[own_axis(op)]), 1}}};
+        out = {own_axis(op), {{open(op.output[own_axis(op)])}}};
       }
       return tie_others(1);
     }
     case K::elementwise:
+      if (producers.size() == 1 && op.inputs[0].size() == op.output.size()) {
+        // A gate: one half of the channels times a function of the other.
+        const Channels& in = channels_[producers[0]];
+        if (in.segments.size() == 1 && in.segments[0].repeat == 1 && in.segments[0].divide == 1 &&
+            in.axis < op.output.size() && op.output[in.axis] > 0 &&
+            count(op.inputs[0], in) == 2 * op.output[in.axis]) {
+          const std::size_t set = root(in.segments[0].set);
+          multiples_[set] = std::lcm(multiples_[set], std::int64_t{2});
+          out = {in.axis, {{set, 1, 2}}};
+          return;
+        }
+      }
+      [[fallthrough]];
     case K::norm:
     case K::pool: {
       // The first input that has the output's channels says what they are.

@@ -17,10 +17,11 @@ class ChannelMap {
  public:
   explicit ChannelMap(const OperatorGraph& graph);
 
-  //! A run of channels: those of `set`, each `repeat` times (flattened planes).
+  //! A run of channels: those of `set`, each `repeat` times (flattened planes), or `divide` of them
+  //! together making one (gates).
   struct Segment {
     std::size_t set = 0;
-    std::int64_t repeat = 1;
+    std::int64_t repeat = 1, divide = 1;
   };
   //! Channels of an operator's output and the dimension that they are in; no segments = a tensor of
   //! one channel or of none.
@@ -34,6 +35,8 @@ class ChannelMap {
   std::size_t root(std::size_t set) const;
   std::int64_t size(std::size_t set) const { return sizes_[root(set)]; }
   std::size_t sets() const { return sizes_.size(); }
+  //! What remains of a set has to be a multiple of this.
+  std::int64_t multiple(std::size_t set) const { return multiples_[root(set)]; }
   //! Why a set cannot shrink; "" = it can.
   const std::string& held(std::size_t set) const { return held_[root(set)]; }
 
@@ -45,7 +48,7 @@ class ChannelMap {
   void follow(const OperatorGraph& graph, std::size_t v);
   std::vector<Channels> channels_;
   std::vector<std::size_t> parent_;
-  std::vector<std::int64_t> sizes_;
+  std::vector<std::int64_t> sizes_, multiples_;
   std::vector<std::string> held_;
 };
 

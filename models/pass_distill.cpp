@@ -46,6 +46,19 @@ std::optional<Place> place_of(std::string_view module, std::string_view layers) 
 
 using Layers = std::map<std::size_t, std::vector<std::size_t>>;  // operators by layer
 
+// Whether `v` needs any of `others`.
+bool depends_on(const GraphEdit& edit, std::size_t v, const std::set<std::size_t>& others) {
+  std::set<std::size_t> seen;
+  std::vector<std::size_t> open{v};
+  while (!open.empty()) {
+    const std::size_t u = open.back();
+    open.pop_back();
+    if (others.contains(u)) return true;
+    if (seen.insert(u).second) open.insert(open.end(), edit.inputs(u).begin(), edit.inputs(u).end());
+  }
+  return false;
+}
+
 // Takes one layer out of `edit`. Returns the tensor that takes the place of the layer's.
 std::size_t skip_layer(GraphEdit& edit, const std::map<std::size_t, Place>& places,
                        const std::vector<std::size_t>& layer, const std::string& where) {
@@ -64,6 +77,14 @@ std::size_t skip_layer(GraphEdit& edit, const std::map<std::size_t, Place>& plac
     for (const std::size_t p : edit.inputs(v))
       if (!inside.contains(p)) inputs.insert(p);
   }
+  // Dead ends inside a layer, such as a router's choices, go with it.
+  std::set<Shape> read;
+  for (const std::size_t v : outputs)
+    if (!edit.readers(v).empty()) read.insert(edit.at(v).output);
+  if (!read.empty())
+    std::erase_if(outputs, [&](std::size_t v) {
+      return edit.readers(v).empty() && !read.contains(edit.at(v).output);
+    });
   if (outputs.size() != 1)
     refuse(fmt::format("{} tensors leave it, not one", outputs.size()));
   const std::size_t out = *outputs.begin();
@@ -79,6 +100,7 @@ std::size_t skip_layer(GraphEdit& edit, const std::map<std::size_t, Place>& plac
     refuse(fmt::format("it changes the shape of its tensor to {}", to_string(edit.at(out).output)));
   if (streams.size() > 1)
     refuse(fmt::format("it reads {} tensors of the shape of its output", streams.size()));
+  if (depends_on(edit, *streams.begin(), inside)) refuse("it is interwoven with other operators");
   edit.redirect(out, *streams.begin());
   auto order = edit.order();
   std::reverse(order.begin(), order.end());

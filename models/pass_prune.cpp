@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "models/pass_channels.hpp"
 #include "models/pass_edit.hpp"
@@ -26,12 +27,13 @@ bool makes_channels(const Operator& op) {
   return (op.kind == K::conv && op.groups == 1) || op.kind == K::gemm;
 }
 
-// What remains of `channels`.
-std::int64_t remaining(std::int64_t channels, const PruneRule& rule) {
+// What remains of `channels`, in multiples of `unit`.
+std::int64_t remaining(std::int64_t channels, std::int64_t unit, const PruneRule& rule) {
   // The small term keeps 10 * 0.3 from becoming 2.
-  auto gone = static_cast<std::int64_t>(std::floor(d(channels) * rule.ratio + 1e-9));
+  const auto gone = static_cast<std::int64_t>(std::floor(d(channels) * rule.ratio + 1e-9));
   const std::int64_t keep = std::max<std::int64_t>(channels - gone, 1);
-  return std::min((keep + rule.multiple - 1) / rule.multiple * rule.multiple, channels);
+  const std::int64_t multiple = std::lcm(rule.multiple, unit);
+  return std::min((keep + multiple - 1) / multiple * multiple, channels);
 }
 
 // Elements of `now` per element of `then`; empty tensors stay as they are.
@@ -118,7 +120,7 @@ ModelVersion prune_channels(ModelVersion version, const PruneOptions& options) {
     for (const auto& s : channels.segments) {
       const PruneRule* rule = rules[map.root(s.set)];
       const std::int64_t size = map.size(s.set);
-      total += (rule ? remaining(size, *rule) : size) * s.repeat;
+      total += (rule ? remaining(size, map.multiple(s.set), *rule) : size) * s.repeat / s.divide;
     }
     if (total != shapes[v][channels.axis] && makes_channels(graph.at(v)))
       ++(matched[v] ? pruned : along);

@@ -24,7 +24,7 @@ struct PruneOptions {
 };
 
 //! Prunes output channels of the dense convolutions and products that the rules match, and follows
-//! them: through depthwise convolutions, norms, pools, elementwise operators, concatenations and
+//! them: through depthwise convolutions, norms, gates, pools, elementwise operators, concatenations and
 //! flattening into the inputs of the next products. Channels that operators tie together (sums,
 //! products of two tensors) go together, at the ratio of the last rule that matches one of them.
 //! Channels stay that grouped convolutions, attention, products of activations, softmax, unknown

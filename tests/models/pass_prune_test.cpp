@@ -103,6 +103,27 @@ TEST(PassPrune, HalvesResNet50) {
   EXPECT_NEAR(fused.graph.totals().params, after.params, 1);
 }
 
+// Gates halve their channels: what is pruned stays a pair of halves.
+TEST(PassPrune, FollowsGates) {
+  const auto build = [](std::int64_t ffn) {
+    GraphBuilder b("gated");
+    Tensor x = b.input({4, 16});
+    b.module("mlp");
+    const Tensor up = b.gemm(b.rms_norm(x), 2 * ffn, false, "up");
+    x = b.add(x, b.gemm(b.gate(up, "silu"), 16, false, "down"));
+    b.module("");
+    b.gemm(x, 9, false, "head");
+    return b.build();
+  };
+  const auto v = prune_channels(version_of(build(30)), {.rules = {{"mlp", 0.25}}});
+  const auto expected = build(23).totals(), got = v.graph.totals();  // 45 of 60, made even: 46
+  EXPECT_EQ(op_of(v, "up").output, (Shape{4, 46}));
+  EXPECT_EQ(op_of(v, "down").inputs[0], (Shape{4, 23}));
+  EXPECT_NEAR(got.params, expected.params, 1e-9);
+  EXPECT_NEAR(got.macs, expected.macs, 1e-9);
+  EXPECT_NEAR(got.flops, expected.flops, 1e-9);
+}
+
 TEST(PassPrune, FlattensPlanesAndRoundsToMultiples) {
   testing::Sketch s;
   const auto x = s.input({3, 4, 4});
