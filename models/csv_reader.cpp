@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "sim/core/did_you_mean.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::models {
@@ -16,6 +17,12 @@ CsvReader::CsvReader(const std::string& path) : path_(path) {
     throw InputError(path + ": is no file that can be read");
   file_.open(path, std::ios::binary);
   if (!file_) throw InputError(path + ": cannot be read");
+  char magic[4] = {};
+  file_.read(magic, 4);
+  if (std::string_view(magic, 4) == "PAR1")
+    throw InputError(path + ": is a Parquet file; python -m isthmus.profiles import reads those");
+  file_.clear();
+  file_.seekg(0);
   if (!read_line(columns_)) throw InputError(path + ": is empty");
   if (columns_[0].starts_with("\xEF\xBB\xBF")) columns_[0].erase(0, 3);
   for (const std::string& c : columns_) {
@@ -53,8 +60,9 @@ bool CsvReader::read_line(std::vector<std::string>& cells) {
 bool CsvReader::next() {
   if (!read_line(cells_)) return false;
   if (cells_.size() != columns_.size())
-    throw InputError(fmt::format("{}: has {} cells where the header has {}", where(), cells_.size(),
-                                 columns_.size()));
+    throw InputError(fmt::format("{}: has {} cells where the header has {}{}", where(),
+                                 cells_.size(), columns_.size(),
+                                 file_.eof() ? "; the file ends there: is it cut off?" : ""));
   return true;
 }
 
@@ -64,8 +72,12 @@ bool CsvReader::has(std::string_view column) const {
 
 void CsvReader::require(const std::vector<std::string>& columns) const {
   std::string missing;
-  for (const std::string& c : columns)
-    if (!has(c)) missing += (missing.empty() ? "'" : ", '") + c + "'";
+  for (const std::string& c : columns) {
+    if (has(c)) continue;
+    missing += (missing.empty() ? "'" : ", '") + c + "'";
+    if (const std::string near = did_you_mean(c, columns_); !near.empty())
+      missing += " (is it '" + near + "'?)";
+  }
   if (!missing.empty())
     throw InputError(fmt::format("{}: has no column {}; it has {}", path_, missing,
                                  fmt::join(columns_, ", ")));

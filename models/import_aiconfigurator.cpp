@@ -92,7 +92,12 @@ class File {
 
   ImportedTime time() const {
     const double ns = csv_.positive("latency") * 1e6;
-    return {ns, ns, ns, csv_.number_or("power", 0), 1};
+    const double watts = csv_.number_or("power", 0);
+    if (watts < 0) throw InputError(fmt::format("{}: power must not be negative", csv_.where()));
+    std::string source;
+    for (const char* column : {"framework", "version", "kernel_source", "gemm_dtype", "moe_dtype"})
+      if (csv_.has(column)) source += (source.empty() ? "" : " ") + csv_.text(column);
+    return {ns, ns, ns, watts, 1, source};
   }
   std::optional<Precision> format(const char* column) {
     const auto p = format_named(csv_.text(column));

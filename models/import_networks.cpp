@@ -39,6 +39,7 @@ std::set<std::string> values_of(const std::string& path, const char* column) {
 KernelProfile import_splitwise(const std::vector<std::string>& files, const ImportOptions& options,
                                ImportReport& report) {
   ImportTables tables(options, report);
+  const Precision precision = options.precision.value_or(Precision::fp16);
   for (const std::string& path : files) {
     choose("--model", options.model, values_of(path, "model"), path);
     choose("--hardware", options.hardware, values_of(path, "hardware"), path);
@@ -59,8 +60,8 @@ KernelProfile import_splitwise(const std::vector<std::string>& files, const Impo
         const double ns = csv.positive(column) * 1e6;
         return ImportedTime{ns, ns, ns, watts, 1};
       };
-      tables.add("llm_prefill", Precision::fp16, {p, batch, prompt}, time("prompt_time"));
-      tables.add("llm_decode", Precision::fp16, {p, batch, prompt + output / 2},
+      tables.add("llm_prefill", precision, {p, batch, prompt}, time("prompt_time"));
+      tables.add("llm_decode", precision, {p, batch, prompt + output / 2},
                  time("token_time"));
     }
   }
@@ -79,13 +80,14 @@ KernelProfile import_ncnn(const std::vector<std::string>& files, const ImportOpt
   const std::string runs = (folder / "runs.csv").string();
   choose("--run", options.run, values_of(runs, "run_id"), runs);
   std::string device_id, device, how;
+  bool vulkan = false;
   CsvReader run(runs);
   run.require({"device_id", "num_threads", "powersave", "gpu_device"});
   while (run.next())
     if (run.text("run_id") == options.run) {
       device_id = run.text("device_id");
-      how = run.number_or("gpu_device", -1) >= 0 ? std::string("Vulkan")
-                                                 : run.text("num_threads") + " threads";
+      vulkan = run.number_or("gpu_device", -1) >= 0;
+      how = vulkan ? std::string("Vulkan") : run.text("num_threads") + " threads";
     }
   CsvReader devices((folder / "devices.csv").string());
   devices.require({"device_id", "device"});
@@ -112,6 +114,10 @@ KernelProfile import_ncnn(const std::vector<std::string>& files, const ImportOpt
     std::string name = csv.text("model");
     const bool int8 = name.ends_with("_int8");
     if (int8) name.resize(name.size() - 5);
+    if (int8 && vulkan) {
+      tables.skip("int8 networks of Vulkan runs, which fall back to the CPU");
+      continue;
+    }
     tables.add_own("network_" + name, int8 ? Precision::int8 : Precision::fp32, {"batch"}, {1},
                    {mean, least, std::max(mean, csv.number("max_ms") * 1e6), 0, 1});
   }
@@ -179,7 +185,7 @@ KernelProfile import_csv(const std::vector<std::string>& files, const ImportOpti
           throw InputError(fmt::format("{}: {} must not be negative", csv.where(), column));
       }
       const double ns = csv.positive(options.time_column) * unit->second;
-      tables.add_own(options.kind, options.precision, parameters, shape, {ns, ns, ns, 0, 1});
+      tables.add_own(options.kind, options.precision.value_or(Precision::fp32), parameters, shape, {ns, ns, ns, 0, 1});
     }
   }
   return tables.finish({.device = "unnamed (give --device)",

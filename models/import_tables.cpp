@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "models/kernel_kinds.hpp"
 #include "models/kernel_query.hpp"
@@ -43,7 +45,7 @@ ImportedTime merge(const std::vector<ImportedTime>& all) {
   m.p10 = std::min(median(low), m.median);
   m.p90 = std::max(median(high), m.median);
   // Measurements of one figure each: their own range is the spread.
-  if (all.size() > 2 && m.p10 == m.median && m.p90 == m.median) {
+  if (all.size() > 1 && m.p10 == m.median && m.p90 == m.median) {
     m.p10 = *std::min_element(mid.begin(), mid.end());
     m.p90 = *std::max_element(mid.begin(), mid.end());
   }
@@ -67,12 +69,37 @@ void ImportTables::add_own(const std::string& kind, Precision precision,
   Table& t = tables_[{kind, precision}];
   t.parameters = parameters;
   t.rows[shape].push_back(time);
+  ++t.sources[time.source];
+}
+
+std::vector<ImportedTime> ImportTables::of_one_source(const Table& table,
+                                                      const std::vector<ImportedTime>& times) {
+  const std::string* kept = nullptr;
+  for (const ImportedTime& t : times) {
+    if (kept && t.source == *kept) continue;
+    const std::size_t rows = table.sources.at(t.source);
+    const std::size_t best = kept ? table.sources.at(*kept) : 0;
+    if (rows > best || (rows == best && t.source < *kept)) kept = &t.source;
+  }
+  std::vector<ImportedTime> out;
+  for (const ImportedTime& t : times)
+    if (t.source == *kept) out.push_back(t);
+    else skip(fmt::format("same shape by {}; that of {} is kept", t.source, *kept));
+  return out;
 }
 
 void ImportTables::fill(KernelTable& out, const Table& table) {
   const std::string name = fmt::format("{}/{}", out.kind, name_of(out.precision));
+  // Least traffic of kinds that read each operand at least once, whatever the machine.
+  static const std::set<std::string_view> streaming{
+      "gemm",    "batched_gemm", "elementwise",       "activation",        "copy",
+      "softmax", "norm",         "encoder_attention", "prefill_attention", "decode_attention"};
+  std::optional<WorkModel> work;
+  if (options_.memory_bandwidth > 0 && streaming.contains(out.kind))
+    work = WorkModel::of(out.kind, out.parameters);
   bool powered = false;
-  for (const auto& [shape, times] : table.rows) {
+  for (const auto& [shape, all] : table.rows) {
+    const std::vector<ImportedTime> times = of_one_source(table, all);
     const ImportedTime t = merge(times);
     if (times.size() > 1) report_.merged += times.size();
     out.shapes.insert(out.shapes.end(), shape.begin(), shape.end());
@@ -87,14 +114,10 @@ void ImportTables::fill(KernelTable& out, const Table& table) {
       flags |= kernel_flag_noisy;
       ++report_.noisy[name];
     }
-    if (options_.memory_bandwidth > 0 && out.kind == "gemm") {
-      const double bytes =
-          work_of({"gemm", {{"n", shape[0]}, {"k", shape[1]}, {"m", shape[2]}}, 1}).elements *
-          bytes_of(out.precision);
-      if (bytes / (t.median * 1e-9) > options_.memory_bandwidth) {
-        flags |= kernel_flag_cached;
-        ++report_.cached[name];
-      }
+    if (work && (*work)(shape).elements * bytes_of(out.precision) / (t.median * 1e-9) >
+                    options_.memory_bandwidth) {
+      flags |= kernel_flag_cached;
+      ++report_.cached[name];
     }
     out.flags.push_back(flags);
     ++report_.kept;
@@ -112,7 +135,7 @@ KernelProfile ImportTables::finish(ProfileInfo info, const std::string& descript
       reasons += fmt::format("; {} rows: {}", count, reason);
     throw InputError("nothing could be imported" + reasons);
   }
-  KernelProfile profile(std::move(info));
+  std::vector<KernelTable> filled;
   for (const auto& [key, table] : tables_) {
     KernelTable out;
     out.kind = key.first;
@@ -120,8 +143,16 @@ KernelProfile ImportTables::finish(ProfileInfo info, const std::string& descript
     out.parameters = table.parameters;
     out.description = description;
     fill(out, table);
-    profile.add(std::move(out));
+    filled.push_back(std::move(out));
   }
+  std::size_t left_out = 0, cached = 0, noisy = 0;
+  for (const auto& [what, count] : report_.skipped) left_out += count;
+  for (const auto& [what, count] : report_.cached) cached += count;
+  for (const auto& [what, count] : report_.noisy) noisy += count;
+  info.provenance += fmt::format(", {} kept, {} times left out, {} flagged as cached, {} as noisy",
+                                 report_.kept, left_out, cached, noisy);
+  KernelProfile profile(std::move(info));
+  for (KernelTable& t : filled) profile.add(std::move(t));
   return profile;
 }
 

@@ -15,6 +15,9 @@ struct ImportedTime {
   double median = 0, p10 = 0, p90 = 0;
   double power = 0;  //!< W, 0 = unknown
   std::uint64_t repeats = 1;
+  //! Which kernel or engine was timed, "" where files know only one. Times of different sources are
+  //! never merged.
+  std::string source{};
 };
 
 class ImportTables {
@@ -31,14 +34,19 @@ class ImportTables {
                const ImportedTime& time);
   void skip(const std::string& reason) { ++report_.skipped[reason]; }
 
-  //! Duplicates are merged by their median. Throws InputError when there are no rows.
+  //! Duplicates are merged by their median. Where several sources timed a shape, the one with most
+  //! rows in the table is kept (the first by name, if equal) and the others are counted as left
+  //! out. Throws InputError when there are no rows.
   KernelProfile finish(ProfileInfo info, const std::string& description);
 
  private:
   struct Table {
     std::vector<std::string> parameters;
     std::map<std::vector<double>, std::vector<ImportedTime>> rows;
+    std::map<std::string, std::size_t> sources;  // rows by source
   };
+  std::vector<ImportedTime> of_one_source(const Table& table,
+                                          const std::vector<ImportedTime>& times);
   void fill(KernelTable& out, const Table& table);
   const ImportOptions& options_;
   ImportReport& report_;

@@ -1,6 +1,7 @@
 // Tables of microsoft/vidur: milliseconds for one layer, on one of the tensor-parallel workers.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "models/csv_reader.hpp"
@@ -23,7 +24,20 @@ std::optional<ImportedTime> time_of(const CsvReader& csv, const std::string& ope
                      csv.number_or(stem + "std", 0) * 1e6);
 }
 
-void read_mlp(CsvReader& csv, ImportTables& tables, ImportReport& report) {
+// Files do not name their device, but their folders do: .../compute/a100/..., .../network/a100_dgx/...
+std::string device_of(const std::string& path) {
+  std::string before;
+  for (const auto& part : std::filesystem::path(path).parent_path()) {
+    if (before == "compute" || before == "network") {
+      const std::string name = part.string();
+      return name.substr(0, name.find('_'));
+    }
+    before = part.string();
+  }
+  return "";
+}
+
+void read_mlp(CsvReader& csv, Precision precision, ImportTables& tables, ImportReport& report) {
   csv.require({"n_head", "n_kv_head", "n_embd", "n_expanded_embd", "vocab_size", "use_gated_mlp",
                "num_tokens", "num_tensor_parallel_workers"});
   while (csv.next()) {
@@ -38,7 +52,7 @@ void read_mlp(CsvReader& csv, ImportTables& tables, ImportReport& report) {
                                    gated));
     const auto add = [&](const char* operation, std::string_view kind,
                          const std::vector<double>& shape) {
-      if (const auto t = time_of(csv, operation)) tables.add(kind, Precision::fp16, shape, *t);
+      if (const auto t = time_of(csv, operation)) tables.add(kind, precision, shape, *t);
       else tables.skip(std::string(operation) + " was not timed, or is 0");
     };
     add("attn_pre_proj", "gemm", {(heads + 2 * kv_heads) * head / p, width, m});
@@ -55,7 +69,8 @@ void read_mlp(CsvReader& csv, ImportTables& tables, ImportReport& report) {
   }
 }
 
-void read_attention(CsvReader& csv, ImportTables& tables, ImportReport& report) {
+void read_attention(CsvReader& csv, Precision precision, ImportTables& tables,
+                    ImportReport& report) {
   csv.require({"n_embd", "n_q_head", "n_kv_head", "num_tensor_parallel_workers", "batch_size",
                "prefill_chunk_size", "kv_cache_size", "is_prefill"});
   while (csv.next()) {
@@ -64,22 +79,26 @@ void read_attention(CsvReader& csv, ImportTables& tables, ImportReport& report) 
     const double heads = all / p, kv_heads = csv.positive("n_kv_head") / p;
     const double head = csv.positive("n_embd") / all, batch = csv.positive("batch_size");
     const double context = csv.number("kv_cache_size");
-    const bool prefill = csv.text("is_prefill") == "True";
+    const std::string& phase = csv.text("is_prefill");
+    if (phase != "True" && phase != "False")
+      throw InputError(fmt::format("{}: is_prefill must be True or False, not '{}'", csv.where(),
+                                   phase));
+    const bool prefill = phase == "True";
     const auto t = time_of(csv, prefill ? "attn_prefill" : "attn_decode");
     if (!t)
       tables.skip(prefill ? "prefill without a time" : "decode without a time");
     else if (prefill)
-      tables.add("prefill_attention", Precision::fp16,
+      tables.add("prefill_attention", precision,
                  {heads, kv_heads, head, 0, batch, context, csv.positive("prefill_chunk_size")},
                  *t);
     else
-      tables.add("decode_attention", Precision::fp16, {heads, kv_heads, head, 0, batch, context},
+      tables.add("decode_attention", precision, {heads, kv_heads, head, 0, batch, context},
                  *t);
   }
 }
 
-void read_network(CsvReader& csv, const std::string& kind, ImportTables& tables,
-                  ImportReport& report) {
+void read_network(CsvReader& csv, const std::string& kind, Precision precision,
+                  ImportTables& tables, ImportReport& report) {
   csv.require({"num_workers", "size"});
   while (csv.next()) {
     ++report.read;
@@ -89,7 +108,7 @@ void read_network(CsvReader& csv, const std::string& kind, ImportTables& tables,
     }
     const auto t = time_of(csv, kind);
     if (!t) tables.skip(kind + " without a time");
-    else tables.add(kind, Precision::fp16, {csv.positive("num_workers"), csv.positive("size")}, *t);
+    else tables.add(kind, precision, {csv.positive("num_workers"), csv.positive("size")}, *t);
   }
 }
 
@@ -98,16 +117,26 @@ void read_network(CsvReader& csv, const std::string& kind, ImportTables& tables,
 KernelProfile import_vidur(const std::vector<std::string>& files, const ImportOptions& options,
                            ImportReport& report) {
   ImportTables tables(options, report);
+  const Precision precision = options.precision.value_or(Precision::fp16);
+  std::string device;
   for (const std::string& path : files) {
+    const std::string own = device_of(path);
+    if (device.empty()) device = own;
+    if (!own.empty() && own != device && options.device.empty())
+      throw InputError(fmt::format("{}: is of {}, an earlier file of {}; a profile is of one device "
+                                   "(--device names it if they are the same)",
+                                   path, own, device));
     CsvReader csv(path);
-    if (csv.has("time_stats.attn_pre_proj.median")) read_mlp(csv, tables, report);
-    else if (csv.has("is_prefill")) read_attention(csv, tables, report);
-    else if (csv.has("time_stats.all_reduce.median")) read_network(csv, "all_reduce", tables, report);
-    else if (csv.has("time_stats.send_recv.median")) read_network(csv, "send_recv", tables, report);
+    if (csv.has("time_stats.attn_pre_proj.median")) read_mlp(csv, precision, tables, report);
+    else if (csv.has("is_prefill")) read_attention(csv, precision, tables, report);
+    else if (csv.has("time_stats.all_reduce.median"))
+      read_network(csv, "all_reduce", precision, tables, report);
+    else if (csv.has("time_stats.send_recv.median"))
+      read_network(csv, "send_recv", precision, tables, report);
     else
       throw InputError(path + ": is none of vidur's mlp, attention, all_reduce and send_recv tables");
   }
-  return tables.finish({.device = "unnamed (give --device)",
+  return tables.finish({.device = device.empty() ? "unnamed (give --device)" : device,
                         .provenance = provenance("microsoft/vidur", files, report),
                         .licence = "MIT",
                         .program_version = ""},

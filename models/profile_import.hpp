@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,14 +19,16 @@ struct ImportOptions {
   std::string program_version{};
   std::string model{};           //!< built-in language model that was timed, where files name none
   std::string hardware{};        //!< splitwise: which one of several
-  std::string kernel_source{};   //!< aiconfigurator: keep this one only; "" = all
+  std::string kernel_source{};   //!< aiconfigurator: keep this one only; "" = see ImportTables
   std::string run{};             //!< ncnn: run_id
   double tdp = 0;              //!< splitwise: W of the whole board, to turn shares into W; 0 = not
   //! bytes/s: faster rows get kernel_flag_cached. 0 = not checked.
   double memory_bandwidth = 0;
   // Generic CSV.
   std::string kind{};                           //!< a kernel kind (kernel_kinds.hpp), or one's own
-  Precision precision = Precision::fp32;
+  //! Number format where the files do not say it: vidur (fp16 if not given), llmservingsim (bf16),
+  //! splitwise (fp16) and csv (fp32).
+  std::optional<Precision> precision{};
   std::map<std::string, std::string> columns{};  //!< parameter -> column
   std::string time_column{}, time_unit{};          //!< unit: ns, us, ms or s
 };

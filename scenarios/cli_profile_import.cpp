@@ -1,10 +1,13 @@
 // profile import.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "models/profile_import.hpp"
+#include "scenarios/catalogue.hpp"
 #include "scenarios/cli.hpp"
+#include "scenarios/problems.hpp"
 #include "scenarios/unit_strings.hpp"
 #include "sim/core/errors.hpp"
 
@@ -23,6 +26,19 @@ double quantity(const std::string& text, Unit unit, const char* option) {
   } catch (const InputError& e) {
     throw InputError(fmt::format("{}: {}", option, e.what()));
   }
+}
+
+// The fastest memory of a device of the catalogue in bytes/s, 0 for other names.
+double bandwidth_of(const std::string& device) {
+  Sources sources;
+  const Catalogue catalogue(catalogue_folder(), sources);
+  const Value* entry = catalogue.device(device);
+  double fastest = 0;
+  if (!entry) return fastest;
+  for (const Member& unit : entry->find("units")->members)
+    if (const Value* v = unit.value.find("memory_bandwidth"); v && v->is(JsonKind::text))
+      fastest = std::max(fastest, parse_quantity(v->text, Unit::bandwidth));
+  return fastest;
 }
 
 }  // namespace
@@ -65,12 +81,17 @@ int command_profile_import(const ImportFlags& f) {
     o.time_unit = f.time.substr(colon + 1);
   }
 
+  if (o.memory_bandwidth == 0) o.memory_bandwidth = bandwidth_of(f.device);
+
   models::ImportReport report;
   const models::KernelProfile profile = models::import_profile(f.format, f.files, o, report);
   profile.save(f.out);
   fmt::print("{} rows read, {} in the profile", report.read, report.kept);
   if (report.merged > 0) fmt::print(", {} of the same shape as others merged", report.merged);
   fmt::print("\n");
+  if (o.memory_bandwidth > 0)
+    fmt::print("  rows are flagged that would need more than {:.4g} GB/s of memory\n",
+               o.memory_bandwidth * 1e-9);
   print_counts("left out", report.skipped);
   print_counts("flagged, faster than memory allows", report.cached);
   print_counts("flagged, repetitions disagree", report.noisy);

@@ -17,9 +17,9 @@ struct Options {
   std::vector<std::string> paths, pointers, values;
   std::string shard, kind, name, view;
   bool resume = false;
-  int core = 0;
   ExplainQuestion question;
   ImportFlags import;
+  MeasureFlags measure;
   std::size_t top = 0;
   bool no_chart = false;
 };
@@ -102,11 +102,27 @@ int dispatch(int argc, char** argv) {
 
   auto* profile = app.add_subcommand("profile", "kernel profiles");
   profile->require_subcommand(1);
-  auto* measure = profile->add_subcommand("measure", "time kernels on one core of this machine");
-  measure->add_option("file", o.name, "profile to write (HDF5); must not exist")->required();
-  measure->add_option("--device", o.kind, "name of the device in the profile");
-  measure->add_option("--core", o.core, "CPU core to measure on")->check(CLI::NonNegativeNumber);
-  measure->callback([&] { code = command_profile_measure(o.name, o.kind, o.core); });
+  auto* measure = profile->add_subcommand("measure", "time kernels on this machine's CPU");
+  measure->add_option("file", o.measure.file, "profile to write (HDF5); must not exist")
+      ->required();
+  measure->add_option("--device", o.measure.device, "name of the device in the profile");
+  measure->add_option("--core", o.measure.core, "CPU core to measure on, the first of --threads")
+      ->check(CLI::NonNegativeNumber);
+  measure->add_option("--threads", o.measure.threads, "cores to use (1)")
+      ->check(CLI::Range(1, 1024));
+  measure->add_option("--library", o.measure.library, "onednn (default) or eigen");
+  measure->add_option("--kinds", o.measure.kinds, "comma-separated kernel kinds; default all")
+      ->delimiter(',')
+      ->type_size(1)
+      ->allow_extra_args(false);
+  measure->add_option("--precisions", o.measure.precisions, "fp32,bf16,int8; default all")
+      ->delimiter(',')
+      ->type_size(1)
+      ->allow_extra_args(false);
+  measure->add_option("--seconds-per-shape", o.measure.seconds_per_shape,
+                      "repeat every shape at least this long (0.02)");
+  measure->add_flag("--quick", o.measure.quick, "few shapes");
+  measure->callback([&] { code = command_profile_measure(o.measure); });
   auto* show = profile->add_subcommand("show", "what a profile holds and how good it is");
   show->add_option("file", o.name, "profile (HDF5)")->required();
   show->callback([&] { code = command_profile_show(o.name); });
@@ -130,7 +146,7 @@ int dispatch(int argc, char** argv) {
   import->add_option("--memory-bandwidth", o.import.memory_bandwidth,
                      "flag products that are faster than this allows, e.g. \"864 GB/s\"");
   import->add_option("--kind", o.import.kind, "csv: kernel kind");
-  import->add_option("--precision", o.import.precision, "csv: number format (fp32)");
+  import->add_option("--precision", o.import.precision, "number format where the files do not say it");
   import->add_option("--map", o.import.map, "csv: parameter=column, or parameter=number")
       ->type_size(1)
       ->allow_extra_args(false);

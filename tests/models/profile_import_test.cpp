@@ -93,6 +93,92 @@ TEST_F(Import, DuplicatesBecomeTheirMedian) {
   EXPECT_EQ(report_.merged, 3u);
 }
 
+TEST_F(Import, TwoThatDisagreeAreNoisy) {
+  const auto p = import("aiconfigurator", {file(std::string(gemm_header) +
+                                                "d,gemm,a,bfloat16,1,1,1,1\n"
+                                                "d,gemm,a,bfloat16,1,1,1,3\n")});
+  const KernelTable& t = *p.table("gemm", Precision::bf16);
+  EXPECT_EQ(t.median_ns[0], 2e6);
+  EXPECT_EQ(t.p10_ns[0], 1e6);
+  EXPECT_EQ(t.p90_ns[0], 3e6);
+  EXPECT_EQ(t.flags.at(0), kernel_flag_noisy);
+}
+
+// Shape (1, 1, 1) was timed with both kernels: that of the larger table is kept, whatever the order.
+TEST_F(Import, SourcesAreNeverMerged) {
+  const std::string rows =
+      "d,gemm,b,bfloat16,1,1,1,8\nd,gemm,a,bfloat16,1,1,1,2\nd,gemm,b,bfloat16,2,1,1,16\n";
+  const std::string path = file(gemm_header + rows);
+  auto p = import("aiconfigurator", {path});
+  EXPECT_EQ(ns(p, "gemm", Precision::bf16, {1, 1, 1}), 8e6);
+  EXPECT_EQ(report_.skipped.at("same shape by a bfloat16; that of b bfloat16 is kept"), 1u);
+  EXPECT_EQ(report_.merged, 0u);
+  p = import("aiconfigurator", {path}, {.kernel_source = "a", .columns = {}});
+  EXPECT_EQ(ns(p, "gemm", Precision::bf16, {1, 1, 1}), 2e6);
+  EXPECT_EQ(report_.skipped.at("another kernel source than a"), 2u);
+}
+
+// 3 x 1000 elements of 4 bytes in 10 us are 1.2 GB/s.
+TEST_F(Import, FlagsStreamingKernelsFasterThanMemory) {
+  ImportOptions o{.memory_bandwidth = 1.1e9,
+                  .kind = "elementwise",
+                  .columns = {{"elements", "n"}},
+                  .time_column = "t",
+                  .time_unit = "us"};
+  const std::string path = file("n,t\n1000,10\n");
+  EXPECT_TRUE(import("csv", {path}, o).table("elementwise", Precision::fp32)->flags.at(0) &
+              kernel_flag_cached);
+  o.memory_bandwidth = 1.3e9;
+  EXPECT_FALSE(import("csv", {path}, o).table("elementwise", Precision::fp32)->flags.at(0) &
+               kernel_flag_cached);
+}
+
+TEST_F(Import, LlmServingSimVersionZeroIsInNanoseconds) {
+  const ImportOptions o{.model = "llama-3.1-8b", .columns = {}};
+  auto p = import("llmservingsim", {file("layer_name,input,kv_cache,tp_size,latency(ns)\n"
+                                         "k_proj,8,0,2,7295\nlm_head,8,0,2,178069\n"
+                                         "rope,8,0,2,30050\nattn,8,0,2,9193\n")}, o);
+  EXPECT_EQ(ns(p, "gemm", Precision::bf16, {512, 4096, 8}), 7295);  // 8 x 128 / 2
+  EXPECT_EQ(ns(p, "gemm", Precision::bf16, {64128, 4096, 8}), 178069);
+  EXPECT_EQ(report_.skipped.size(), 2u);
+  p = import("llmservingsim", {file("prefill_chunk_size,kv_cache_size,batch_size,is_prefill,mean_ns,"
+                                    "p50_ns,p90_ns,max_ns\n32,64,1,True,8274.4,8242.5,8390.1,8528\n")},
+             {.model = "llama-3.1-8b", .precision = Precision::fp16, .columns = {}});
+  EXPECT_EQ(ns(p, "prefill_attention", Precision::fp16, {32, 8, 128, 0, 1, 64, 32}), 8242.5);
+  EXPECT_EQ(p.table("prefill_attention", Precision::fp16)->p90_ns.at(0), 8390.1);
+}
+
+TEST_F(Import, NcnnLeavesOutInt8OnVulkan) {
+  file("device_id,device\n7,Board\n", "devices.csv");
+  file("run_id,device_id,num_threads,powersave,gpu_device\n1,7,4,0,-1\n2,7,4,0,0\n", "runs.csv");
+  const std::string path = file(
+      "run_id,model,min_ms,max_ms,avg_ms\n1,a,1,3,2\n1,a_int8,1,3,2\n2,a,1,3,2\n2,a_int8,1,3,2\n"
+      "2,b,0,0,0\n", "results.csv");
+  ImportOptions o;
+  o.run = "1";
+  EXPECT_NE(import("ncnn", {path}, o).table("network_a", Precision::int8), nullptr);
+  o.run = "2";
+  const auto p = import("ncnn", {path}, o);
+  EXPECT_EQ(p.info().device, "Board, Vulkan");
+  EXPECT_EQ(p.table("network_a", Precision::int8), nullptr);
+  const KernelTable& t = *p.table("network_a", Precision::fp32);
+  EXPECT_EQ(t.p10_ns[0], 1e6);
+  EXPECT_EQ(t.median_ns[0], 2e6);
+  EXPECT_EQ(t.p90_ns[0], 3e6);
+  EXPECT_EQ(report_.skipped.at("other runs"), 2u);
+  EXPECT_EQ(report_.skipped.size(), 3u);
+}
+
+TEST_F(Import, ProvenanceCountsRows) {
+  const auto p = import("aiconfigurator", {file(std::string(gemm_header) +
+                                                "d,gemm,a,bfloat16,1,1,1,1\n"
+                                                "d,gemm,a,int4_wo,1,1,1,1\n", "table.csv")});
+  EXPECT_EQ(p.info().provenance,
+            "Imported from ai-dynamo/aiconfigurator: table.csv; 2 rows read, 1 kept, 1 times left "
+            "out, 0 flagged as cached, 0 as noisy");
+  EXPECT_EQ(p.info().licence, "Apache-2.0");
+}
+
 TEST_F(Import, VidurKnowsShapesOfShards) {
   std::string header, values;
   for (const char* op : {"attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj", "mlp_act",
@@ -149,6 +235,13 @@ TEST_F(Import, RefusalsNamePlaceAndReason) {
   EXPECT_THAT(of("op_name,x\n"), HasSubstr("is none of the tables"));
   EXPECT_THAT(of("a,a\n"), HasSubstr("two columns are called 'a'"));
   EXPECT_THAT(of(h + "d,gemm,a,bfloat16,1,1,1\n"), HasSubstr(":2: has 7 cells"));
+  EXPECT_THAT(of(h + "d,gemm,a,bfloat16,1"), HasSubstr("is it cut off?"));
+  EXPECT_THAT(of("op_name,gemm_dtype,m,n,kk,latency\n"), HasSubstr("'k' (is it 'kk'?)"));
+  EXPECT_THAT(of("PAR1\x15\x04"), HasSubstr("is a Parquet file"));
+  EXPECT_THAT(error("aiconfigurator", h, {.precision = Precision::fp16, .columns = {}}),
+              HasSubstr("the files say the number format"));
+  EXPECT_THAT(of("op_name,gemm_dtype,m,n,k,latency,power\ngemm,bf16,1,1,1,1,-5\n"),
+              HasSubstr(":2: power must not be negative"));
   EXPECT_THAT(of(h + "d,gemm,a,bfloat16,1,1,1,fast\n"),
               HasSubstr(":2: latency must be a number, not 'fast'"));
   EXPECT_THAT(of(h + "d,gemm,a,bfloat16,1,1,1,0\n"), HasSubstr("latency must be positive"));
