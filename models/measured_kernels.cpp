@@ -2,144 +2,25 @@
 
 #include <fmt/format.h>
 
-#include <Eigen/Dense>
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <sstream>
+
+#include "models/kernel_kinds.hpp"
+#include "models/measured_kernels_internal.hpp"
+#include "models/name_error.hpp"
 
 namespace isthmus::models {
 
 namespace {
 
-using Array = Eigen::ArrayXf;
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using Strided = Eigen::Map<const Array, 0, Eigen::InnerStride<>>;
-
-// Makes the compiler believe that the result is read.
-void keep(const float* result) { asm volatile("" : : "g"(result) : "memory"); }
-
-Eigen::Index index(double v) { return static_cast<Eigen::Index>(v); }
-
-// C = A B^T with activations A (m x k) and weights B (n x k), as inference libraries store them.
-class Gemm : public MeasuredKernel {
- public:
-  explicit Gemm(const std::vector<double>& s)
-      : a_(Matrix::Random(index(s[2]), index(s[1]))),
-        b_(Matrix::Random(index(s[0]), index(s[1]))),
-        c_(index(s[2]), index(s[0])) {}
-  void run() override {
-    c_.noalias() = a_ * b_.transpose();
-    keep(c_.data());
-  }
-
- private:
-  Matrix a_, b_, c_;
-};
-
-// One filter per channel on a square plane, row by row.
-class Depthwise : public MeasuredKernel {
- public:
-  explicit Depthwise(const std::vector<double>& s)
-      : kernel_(index(s[0])),
-        stride_(index(s[1])),
-        side_(index(std::sqrt(s[2]))),
-        channels_(index(s[3])),
-        in_side_(side_ * stride_ + kernel_ - 1),
-        in_(Array::Random(channels_ * in_side_ * in_side_)),
-        weights_(Array::Random(channels_ * kernel_ * kernel_)),
-        out_(channels_ * side_ * side_) {}
-  void run() override {
-    for (Eigen::Index c = 0; c < channels_; ++c)
-      for (Eigen::Index y = 0; y < side_; ++y) {
-        Eigen::Map<Array> row(out_.data() + (c * side_ + y) * side_, side_);
-        row.setZero();
-        for (Eigen::Index i = 0; i < kernel_; ++i)
-          for (Eigen::Index j = 0; j < kernel_; ++j) {
-            const float* source = in_.data() + (c * in_side_ + y * stride_ + i) * in_side_ + j;
-            row += weights_[(c * kernel_ + i) * kernel_ + j] *
-                   Strided(source, side_, Eigen::InnerStride<>(stride_));
-          }
-      }
-    keep(out_.data());
-  }
-
- private:
-  Eigen::Index kernel_, stride_, side_, channels_, in_side_;
-  Array in_, weights_, out_;
-};
-
-class Elementwise : public MeasuredKernel {
- public:
-  explicit Elementwise(const std::vector<double>& s)
-      : a_(Array::Random(index(s[0]))), b_(Array::Random(index(s[0]))), c_(index(s[0])) {}
-  void run() override {
-    c_ = a_ + b_;
-    keep(c_.data());
-  }
-
- private:
-  Array a_, b_, c_;
-};
-
-class Copy : public MeasuredKernel {
- public:
-  explicit Copy(const std::vector<double>& s) : a_(Array::Random(index(s[0]))), b_(index(s[0])) {}
-  void run() override {
-    std::memcpy(b_.data(), a_.data(), static_cast<std::size_t>(a_.size()) * sizeof(float));
-    keep(b_.data());
-  }
-
- private:
-  Array a_, b_;
-};
-
-// Row-wise kernels: {columns, rows}.
-class Softmax : public MeasuredKernel {
- public:
-  explicit Softmax(const std::vector<double>& s)
-      : x_(Matrix::Random(index(s[1]), index(s[0]))), y_(index(s[1]), index(s[0])) {}
-  void run() override {
-    for (Eigen::Index r = 0; r < x_.rows(); ++r) {
-      auto row = y_.row(r).array();
-      row = (x_.row(r).array() - x_.row(r).maxCoeff()).exp();
-      row *= 1.0F / row.sum();
-    }
-    keep(y_.data());
-  }
-
- private:
-  Matrix x_, y_;
-};
-
-class LayerNorm : public MeasuredKernel {
- public:
-  explicit LayerNorm(const std::vector<double>& s)
-      : x_(Matrix::Random(index(s[1]), index(s[0]))),
-        y_(index(s[1]), index(s[0])),
-        scale_(Eigen::RowVectorXf::Random(index(s[0]))),
-        shift_(Eigen::RowVectorXf::Random(index(s[0]))) {}
-  void run() override {
-    for (Eigen::Index r = 0; r < x_.rows(); ++r) {
-      const float mean = x_.row(r).mean();
-      const float variance = (x_.row(r).array() - mean).square().mean();
-      y_.row(r) = (x_.row(r).array() - mean) / std::sqrt(variance + 1e-5F) * scale_.array() +
-                  shift_.array();
-    }
-    keep(y_.data());
-  }
-
- private:
-  Matrix x_, y_;
-  Eigen::RowVectorXf scale_, shift_;
-};
-
-template <class Kernel>
-std::unique_ptr<MeasuredKernel> make(const std::vector<double>& shape) {
-  return std::make_unique<Kernel>(shape);
-}
-
-// All combinations of the values, the first axis outermost.
-std::vector<std::vector<double>> grid(const std::vector<std::vector<double>>& axes) {
+// All combinations of the values, the first axis outermost. Quick: up to two values of each axis,
+// from its small end.
+std::vector<std::vector<double>> grid(std::vector<std::vector<double>> axes, bool quick) {
   std::vector<std::vector<double>> shapes{{}};
-  for (const auto& axis : axes) {
+  for (auto& axis : axes) {
+    if (quick && axis.size() > 2) axis = {axis[(axis.size() - 1) / 3], axis[axis.size() / 2]};
     std::vector<std::vector<double>> longer;
     for (const auto& shape : shapes)
       for (const double v : axis) {
@@ -151,71 +32,137 @@ std::vector<std::vector<double>> grid(const std::vector<std::vector<double>>& ax
   return shapes;
 }
 
-// first, 2 first, 4 first, ... up to last.
-std::vector<double> doubling(double first, double last) {
+// first, factor first, factor^2 first, ... up to last.
+std::vector<double> powers(double first, double last, double factor = 2) {
   std::vector<double> values;
-  for (double v = first; v <= last; v *= 2) values.push_back(v);
+  for (double v = first; v <= last; v *= factor) values.push_back(v);
   return values;
 }
 
-// Dense enough that the steps of the caches do not hide between two points.
-std::vector<std::vector<double>> sizes() { return grid({doubling(1, 16777216)}); }
-std::vector<std::vector<double>> planes() { return grid({doubling(16, 4096), doubling(1, 4096)}); }
+// Sizes in steps of about the square root of two: dense enough for the steps of the caches.
+std::vector<double> sizes() {
+  std::vector<double> values;
+  for (double v = 1; v <= 16777216; v *= 2) {
+    values.push_back(v);
+    if (v >= 1024 && v < 16777216) values.push_back(v * 1.5);
+  }
+  return values;
+}
+
+std::vector<std::vector<double>> conv_shapes(bool quick) {
+  // kernel, stride, groups, input channels, output channels, positions.
+  const std::vector<double> planes{49, 100, 196, 400, 784, 1600, 3136, 6400, 12544};
+  std::vector<std::vector<double>> shapes;
+  const auto add = [&](std::vector<std::vector<double>> axes) {
+    for (auto& s : grid(std::move(axes), quick)) shapes.push_back(std::move(s));
+  };
+  const std::vector<double> widths{16, 32, 64, 128, 256, 512};
+  add({{1}, {1}, {1}, {16, 32, 64, 128, 256, 512, 1024, 2048}, {16, 32, 64, 128, 256, 512, 1024, 2048}, planes});
+  add({{1}, {2}, {1}, {64, 256, 512, 1024}, {128, 256, 512, 1024, 2048}, {49, 196, 784}});
+  add({{3}, {1}, {1}, widths, widths, planes});
+  add({{3}, {2}, {1}, {3, 16, 32, 64, 128, 256, 512}, widths, planes});
+  add({{5}, {1}, {1}, {16, 32, 64, 128}, {16, 32, 64, 128}, {49, 196, 784, 3136}});
+  add({{7}, {2}, {1}, {3}, {32, 64}, {3136, 12544}});
+  return shapes;
+}
+
+class Copy : public MeasuredKernel {
+ public:
+  explicit Copy(std::size_t bytes) : from_(bytes, 'a'), to_(bytes) {}
+  void run() override {
+    std::memcpy(to_.data(), from_.data(), from_.size());
+    keep(to_.data());
+  }
+
+ private:
+  std::vector<char> from_, to_;
+};
+
+class Embedding : public MeasuredKernel {
+ public:
+  Embedding(std::size_t row_bytes, std::size_t rows)
+      : row_(row_bytes),
+        table_(std::clamp<std::size_t>((64U << 20) / row_bytes, 1, 32768) * row_bytes, 'a'),
+        out_(rows * row_bytes) {
+    const std::size_t entries = table_.size() / row_;
+    for (std::size_t i = 0; i < rows; ++i) ids_.push_back(i * 2654435761U % entries);
+  }
+  void run() override {
+    for (std::size_t i = 0; i < ids_.size(); ++i)
+      std::memcpy(out_.data() + i * row_, table_.data() + ids_[i] * row_, row_);
+    keep(out_.data());
+  }
+
+ private:
+  std::size_t row_;
+  std::vector<char> table_, out_;
+  std::vector<std::size_t> ids_;
+};
 
 }  // namespace
 
-const std::vector<KernelFamily>& kernel_families() {
-  static const std::vector<KernelFamily> families{
-      {"gemm",
-       {"n", "k", "m"},
-       "C[m,n] = A[m,k] B[n,k]^T, row-major",
-       [] {
-         return grid(
-             {{8, 16, 32, 64, 128, 256, 512, 1024, 2048},
-              {8, 16, 32, 64, 144, 256, 576, 1024, 2304, 4608},
-              {1, 2, 4, 7, 14, 28, 49, 98, 196, 392, 784, 1568, 3136, 6272, 12544, 25088, 50176}});
-       },
-       [](const std::vector<double>& s) { return 2 * s[0] * s[1] * s[2]; },
-       make<Gemm>},
-      {"depthwise_conv",
-       {"kernel", "stride", "positions", "channels"},
-       "square plane of `positions` outputs, channel-major, filter kernel x kernel",
-       [] {
-         return grid({{3, 5}, {1, 2}, {49, 196, 784, 3136, 12544}, doubling(8, 1024)});
-       },
-       [](const std::vector<double>& s) { return 2 * s[0] * s[0] * s[2] * s[3]; },
-       make<Depthwise>},
-      {"elementwise",
-       {"elements"},
-       "c = a + b",
-       sizes,
-       [](const std::vector<double>& s) { return s[0]; },
-       make<Elementwise>},
-      {"copy",
-       {"elements"},
-       "copies elements of 4 bytes",
-       sizes,
-       [](const std::vector<double>&) { return 0.0; },
-       make<Copy>},
-      {"softmax",
-       {"columns", "rows"},
-       "row-wise softmax",
-       planes,
-       [](const std::vector<double>& s) { return 5 * s[0] * s[1]; },
-       make<Softmax>},
-      {"norm",
-       {"columns", "rows"},
-       "row-wise layer norm with scale and shift",
-       planes,
-       [](const std::vector<double>& s) { return 7 * s[0] * s[1]; },
-       make<LayerNorm>},
-  };
-  return families;
+std::vector<std::vector<double>> measured_shapes(std::string_view kind, bool quick) {
+  if (kind == "gemm")
+    return grid({{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096},
+                 {8, 16, 32, 64, 144, 256, 576, 1024, 2304, 4608},
+                 {1, 2, 4, 7, 14, 28, 49, 98, 196, 392, 784, 1568, 3136, 6272, 12544}},
+                quick);
+  if (kind == "batched_gemm")
+    return grid({{1, 4, 12, 32}, powers(16, 1024), powers(16, 1024), powers(16, 1024)}, quick);
+  if (kind == "conv") return conv_shapes(quick);
+  if (kind == "depthwise_conv")
+    return grid({{3, 5, 7},
+                 {1, 2},
+                 {49, 100, 196, 400, 784, 1600, 3136, 6400, 12544},
+                 powers(8, 1024)},
+                quick);
+  if (kind == "elementwise" || kind == "activation" || kind == "copy") return grid({sizes()}, quick);
+  if (kind == "softmax" || kind == "norm") return grid({powers(16, 8192), powers(1, 4096)}, quick);
+  if (kind == "embedding") return grid({powers(64, 8192), powers(1, 4096)}, quick);
+  if (kind == "encoder_attention")
+    return grid({{1, 4, 12, 16}, {32, 64, 128}, {1, 2, 4, 8},
+                 {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}},
+                quick);
+  if (kind == "decode_attention") {
+    std::vector<std::vector<double>> shapes;
+    for (const auto& [heads, kv] : {std::pair{8.0, 8.0}, {32.0, 8.0}, {32.0, 32.0}})
+      for (auto& s : grid({{heads}, {kv}, {64, 128}, {0}, {1, 2, 4, 8},
+                           {15, 31, 63, 127, 255, 511, 1023, 2047, 4095}},
+                          quick))
+        shapes.push_back(std::move(s));
+    return shapes;
+  }
+  throw InternalError(fmt::format("nothing measures kernels of kind '{}'", kind));
 }
 
-std::string kernel_library() {
-  return fmt::format("Eigen {}.{}.{} ({}), GCC {}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION,
-                     EIGEN_MINOR_VERSION, Eigen::SimdInstructionSetsInUse(), __VERSION__);
+std::vector<std::string> kind_parameters(std::string_view kind) {
+  const KernelKind* k = find_kernel_kind(kind);
+  if (!k) throw InternalError(fmt::format("there is no kernel kind '{}'", kind));
+  std::istringstream in{std::string(k->parameters)};
+  std::vector<std::string> names;
+  for (std::string name; in >> name;) names.push_back(name);
+  return names;
+}
+
+std::unique_ptr<MeasuredKernel> make_copy(const std::vector<double>& s, double bytes) {
+  return std::make_unique<Copy>(static_cast<std::size_t>(s[0] * bytes));
+}
+
+std::unique_ptr<MeasuredKernel> make_embedding(const std::vector<double>& s, double bytes) {
+  return std::make_unique<Embedding>(static_cast<std::size_t>(s[0] * bytes),
+                                     static_cast<std::size_t>(s[1]));
+}
+
+std::vector<std::string> kernel_libraries() { return {"onednn", "eigen"}; }
+
+std::vector<KernelFamily> kernel_families(std::string_view library) {
+  if (library == "onednn") return onednn_families();
+  if (library == "eigen") return eigen_families();
+  throw name_error("kernel library", library, kernel_libraries());
+}
+
+std::string kernel_library(std::string_view library) {
+  return library == "eigen" ? eigen_library() : onednn_library();
 }
 
 }  // namespace isthmus::models

@@ -48,8 +48,16 @@ int command_policy(const std::string& kind, const std::string& name, const std::
 int command_devices(const std::string& name);
 int command_models(const std::string& name);
 
-//! Times kernels on `core` and writes a profile; refuses to overwrite a file.
-int command_profile_measure(const std::string& file, const std::string& device, int core);
+//! What `profile measure` is told; see models/profile_measure.hpp.
+struct MeasureFlags {
+  std::string file, device, library = "onednn";
+  std::vector<std::string> kinds, precisions;
+  int core = 0, threads = 1;
+  bool quick = false;
+  double seconds_per_shape = 0.02;
+};
+//! Times kernels on cores of this machine and writes a profile; refuses to overwrite a file.
+int command_profile_measure(const MeasureFlags& flags);
 //! Prints provenance, tables and leave-one-out errors of a profile.
 int command_profile_show(const std::string& file);
 //! Prints how well the rows of profiles predict each other: leave-one-out errors per table and

@@ -6,25 +6,38 @@
 #include <filesystem>
 
 #include "models/kernel_profile.hpp"
+#include "models/name_error.hpp"
 #include "models/profile_measure.hpp"
 #include "scenarios/cli.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::scenarios {
 
-int command_profile_measure(const std::string& file, const std::string& device, int core) {
-  if (std::filesystem::exists(file))
-    throw InputError(fmt::format("{}: exists already; name a new file", file));
+int command_profile_measure(const MeasureFlags& flags) {
+  if (std::filesystem::exists(flags.file))
+    throw InputError(fmt::format("{}: exists already; name a new file", flags.file));
   models::MeasureOptions options;
-  options.device = device;
-  options.core = core;
+  options.device = flags.device;
+  options.core = flags.core;
+  options.threads = flags.threads;
+  options.library = flags.library;
+  options.kinds = flags.kinds;
+  options.quick = flags.quick;
+  options.seconds_per_shape = flags.seconds_per_shape;
+  std::vector<std::string> formats;
+  for (const auto& row : models::precisions) formats.emplace_back(row.name);
+  for (const std::string& name : flags.precisions) {
+    const auto precision = models::precision_from(name);
+    if (!precision) throw models::name_error("number format", name, formats);
+    options.precisions.push_back(*precision);
+  }
   options.program_version = program_version();
   if (::isatty(STDERR_FILENO) != 0)
     options.progress = [](double share) {
       fmt::print(stderr, "\r{:3.0f} %{}", 100 * share, share >= 1 ? "\n" : "");
     };
-  models::measure_profile(options).save(file);
-  return command_profile_show(file);
+  models::measure_profile(options).save(flags.file);
+  return command_profile_show(flags.file);
 }
 
 int command_profile_show(const std::string& file) {

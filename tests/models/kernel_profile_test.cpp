@@ -10,7 +10,6 @@
 #include <limits>
 
 #include "models/hdf5.hpp"
-#include "models/profile_measure.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/core/random.hpp"
 
@@ -346,33 +345,6 @@ TEST_F(HandMade, NamesWhatIsWrong) {
   bad.pop_back();
   bad.erase(bad.begin() + 3);
   refused(2, bad, {3, 3}, "p90_ns");
-}
-
-TEST(MeasureProfile, TimesRealKernels) {
-  MeasureOptions options;
-  options.kinds = {"copy"};
-  options.seconds_per_shape = 1e-4;
-  options.min_repeats = 3;
-  options.max_repeats = 5;
-  options.program_version = "test";
-  double progress = 0;
-  options.progress = [&](double share) {
-    EXPECT_GT(share, progress);
-    progress = share;
-  };
-  const auto p = measure_profile(options);
-  EXPECT_EQ(progress, 1);
-  const KernelTable* t = p.table("copy", fp32);
-  ASSERT_NE(t, nullptr);
-  EXPECT_GT(t->rows(), 10U);
-  EXPECT_GT(t->median_ns.back(), t->median_ns.front());
-  EXPECT_FALSE(p.info().device.empty());
-  EXPECT_NE(p.info().provenance.find("Eigen"), std::string::npos);
-  options.kinds = {"gem"};
-  EXPECT_THROW(measure_profile(options), InputError);
-  options.kinds = {"copy"};
-  options.core = 100000;
-  EXPECT_THROW(measure_profile(options), InputError);
 }
 
 }  // namespace
