@@ -197,8 +197,9 @@ double KernelGrid::ns(std::span<const double> shape) const {
                     ? m.groups[choice.block * m.leading + i]
                     : std::clamp(shape[i], g.axes[i - m.leading].x.front(),
                                  g.axes[i - m.leading].x.back());
-  return value(g, p) * m.roofline_ns(shape) /
-         m.roofline_ns(std::span<const double>(inside.data(), m.width));
+  const double ns = value(g, p) * (m.roofline_ns(shape) /
+                                   m.roofline_ns(std::span<const double>(inside.data(), m.width)));
+  return std::isfinite(ns) ? ns : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::optional<KernelTime> KernelGrid::at(std::span<const double> shape) const {

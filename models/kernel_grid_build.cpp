@@ -25,6 +25,12 @@ constexpr double default_edge_error = 0.2, least_edge_error = 0.05;
 constexpr double refine_above = 1.25;
 constexpr int refine_points = 3;
 
+// Relative error of a prediction; times that no device shows must not make it infinite.
+double relative_error(double predicted, double measured) {
+  const double error = std::abs(predicted / measured - 1);
+  return error < 1e6 ? error : 1e6;
+}
+
 double doublings(double a, double b) { return std::abs(std::log2((a + 1) / (b + 1))); }
 
 // A block under construction, before refinement.
@@ -221,20 +227,20 @@ class Builder {
         const std::size_t p = out_.leading + a;
         const Candidates v = interpolate(c, cell, a, n);
         const double ns = c.block.ns[cell];
-        lines[p].push_back(std::abs(v.line / ns - 1));
-        curves[p].push_back(std::abs(v.curve / ns - 1));
+        lines[p].push_back(relative_error(v.line, ns));
+        curves[p].push_back(relative_error(v.curve, ns));
         // What look-ups do not use, for comparison.
         const auto value = [&](std::size_t at, double over) {
           return CurvePoint{c.x(at, a), c.block.ns[at] / over};
         };
         const std::array<CurvePoint, 2> two{value(n.below[0], 1), value(n.above[0], 1)};
-        logs[p].push_back(std::abs(curve_through(two, 0, c.x(cell, a)) / ns - 1));
+        logs[p].push_back(relative_error(curve_through(two, 0, c.x(cell, a)), ns));
         if (!roof.empty())
-          scaled[p].push_back(std::abs(
+          scaled[p].push_back(relative_error(
               line_through(value(n.below[0], roof[n.below[0]]), value(n.above[0], roof[n.above[0]]),
                            c.x(cell, a)) *
-                  roof[cell] / ns -
-              1));
+                  roof[cell],
+              ns));
       });
     }
     for (std::size_t p = out_.leading; p < width_; ++p) {
@@ -261,7 +267,7 @@ class Builder {
         if (!measured(cell)) continue;
         const auto filled = enclosed(c, cell, measured);
         if (!filled) continue;
-        const double error = std::abs(filled->ns / c.block.ns[cell] - 1);
+        const double error = relative_error(filled->ns, c.block.ns[cell]);
         all.push_back(error);
         if (table_.flags.empty() || !(table_.flags[c.row[cell]] & kernel_flag_cached))
           uncached.push_back(error);
@@ -346,8 +352,8 @@ class Builder {
         for (std::size_t a = 0; measured(cell) && a < c.block.axes.size(); ++a) {
           const Neighbours n = neighbours(c, cell, a, measured);
           if (n.below[0] == none || n.above[0] != none) continue;
-          const double error =
-              std::abs(c.block.ns[n.below[0]] * roof[cell] / roof[n.below[0]] / c.block.ns[cell] - 1);
+          const double error = relative_error(
+              c.block.ns[n.below[0]] * roof[cell] / roof[n.below[0]], c.block.ns[cell]);
           all.push_back(error);
           per_doubling[out_.leading + a].push_back(
               error / std::max(1.0, doublings(c.x(cell, a), c.x(n.below[0], a))));
@@ -388,11 +394,13 @@ class Builder {
             error += weight * e;
           }
         }
-        if (weights > 0)
-          found.push_back({cell, {ratio / weights * roof[cell], error / weights}});
+        const Filled filled{ratio / weights * roof[cell], error / weights};
+        if (std::isfinite(filled.ns) && filled.ns > 0 && std::isfinite(filled.error))
+          found.push_back({cell, filled});
         else
           rest.push_back(cell);
       }
+      if (found.empty()) return;  // shapes so extreme that their rooflines overflow stay unknown
       for (const auto& [cell, filled] : found) {
         c.block.ns[cell] = filled.ns;
         c.block.evidence[cell].error = static_cast<float>(filled.error);

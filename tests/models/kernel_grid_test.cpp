@@ -207,6 +207,35 @@ TEST(KernelGrid, RefusesImpossibleShapesQuietly) {
   }
 }
 
+// Tables that no device shows, valid as files: answers are nothing or positive, and come in time.
+TEST(KernelGrid, SurvivesNonsense) {
+  Rng rng(42);
+  for (int round = 0; round < 60; ++round) {
+    KernelTable t = round % 2 ? empty("gemm", {"n", "k", "m"}) : empty("copy", {"elements"});
+    const double wide = std::pow(10, 280 * uniform01(rng));
+    for (int row = 0; row < 40; ++row) {
+      Shape s(t.parameters.size());
+      for (double& v : s) v = round % 3 ? wide * uniform01(rng) : std::floor(5 * uniform01(rng));
+      add_row(t, s, std::pow(10, 250 * uniform01(rng) - 120));
+    }
+    KernelProfile p({"device", "nonsense", "CC0-1.0", "1"});
+    try {
+      p.add(t);
+    } catch (const InputError&) {
+      continue;  // a shape occurs twice
+    }
+    for (int ask = 0; ask < 50; ++ask) {
+      Shape s(t.parameters.size());
+      for (double& v : s) v = ask % 3 ? 2 * wide * uniform01(rng) : 5 * uniform01(rng);
+      const auto hit = p.lookup(t.kind, bf16, s);
+      if (!hit) continue;
+      EXPECT_GE(hit->ns, 0);
+      EXPECT_TRUE(std::isfinite(hit->ns));
+      EXPECT_GE(hit->relative_error, 0) << "not NaN";
+    }
+  }
+}
+
 // Many scattered shapes have no common grid: leading parameters are matched exactly then.
 TEST(KernelGrid, SplitsScatteredTables) {
   KernelTable t =
