@@ -30,6 +30,7 @@ double quantity(const std::string& text, Unit unit, const char* option) {
 
 // The fastest memory of a device of the catalogue in bytes/s, 0 for other names.
 double bandwidth_of(const std::string& device) {
+  if (device.empty()) return 0;
   Sources sources;
   const Catalogue catalogue(catalogue_folder(), sources);
   const Value* entry = catalogue.device(device);

@@ -144,9 +144,10 @@ int dispatch(int argc, char** argv) {
   import->add_option("--run", o.import.run, "ncnn: run_id");
   import->add_option("--tdp", o.import.tdp, "splitwise: board limit, e.g. \"400 W\"");
   import->add_option("--memory-bandwidth", o.import.memory_bandwidth,
-                     "flag products that are faster than this allows, e.g. \"864 GB/s\"");
+                     "flag rows that are faster than this allows, e.g. \"864 GB/s\"");
   import->add_option("--kind", o.import.kind, "csv: kernel kind");
-  import->add_option("--precision", o.import.precision, "number format where the files do not say it");
+  import->add_option("--precision", o.import.precision,
+                     "number format where the files do not say it");
   import->add_option("--map", o.import.map, "csv: parameter=column, or parameter=number")
       ->type_size(1)
       ->allow_extra_args(false);
