@@ -27,9 +27,9 @@ void check_accuracy(const Accuracy& accuracy, std::string_view where);
 
 //! A place where samples may leave a model early. Set by the early-exits pass.
 struct ExitPoint {
-  std::string after;  //!< the operator whose output the head reads
-  std::string head;   //!< the head's last operator, its output is the answer
-  double share = 0;   //!< of the samples, that leave here; the rest goes on
+  std::string after;                 //!< the operator whose output the head reads
+  std::string head;                  //!< the head's last operator, its output is the answer
+  double share = 0;                  //!< of the samples, that leave here; the rest goes on
   std::optional<Accuracy> accuracy;  //!< of the samples that leave here
 };
 
@@ -50,7 +50,8 @@ struct ModelVersion {
   std::vector<std::string> history{};  //!< one line per pass, with counts; oldest first
   std::vector<ExitPoint> exits{};      //!< in topological order of `after`
   std::optional<DistilledFrom> distilled{};
-  //! Operators whose params include the scales of group-wise quantization, in units of their weights.
+  //! Operators whose params include the scales of group-wise quantization, in units of their
+  //! weights.
   std::set<std::string> grouped{};
   std::set<std::string> sparse{};  //!< operators whose weights are stored without their zeros
 

@@ -115,8 +115,7 @@ void ChannelMap::follow(const OperatorGraph& graph, std::size_t v) {
       if (producers.empty()) return stop("'" + op.name + "' reads nothing");
       const Channels& in = channels_[producers[0]];
       const std::size_t axis = is_convolution(op.kind) ? 0 : op.inputs[0].size() - 1;
-      if (in.axis != axis)
-        return stop("'" + op.name + "' reads another dimension of its input");
+      if (in.axis != axis) return stop("'" + op.name + "' reads another dimension of its input");
       if (op.kind == K::depthwise_conv) {
         if (op.output[0] != op.inputs[0][0])
           return stop("'" + op.name + "' multiplies channels in groups");

@@ -11,8 +11,8 @@
 namespace isthmus::models {
 
 //! The channels of every tensor of a graph as segments of sets: an operator that makes channels (a
-//! dense convolution or product, a table look-up) opens a set, and others pass sets on, join them in
-//! a row or tie them together.
+//! dense convolution or product, a table look-up) opens a set, and others pass sets on, join them
+//! in a row or tie them together.
 class ChannelMap {
  public:
   explicit ChannelMap(const OperatorGraph& graph);

@@ -54,7 +54,8 @@ bool depends_on(const GraphEdit& edit, std::size_t v, const std::set<std::size_t
     const std::size_t u = open.back();
     open.pop_back();
     if (others.contains(u)) return true;
-    if (seen.insert(u).second) open.insert(open.end(), edit.inputs(u).begin(), edit.inputs(u).end());
+    if (seen.insert(u).second)
+      open.insert(open.end(), edit.inputs(u).begin(), edit.inputs(u).end());
   }
   return false;
 }
@@ -85,8 +86,7 @@ std::size_t skip_layer(GraphEdit& edit, const std::map<std::size_t, Place>& plac
     std::erase_if(outputs, [&](std::size_t v) {
       return edit.readers(v).empty() && !read.contains(edit.at(v).output);
     });
-  if (outputs.size() != 1)
-    refuse(fmt::format("{} tensors leave it, not one", outputs.size()));
+  if (outputs.size() != 1) refuse(fmt::format("{} tensors leave it, not one", outputs.size()));
   const std::size_t out = *outputs.begin();
   for (const std::size_t p : inputs)
     if (edit.at(p).output == edit.at(out).output) streams.insert(p);
@@ -115,8 +115,8 @@ ModelVersion distill(ModelVersion version, const DistillOptions& options) {
   version.graph.validate();
   const OperatorGraph& graph = version.graph;
   if (options.keep.empty() && options.keep_every < 2)
-    throw InputError(fmt::format("{}: \"keep_every\" is 2 or more, not {}", options.where,
-                                 options.keep_every));
+    throw InputError(
+        fmt::format("{}: \"keep_every\" is 2 or more, not {}", options.where, options.keep_every));
 
   // The stacks of layers.
   std::map<std::string, Layers> stacks;
@@ -134,11 +134,11 @@ ModelVersion distill(ModelVersion version, const DistillOptions& options) {
   if (stacks.empty()) {
     const std::vector<std::string> known(numbered.begin(), numbered.end());
     const std::string near = options.layers.empty() ? "" : did_you_mean(options.layers, known);
-    throw InputError(fmt::format(
-        "{}: no modules of '{}' are numbered like \"{}.0\", \"{}.1\"{}", options.where,
-        graph.name(), options.layers.empty() ? "layers" : options.layers,
-        options.layers.empty() ? "layers" : options.layers,
-        near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    throw InputError(fmt::format("{}: no modules of '{}' are numbered like \"{}.0\", \"{}.1\"{}",
+                                 options.where, graph.name(),
+                                 options.layers.empty() ? "layers" : options.layers,
+                                 options.layers.empty() ? "layers" : options.layers,
+                                 near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
   }
 
   // Which go.
@@ -159,9 +159,9 @@ ModelVersion distill(ModelVersion version, const DistillOptions& options) {
       if (!stays(number)) gone.insert(operators.begin(), operators.end());
   for (const ExitPoint& exit : version.exits)
     if (gone.contains(find_operator(graph, exit.after)))
-      throw InputError(fmt::format(
-          "{}: the exit after '{}' would lose its place; distill before adding exits",
-          options.where, exit.after));
+      throw InputError(
+          fmt::format("{}: the exit after '{}' would lose its place; distill before adding exits",
+                      options.where, exit.after));
 
   const auto before = graph.totals();
   GraphEdit edit(graph);

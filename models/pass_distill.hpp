@@ -24,8 +24,9 @@ struct DistillOptions {
 };
 
 //! Takes layers out. A layer can go when one tensor leaves it and a tensor of the same shape comes
-//! in from the layer before it; readers then read that one. What only the gone layers read goes with
-//! them, and so do outputs inside a layer that nothing reads and that are unlike the layer's own. Sets ModelVersion::distilled. Throws InputError where no modules are numbered, a layer
+//! in from the layer before it; readers then read that one. What only the gone layers read goes
+//! with them, and so do outputs inside a layer that nothing reads and that are unlike the layer's
+//! own. Sets ModelVersion::distilled. Throws InputError where no modules are numbered, a layer
 //! changes the shape of its tensor, or an exit would lose its place.
 ModelVersion distill(ModelVersion version, const DistillOptions& options);
 

@@ -159,8 +159,7 @@ void GraphEdit::read_once(std::size_t i) {
       ++slot;
       continue;
     }
-    node.op.input_elements =
-        std::max(node.op.input_elements - elements(node.op.inputs[slot]), 0.0);
+    node.op.input_elements = std::max(node.op.input_elements - elements(node.op.inputs[slot]), 0.0);
     erase_one(nodes_[node.inputs[slot]].readers, i);
     node.inputs.erase(node.inputs.begin() + static_cast<std::ptrdiff_t>(slot));
     node.op.inputs.erase(node.op.inputs.begin() + static_cast<std::ptrdiff_t>(slot));

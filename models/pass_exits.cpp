@@ -117,8 +117,8 @@ ModelVersion add_exits(ModelVersion version, const ExitOptions& options) {
   std::vector<ExitPoint> added;
   for (const ExitSpec& spec : options.exits) {
     if (!(spec.share >= 0 && spec.share <= 1))
-      throw InputError(fmt::format("{}/share: a share lies between 0 and 1, not {}", spec.where,
-                                   spec.share));
+      throw InputError(
+          fmt::format("{}/share: a share lies between 0 and 1, not {}", spec.where, spec.share));
     sum += spec.share;
     if (spec.accuracy) check_accuracy(*spec.accuracy, spec.where);
     if (spec.classes < 0)
@@ -132,20 +132,20 @@ ModelVersion add_exits(ModelVersion version, const ExitOptions& options) {
     }
     const Operator& op = graph.at(at);
     if (op.kind == K::input)
-      throw InputError(fmt::format("{}/after: '{}' is an input; nothing has run there", spec.where,
-                                   spec.after));
+      throw InputError(
+          fmt::format("{}/after: '{}' is an input; nothing has run there", spec.where, spec.after));
     if (graph.successors(at).empty())
       throw InputError(fmt::format("{}/after: '{}' is an output already; exits lie before it",
                                    spec.where, spec.after));
     if (!taken.insert(at).second)
-      throw InputError(fmt::format("{}/after: there is an exit after '{}' already", spec.where,
-                                   op.name));
+      throw InputError(
+          fmt::format("{}/after: there is an exit after '{}' already", spec.where, op.name));
     if (op.output.empty() || op.output.size() > 3)
       throw InputError(fmt::format("{}/after: no head reads the {} tensor of '{}'", spec.where,
                                    to_string(op.output), op.name));
     if (spec.classes == 0 && (!answer || answer->empty()))
-      throw InputError(fmt::format(
-          "{}: '{}' has several outputs; give the exit's \"classes\"", spec.where, graph.name()));
+      throw InputError(fmt::format("{}: '{}' has several outputs; give the exit's \"classes\"",
+                                   spec.where, graph.name()));
     std::string name;
     const auto used = [&](const std::string& stem) {
       for (std::size_t v = 0; v < graph.size(); ++v)
@@ -156,13 +156,13 @@ ModelVersion add_exits(ModelVersion version, const ExitOptions& options) {
     while (used(name));
     const bool per_token = answer && answer->size() == 2 && op.output.size() == 2 &&
                            answer->front() == op.output.front();
-    const std::size_t head = add_head(edit, at, name, spec.classes ? spec.classes : answer->back(),
-                                      per_token);
+    const std::size_t head =
+        add_head(edit, at, name, spec.classes ? spec.classes : answer->back(), per_token);
     added.push_back({op.name, edit.at(head).name, spec.share, spec.accuracy});
   }
   if (sum > 1 + share_slack)
-    throw InputError(fmt::format("{}: the shares of all exits add up to {}, more than 1",
-                                 options.where, sum));
+    throw InputError(
+        fmt::format("{}: the shares of all exits add up to {}, more than 1", options.where, sum));
 
   version.graph = edit.build(graph.name());
   if (options.accuracy) check_accuracy(*options.accuracy, options.where);
@@ -224,7 +224,7 @@ std::size_t exit_for(const ModelVersion& version, double uniform) {
   if (exit_share(version, last) == 0)
     while (last > 0 && version.exits[last - 1].share == 0) --last;
   return exit_share(version, version.exits.size()) == 0 && last > 0 ? last - 1
-                                                                      : version.exits.size();
+                                                                    : version.exits.size();
 }
 
 GraphTotals expected_totals(const ModelVersion& version) {

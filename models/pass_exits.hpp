@@ -12,10 +12,10 @@
 namespace isthmus::models {
 
 struct ExitSpec {
-  std::string after;  //!< name of the operator whose output the head reads
-  double share = 0;   //!< of all samples, that leave here, [0, 1]
+  std::string after;                   //!< name of the operator whose output the head reads
+  double share = 0;                    //!< of all samples, that leave here, [0, 1]
   std::optional<Accuracy> accuracy{};  //!< of those samples
-  std::int64_t classes = 0;  //!< width of the answer; 0 = that of the model's own output
+  std::int64_t classes = 0;            //!< width of the answer; 0 = that of the model's own output
   std::string where = "exit";
 };
 

@@ -27,16 +27,17 @@ PassFields::PassFields(const json& object, std::string at, const std::vector<std
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const std::string near = did_you_mean(key, known);
     problems.push_back(fmt::format("{}/{}: unknown key; {}", at_, key,
-                                   near.empty() ? fmt::format("there are: {}", fmt::join(known, ", "))
-                                                : fmt::format("did you mean \"{}\"?", near)));
+                                   near.empty()
+                                       ? fmt::format("there are: {}", fmt::join(known, ", "))
+                                       : fmt::format("did you mean \"{}\"?", near)));
   }
   if (!problems.empty()) throw InputError(problems);
 }
 
 void PassFields::refuse(const char* key, std::string_view wanted) const {
-  throw InputError(has(key) ? fmt::format("{}: expected {}, not {}", at(key), wanted,
-                                          shown(object_.at(key)))
-                            : fmt::format("{}: \"{}\" is missing; expected {}", at_, key, wanted));
+  throw InputError(
+      has(key) ? fmt::format("{}: expected {}, not {}", at(key), wanted, shown(object_.at(key)))
+               : fmt::format("{}: \"{}\" is missing; expected {}", at_, key, wanted));
 }
 
 const json& PassFields::value(const char* key) const {

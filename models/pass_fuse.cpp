@@ -15,8 +15,7 @@ namespace isthmus::models {
 std::string plain_function(std::string_view function) {
   std::string f;
   for (const char c : function)
-    if (c != '_' && c != '-')
-      f += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (c != '_' && c != '-') f += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   constexpr std::array<std::pair<std::string_view, std::string_view>, 4> spelt{
       {{"mul", "multiply"}, {"div", "divide"}, {"sub", "subtract"}, {"swish", "silu"}}};
   for (const auto& [brief, full] : spelt)
@@ -25,8 +24,7 @@ std::string plain_function(std::string_view function) {
 }
 
 bool is_unary(const Operator& op) {
-  return op.kind == OperatorKind::elementwise && op.inputs.size() == 1 &&
-         op.inputs[0] == op.output;
+  return op.kind == OperatorKind::elementwise && op.inputs.size() == 1 && op.inputs[0] == op.output;
 }
 
 bool same_formats(const GraphEdit& edit, const ModelVersion& version,
@@ -120,8 +118,7 @@ ModelVersion fuse(ModelVersion version, const FuseOptions& options) {
   std::vector<std::string> parts;
   if (options.attention)
     parts.push_back(counted("attention", fuse_attention(edit, version, options.causal)));
-  if (options.layer_norm)
-    parts.push_back(counted("layer_norm", fuse_regions(edit, version, true)));
+  if (options.layer_norm) parts.push_back(counted("layer_norm", fuse_regions(edit, version, true)));
   if (options.activation)
     parts.push_back(counted("activation", fuse_regions(edit, version, false)));
   Epilogues count;

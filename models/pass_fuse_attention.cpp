@@ -120,8 +120,7 @@ Match match(const GraphEdit& edit, std::size_t softmax) {
       break;
     joined.push_back(out = next);
   }
-  const bool flat = q != none && k != none && v != none &&
-                    edit.at(q).output[1] == heads * head &&
+  const bool flat = q != none && k != none && v != none && edit.at(q).output[1] == heads * head &&
                     heads % (edit.at(k).output[1] / head) == 0 &&
                     edit.at(k).output[1] / head == edit.at(v).output[1] / value &&
                     edit.at(out).output == Shape{queries, heads * value};

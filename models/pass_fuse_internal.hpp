@@ -24,8 +24,8 @@ std::string plain_function(std::string_view function);
 //! An elementwise operator of one tensor that keeps its shape.
 bool is_unary(const Operator& op);
 
-//! Whether `members` agree on their number formats, as far as they use them. Unset formats are those
-//! of the version.
+//! Whether `members` agree on their number formats, as far as they use them. Unset formats are
+//! those of the version.
 bool same_formats(const GraphEdit& edit, const ModelVersion& version,
                   std::span<const std::size_t> members);
 

@@ -81,9 +81,9 @@ Region region_before(const GraphEdit& edit, const std::vector<std::size_t>& posi
         if (function != "rms_norm") break;  // that may be the second half of a layer norm
       }
     }
-    const std::size_t latest = *std::max_element(
-        outside.begin(), outside.end(),
-        [&](std::size_t a, std::size_t b) { return position[a] < position[b]; });
+    const std::size_t latest =
+        *std::max_element(outside.begin(), outside.end(),
+                          [&](std::size_t a, std::size_t b) { return position[a] < position[b]; });
     const Operator& op = edit.at(latest);
     const bool fits = op.kind == K::elementwise
                           ? norms || op.output == edit.at(sink).output

@@ -21,8 +21,8 @@ void check(const PrecisionRule& rule) {
   if (rule.group_size > 0 && !rule.weights)
     throw InputError(rule.where + ": \"group_size\" needs \"weights\"");
   if (rule.group_size > 0 && !(rule.scale_bytes >= 0 && rule.scale_bytes <= 64))
-    throw InputError(fmt::format("{}: a scale has from 0 to 64 bytes, not {}", rule.where,
-                                 rule.scale_bytes));
+    throw InputError(
+        fmt::format("{}: a scale has from 0 to 64 bytes, not {}", rule.where, rule.scale_bytes));
 }
 
 // The two sides of such an operator differ in format by design.
@@ -47,7 +47,7 @@ std::map<std::string, std::size_t> convert(GraphEdit& edit, const ModelVersion& 
       if (!copies.contains(to)) {
         Operator copy;
         copy.kind = K::copy;
-        copy.function = bytes_of(to) <= 1 && bytes_of(from) > bytes_of(to)   ? "quantize"
+        copy.function = bytes_of(to) <= 1 && bytes_of(from) > bytes_of(to)     ? "quantize"
                         : bytes_of(from) <= 1 && bytes_of(to) > bytes_of(from) ? "dequantize"
                                                                                : "cast";
         copy.name = fmt::format("{}.{}", edit.at(v).name, name_of(to));
@@ -112,9 +112,9 @@ ModelVersion set_precision(ModelVersion version, const PrecisionOptions& options
               "pass",
               choice.weights->where, op.name));
         if (choice.weights->group_size > 0) {
-          op.params *= 1 + choice.weights->scale_bytes /
-                               (static_cast<double>(choice.weights->group_size) *
-                                bytes_of(*op.weights));
+          op.params *=
+              1 + choice.weights->scale_bytes /
+                      (static_cast<double>(choice.weights->group_size) * bytes_of(*op.weights));
           version.grouped.insert(op.name);
           ++grouped;
         }
@@ -130,8 +130,8 @@ ModelVersion set_precision(ModelVersion version, const PrecisionOptions& options
 
   version.graph = edit.build(version.graph.name());
   if (changed > 0 || options.accuracy) replace_accuracy(version, options.accuracy, options.where);
-  std::string line = fmt::format("precision: {} operators changed, {} with scales of groups",
-                                 changed, grouped);
+  std::string line =
+      fmt::format("precision: {} operators changed, {} with scales of groups", changed, grouped);
   for (const auto& [function, count] : counts) line += fmt::format(", {} {}", count, function);
   version.history.push_back(
       fmt::format("{}; weight bytes {} -> {}", line, bytes_before, version.weight_bytes()));

@@ -15,7 +15,7 @@ struct PrecisionRule {
   std::optional<Precision> weights{}, activations{};
   //! Weights that share one scale; 0 = so many that scales do not count (per channel or tensor).
   std::size_t group_size = 0;
-  double scale_bytes = 2;  //!< per group: the scale, and the zero point if there is one
+  double scale_bytes = 2;      //!< per group: the scale, and the zero point if there is one
   std::string where = "rule";  //!< names the rule in messages
 };
 

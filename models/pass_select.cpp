@@ -22,8 +22,8 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
       if (star)
         next[i] = reached[i] || (i > 0 && next[i - 1] && (any || text[i - 1] != '.'));
       else if (i > 0)
-        next[i] = reached[i - 1] &&
-                  (pattern[p] == '?' ? text[i - 1] != '.' : text[i - 1] == pattern[p]);
+        next[i] =
+            reached[i - 1] && (pattern[p] == '?' ? text[i - 1] != '.' : text[i - 1] == pattern[p]);
     }
     reached = std::move(next);
     if (any) ++p;

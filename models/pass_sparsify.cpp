@@ -19,16 +19,16 @@ namespace {
 double kept_share(const SparsityRule& rule) {
   if (rule.of > 0 || rule.kept > 0) {
     if (rule.kept < 1 || rule.kept > rule.of)
-      throw InputError(fmt::format(
-          "{}: \"kept\" lies between 1 and \"of\"; {} of {} weights cannot stay", rule.where,
-          rule.kept, rule.of));
+      throw InputError(
+          fmt::format("{}: \"kept\" lies between 1 and \"of\"; {} of {} weights cannot stay",
+                      rule.where, rule.kept, rule.of));
     if (rule.zeros != 0)
       throw InputError(rule.where + ": give \"zeros\" or \"kept\" and \"of\", not both");
     return static_cast<double>(rule.kept) / static_cast<double>(rule.of);
   }
   if (!(rule.zeros >= 0 && rule.zeros < 1))
-    throw InputError(fmt::format("{}: \"zeros\" is a share from 0 to below 1, not {}", rule.where,
-                                 rule.zeros));
+    throw InputError(
+        fmt::format("{}: \"zeros\" is a share from 0 to below 1, not {}", rule.where, rule.zeros));
   return 1 - rule.zeros;
 }
 
@@ -88,8 +88,7 @@ ModelVersion sparsify(ModelVersion version, const SparsifyOptions& options) {
     const double kept = kept_share(*chosen[v]);
     const double bias = bias_params(op), weights = op.params - bias;
     const double bits = 8 * bytes_of(op.weights.value_or(version.weights));
-    op.params =
-        bias + weights * std::min(1.0, kept * (1 + index_bits(*chosen[v], kept) / bits));
+    op.params = bias + weights * std::min(1.0, kept * (1 + index_bits(*chosen[v], kept) / bits));
     // Only the products are faster, not what follows them.
     const double products = op.macs / chosen[v]->sparse_speedup;
     op.flops += 2 * (products - op.macs);
@@ -99,9 +98,9 @@ ModelVersion sparsify(ModelVersion version, const SparsifyOptions& options) {
   version.graph = edit.build(version.graph.name());
   replace_accuracy(version, options.accuracy, options.where);
   const auto after = version.graph.totals();
-  version.history.push_back(fmt::format("sparsify: {} operators; parameters {} -> {}, flops {} -> {}",
-                                        changed, before.params, after.params, before.flops,
-                                        after.flops));
+  version.history.push_back(
+      fmt::format("sparsify: {} operators; parameters {} -> {}, flops {} -> {}", changed,
+                  before.params, after.params, before.flops, after.flops));
   return version;
 }
 

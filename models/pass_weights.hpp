@@ -32,9 +32,10 @@ inline double bias_params(const Operator& op) {
   if (op.inputs.empty() || op.inputs[0].empty() || !(elements(op.output) > 0)) return 0;
   const bool convolution = is_convolution(op.kind);
   const double in = static_cast<double>(convolution ? op.inputs[0].front() : op.inputs[0].back());
-  const double window =
-      convolution ? static_cast<double>(op.kernel) * static_cast<double>(op.kernel) /
-                        static_cast<double>(std::max<std::int64_t>(op.groups, 1)) : 1;
+  const double window = convolution
+                            ? static_cast<double>(op.kernel) * static_cast<double>(op.kernel) /
+                                  static_cast<double>(std::max<std::int64_t>(op.groups, 1))
+                            : 1;
   const double by_shape = in * window * channels_of(op);
   const double by_macs = op.macs / op.active * channels_of(op) / elements(op.output);
   const double larger = std::max(by_shape, by_macs), smaller = std::min(by_shape, by_macs);

@@ -18,23 +18,28 @@ namespace {
 
 using Parameters = std::vector<PassParameter>;
 
-const PassParameter match_parameter{
-    "match", "text", "", "",
-    "operator kind (\"softmax\"), or glob of module paths or operator names; * stays within a part"};
+const PassParameter match_parameter{"match", "text", "", "",
+                                    "operator kind (\"softmax\"), or glob of module paths or "
+                                    "operator names; * stays within a part"};
 
 // The three keys of an accuracy, at the end of every list.
 Parameters with_accuracy(Parameters parameters, const std::string& of) {
   parameters.push_back({"accuracy", "number", "fraction", "none", "accuracy " + of});
   parameters.push_back({"metric", "text", "", "none", "what the accuracy counts"});
-  parameters.push_back({"source", "text", "", "none", "where the accuracy stands; needed with one"});
+  parameters.push_back(
+      {"source", "text", "", "none", "where the accuracy stands; needed with one"});
   return parameters;
 }
 
 // A list of rules, whose keys a pass with a single rule may have itself.
 PassParameter rules_parameter(Parameters fields) {
   fields.insert(fields.begin(), match_parameter);
-  return {"rules", "list of objects", "", "none",
-          "later rules win; a single rule may stand in the pass itself", std::move(fields)};
+  return {"rules",
+          "list of objects",
+          "",
+          "none",
+          "later rules win; a single rule may stand in the pass itself",
+          std::move(fields)};
 }
 
 std::vector<std::string> names_of(const Parameters& parameters, bool with_rule_fields) {
@@ -49,7 +54,8 @@ std::vector<std::string> names_of(const Parameters& parameters, bool with_rule_f
 
 // Reads every rule of `fields` with `read(PassFields)`.
 template <class Read>
-void for_rules(const PassFields& fields, const json& object, const PassParameter& rules, Read read) {
+void for_rules(const PassFields& fields, const json& object, const PassParameter& rules,
+               Read read) {
   if (!fields.has("rules")) {
     read(fields);
     return;
@@ -232,7 +238,9 @@ const std::vector<Entry>& entries() {
                             "of the samples that leave here")}},
             "of the samples that go to the end")},
        apply_exits},
-      {{"fuse", "operators whose intermediate results stay on the chip become one", true,
+      {{"fuse",
+        "operators whose intermediate results stay on the chip become one",
+        true,
         {{"patterns", "list of texts", "",
           "[\"attention\", \"layer_norm\", \"activation\", \"batch_norm\", \"epilogue\"]",
           "what is fused; further: \"residual\", \"pointwise\""},
@@ -302,8 +310,8 @@ ModelVersion apply_passes(ModelVersion version, const json& passes, std::string_
     if (!entry) throw InputError(here + "/pass: " + name_error("pass", name, known).what());
     auto keys = names_of(entry->info.parameters, true);
     keys.insert(keys.begin(), "pass");
-    version = entry->apply(std::move(version), PassFields(passes[i], here, keys), passes[i],
-                           entry->info);
+    version =
+        entry->apply(std::move(version), PassFields(passes[i], here, keys), passes[i], entry->info);
   }
   return version;
 }

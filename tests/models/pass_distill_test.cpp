@@ -116,8 +116,9 @@ TEST(PassDistill, RefusesBadInput) {
             std::string::npos);
   EXPECT_NE(message({.keep = {0, 1, 2, 3}}).find("every layer stays"), std::string::npos);
   EXPECT_NE(message({.accuracy = Accuracy{0.7, "GLUE", ""}}).find("\"source\""), std::string::npos);
-  EXPECT_NE(message_of([&] { distill(version_of(builtin_graph("resnet-18")), {}); })
-                .find("no modules of 'resnet-18' are numbered"),
+  EXPECT_NE(message_of([&] {
+              distill(version_of(builtin_graph("resnet-18")), {});
+            }).find("no modules of 'resnet-18' are numbered"),
             std::string::npos);
   // A layer that changes its tensor, and one that two tensors leave.
   GraphBuilder b("shapes");
@@ -127,8 +128,9 @@ TEST(PassDistill, RefusesBadInput) {
     x = b.gemm(x, 8 + 8 * i);
   }
   const auto shapes = version_of(b.build());
-  EXPECT_NE(message_of([&] { distill(shapes, {}); })
-                .find("layer layers.1 cannot be left out: it changes the shape"),
+  EXPECT_NE(message_of([&] {
+              distill(shapes, {});
+            }).find("layer layers.1 cannot be left out: it changes the shape"),
             std::string::npos);
   GraphBuilder c("two");
   Tensor y = c.input({4, 8});
@@ -157,7 +159,8 @@ TEST(PassDistill, ListsPublishedPairs) {
     EXPECT_LE(d.student_accuracy, d.teacher_accuracy);
     EXPECT_NE(d.source.find("arXiv:"), std::string_view::npos);
   }
-  // The abstracts: DistilBERT is 40 % smaller and keeps 97 %; TinyBERT is 7.5 times smaller, 96.8 %.
+  // The abstracts: DistilBERT is 40 % smaller and keeps 97 %; TinyBERT is 7.5 times smaller, 96.8
+  // %.
   const auto& distilbert = published_distillations()[0];
   EXPECT_NEAR(1 - distilbert.student_params / distilbert.teacher_params, 0.40, 0.005);
   EXPECT_NEAR(distilbert.student_accuracy / distilbert.teacher_accuracy, 0.97, 0.005);

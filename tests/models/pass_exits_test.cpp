@@ -54,10 +54,10 @@ TEST(PassExits, InsertsHeadsAndCountsPrefixes) {
   EXPECT_EQ(first.totals().operators, 3U);
   EXPECT_EQ(second.totals().flops, c1 + c2 + 2 * small);
   EXPECT_EQ(all.totals().flops, c1 + c2 + c3 + 2 * small + last);
-  EXPECT_NEAR(expected_totals(v).flops,
-              0.5 * (c1 + small) + 0.3 * (c1 + c2 + 2 * small) +
-                  0.2 * (c1 + c2 + c3 + 2 * small + last),
-              1e-9);
+  EXPECT_NEAR(
+      expected_totals(v).flops,
+      0.5 * (c1 + small) + 0.3 * (c1 + c2 + 2 * small) + 0.2 * (c1 + c2 + c3 + 2 * small + last),
+      1e-9);
   EXPECT_THROW(prefix_graph(v, 3), InputError);
   const auto accuracy = expected_accuracy(v);
   ASSERT_TRUE(accuracy);
@@ -113,8 +113,7 @@ TEST(PassExits, BuildsHeadsForSequences) {
 }
 
 TEST(PassExits, SurvivesFusion) {
-  auto v = add_exits(version_of(builtin_graph("mobilenet-v3-large")),
-                     {.exits = {{"conv7", 0.25}}});
+  auto v = add_exits(version_of(builtin_graph("mobilenet-v3-large")), {.exits = {{"conv7", 0.25}}});
   const double expected = expected_totals(v).flops;
   v = fuse(std::move(v));
   EXPECT_NEAR(expected_totals(v).flops, expected, 1);
@@ -132,8 +131,9 @@ TEST(PassExits, RefusesBadInput) {
   const auto message = [&](std::vector<ExitSpec> exits) {
     return message_of([&] { add_exits(v, {.exits = std::move(exits)}); });
   };
-  EXPECT_NE(message({{"c4", 0.1}}).find("exit/after: no operator of 'net' is called \"c4\"; did you"),
-            std::string::npos);
+  EXPECT_NE(
+      message({{"c4", 0.1}}).find("exit/after: no operator of 'net' is called \"c4\"; did you"),
+      std::string::npos);
   for (const double share : {-0.1, 1.1, nan})
     EXPECT_NE(message({{"c1", share}}).find("between 0 and 1"), std::string::npos);
   EXPECT_NE(message({{"c1", 0.7}, {"c2", 0.4}}).find("add up to 1.1"), std::string::npos);
@@ -145,9 +145,13 @@ TEST(PassExits, RefusesBadInput) {
   EXPECT_NE(message({}).find("there is no exit"), std::string::npos);
   // A second pass counts the first one's shares and places.
   const auto once = add_exits(v, {.exits = {{"c1", 0.7}}});
-  EXPECT_NE(message_of([&] { add_exits(once, {.exits = {{"c2", 0.4}}}); }).find("add up to 1.1"),
+  EXPECT_NE(message_of([&] {
+              add_exits(once, {.exits = {{"c2", 0.4}}});
+            }).find("add up to 1.1"),
             std::string::npos);
-  EXPECT_NE(message_of([&] { add_exits(once, {.exits = {{"c1", 0.1}}}); }).find("already"),
+  EXPECT_NE(message_of([&] {
+              add_exits(once, {.exits = {{"c1", 0.1}}});
+            }).find("already"),
             std::string::npos);
   EXPECT_EQ(add_exits(once, {.exits = {{"c2", 0.3}}}).exits[1].head, "exit2.classifier");
   // Two outputs: the answer's width is not known.
@@ -156,7 +160,9 @@ TEST(PassExits, RefusesBadInput) {
   b.conv(x, 4, {}, "boxes");
   b.conv(x, 9, {}, "classes");
   const auto two = version_of(b.build());
-  EXPECT_NE(message_of([&] { add_exits(two, {.exits = {{"c", 0.1}}}); }).find("\"classes\""),
+  EXPECT_NE(message_of([&] {
+              add_exits(two, {.exits = {{"c", 0.1}}});
+            }).find("\"classes\""),
             std::string::npos);
   ExitSpec given{"c", 0.1};
   given.classes = 7;
@@ -168,7 +174,8 @@ TEST(PassExits, KeepsRandomGraphsWhole) {
     const auto g = testing::random_graph(seed);
     ExitOptions o;
     for (std::size_t i = 1; i < g.size(); ++i) {
-      if (g.at(i).kind != K::input && !g.successors(i).empty() && i % 5 == 0 && o.exits.size() < 4) {
+      if (g.at(i).kind != K::input && !g.successors(i).empty() && i % 5 == 0 &&
+          o.exits.size() < 4) {
         o.exits.push_back({g.at(i).name, 0.2});
         o.exits.back().classes = 10;
       }
@@ -176,7 +183,8 @@ TEST(PassExits, KeepsRandomGraphsWhole) {
     if (o.exits.empty()) continue;
     const auto v = add_exits(version_of(g), o);
     EXPECT_NO_THROW(v.graph.validate());
-    EXPECT_EQ(testing::final_shapes(v.graph).size(), testing::final_shapes(g).size() + o.exits.size());
+    EXPECT_EQ(testing::final_shapes(v.graph).size(),
+              testing::final_shapes(g).size() + o.exits.size());
     double last = 0;
     for (std::size_t i = 0; i <= v.exits.size(); ++i) {
       const auto p = prefix_graph(v, i);

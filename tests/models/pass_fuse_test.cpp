@@ -16,7 +16,8 @@ using testing::version_of;
 
 double traffic(const OperatorGraph& g) {
   double sum = 0;
-  for (std::size_t v = 0; v < g.size(); ++v) sum += g.at(v).input_elements + g.at(v).output_elements;
+  for (std::size_t v = 0; v < g.size(); ++v)
+    sum += g.at(v).input_elements + g.at(v).output_elements;
   return sum;
 }
 
@@ -41,8 +42,8 @@ TEST(PassFuse, FoldsBiasNormAndActivationIntoAConvolution) {
   EXPECT_EQ(c.name, "c");
   EXPECT_EQ(c.kind, K::conv);
   EXPECT_EQ(c.fused, (std::vector<std::string>{"bn", "elementwise3"}));
-  EXPECT_EQ(c.params, 8 * 27 + 8);                          // the norm became a bias
-  EXPECT_EQ(c.flops, 2 * 16 * 8 * 27 + 8 * 16 + 8 * 16);    // bias and relu6
+  EXPECT_EQ(c.params, 8 * 27 + 8);                        // the norm became a bias
+  EXPECT_EQ(c.flops, 2 * 16 * 8 * 27 + 8 * 16 + 8 * 16);  // bias and relu6
   EXPECT_EQ(c.input_elements, 48);
   EXPECT_EQ(c.output_elements, 128);
   ASSERT_EQ(v.history.size(), 1U);
@@ -83,8 +84,9 @@ TEST(PassFuse, KeepsWhatHasTwoReaders) {
   expect_conserved(g, v.graph);
 }
 
-// BERT-base spelt out: in each layer three copies that split heads, two products, scale, softmax and
-// the copy that joins heads become one, and gelu goes into a product; so does the pooler's tanh.
+// BERT-base spelt out: in each layer three copies that split heads, two products, scale, softmax
+// and the copy that joins heads become one, and gelu goes into a product; so does the pooler's
+// tanh.
 TEST(PassFuse, CountsBert) {
   const auto g = builtin_graph("bert-base");
   const auto v = fuse(version_of(g));
@@ -112,9 +114,8 @@ TEST(PassFuse, ReproducesTheCostModelsRuleOnPublishedNetworks) {
       if (g.at(i).kind != K::elementwise || g.at(i).inputs.size() != 1) continue;
       const auto p = g.predecessors(i).front();
       const auto k = g.at(p).kind;
-      if (g.successors(p).size() == 1 &&
-          (k == K::conv || k == K::depthwise_conv || k == K::gemm ||
-           (k == K::elementwise && g.at(p).inputs.size() == 2))) {
+      if (g.successors(p).size() == 1 && (k == K::conv || k == K::depthwise_conv || k == K::gemm ||
+                                          (k == K::elementwise && g.at(p).inputs.size() == 2))) {
         ++expected;
         removed += 2 * g.at(p).output_elements;
       }
@@ -168,7 +169,10 @@ TEST(PassFuse, FindsSpeltOutActivations) {
     std::size_t (*spell)(Sketch&, std::size_t);
   };
   const Case cases[] = {
-      {"silu", [](Sketch& s, std::size_t x) { return s.pointwise("mul", {x, s.pointwise("sigmoid", {x})}); }},
+      {"silu",
+       [](Sketch& s, std::size_t x) {
+         return s.pointwise("mul", {x, s.pointwise("sigmoid", {x})});
+       }},
       {"hard_swish",
        [](Sketch& s, std::size_t x) {
          const auto clip = s.pointwise("clip", {s.pointwise("add", {x}, 1)});
@@ -182,7 +186,8 @@ TEST(PassFuse, FindsSpeltOutActivations) {
       {"gelu",
        [](Sketch& s, std::size_t x) {
          const auto cube = s.pointwise("mul", {s.pointwise("pow", {x}, 1)}, 1);
-         const auto t = s.pointwise("tanh", {s.pointwise("mul", {s.pointwise("add", {x, cube})}, 1)});
+         const auto t =
+             s.pointwise("tanh", {s.pointwise("mul", {s.pointwise("add", {x, cube})}, 1)});
          const auto half = s.pointwise("mul", {x}, 1);
          return s.pointwise("mul", {half, s.pointwise("add", {t}, 1)});
        }},
@@ -338,7 +343,8 @@ TEST(PassFuse, KeepsAttentionApartWhenItsScoresAreReadElsewhere) {
   EXPECT_EQ(fuse(version_of(seen)).graph.totals().operators, 1U);
   Sketch u;
   const auto q2 = u.input({6, 4}), k2 = u.input({4, 6}), v2 = u.input({6, 4});
-  const auto soft2 = u.op(K::softmax, "", {6, 6}, {u.op(K::batched_gemm, "", {6, 6}, {q2, k2}, 0, 144)});
+  const auto soft2 =
+      u.op(K::softmax, "", {6, 6}, {u.op(K::batched_gemm, "", {6, 6}, {q2, k2}, 0, 144)});
   u.op(K::batched_gemm, "", {6, 4}, {soft2, v2}, 0, 144);
   u.pointwise("relu", {soft2});  // attention weights are an output
   EXPECT_EQ(fuse(version_of(u.build())).graph.totals().operators, 4U);
@@ -391,8 +397,7 @@ TEST(PassFuse, KeepsRandomGraphsWhole) {
   std::size_t fewer = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     const auto g = testing::random_graph(seed);
-    for (const FuseOptions& o :
-         {FuseOptions{}, FuseOptions{.residual = true, .pointwise = true}}) {
+    for (const FuseOptions& o : {FuseOptions{}, FuseOptions{.residual = true, .pointwise = true}}) {
       const auto v = fuse(version_of(g), o);
       EXPECT_NO_THROW(v.graph.validate());
       expect_conserved(g, v.graph);

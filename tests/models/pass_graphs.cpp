@@ -55,13 +55,14 @@ OperatorGraph senseless_graph(std::uint64_t seed) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   const Shape shapes[] = {{},     {4},       {1},       {0},       {4, 4},    {4, 1},
                           {2, 8}, {4, 4, 4}, {2, 4, 4}, {4, 0, 2}, {1, 4, 4}, {2, 2, 2, 2}};
-  const char* functions[] = {"",    "relu",       "add",         "mul",  "div",  "sub", "erf",
+  const char* functions[] = {"",    "relu",       "add",         "mul",  "div",  "sub",    "erf",
                              "pow", "batch_norm", "reduce_mean", "sqrt", "tanh", "sigmoid"};
   Sketch s("senseless" + std::to_string(seed));
   const std::size_t count = 1 + below(60);
   for (std::size_t i = 0; i < count; ++i) {
     s.module = below(2) ? "layers." + std::to_string(below(4)) : "";
-    const auto kind = static_cast<OperatorKind>(below(static_cast<std::size_t>(OperatorKind::count_)));
+    const auto kind =
+        static_cast<OperatorKind>(below(static_cast<std::size_t>(OperatorKind::count_)));
     std::vector<std::size_t> producers;
     for (std::size_t j = 0; i > 0 && kind != OperatorKind::input && j < below(4); ++j)
       producers.push_back(below(2) ? i - 1 : below(i));

@@ -43,8 +43,8 @@ TEST(PassPrecision, LaterRulesWinWeightsAndActivationsApart) {
 }
 
 TEST(PassPrecision, KeepsSensitiveOperators) {
-  const auto v = set_precision(version_of(mlp()),
-                               {.rules = {{"*", P::int8, P::int8}}, .sensitive = P::fp32});
+  const auto v =
+      set_precision(version_of(mlp()), {.rules = {{"*", P::int8, P::int8}}, .sensitive = P::fp32});
   EXPECT_EQ(v.graph.at(1).activations, P::int8);
   EXPECT_EQ(v.graph.at(4).activations, P::fp32);
   EXPECT_EQ(v.graph.at(5).activations, P::fp32);
@@ -101,9 +101,7 @@ TEST(PassPrecision, ClearsOrReplacesTheAccuracy) {
 
 TEST(PassPrecision, RefusesBadInput) {
   const auto v = version_of(mlp());
-  const auto message = [&](PrecisionOptions o) {
-    return message_of([&] { set_precision(v, o); });
-  };
+  const auto message = [&](PrecisionOptions o) { return message_of([&] { set_precision(v, o); }); };
   EXPECT_NE(message({.rules = {{"upp", P::int8}}}).find("did you mean \"up\"?"), std::string::npos);
   EXPECT_NE(message({.rules = {{"up"}}}).find("sets \"weights\", \"activations\""),
             std::string::npos);
@@ -139,9 +137,9 @@ TEST(PassPrecision, KeepsRandomGraphsWhole) {
     for (std::size_t i = 0; i < v.graph.size(); ++i)
       for (const auto p : v.graph.predecessors(i)) {
         const Operator &from = v.graph.at(p), &to = v.graph.at(i);
-        const bool conversion = to.kind == OperatorKind::copy &&
-                                (to.function == "cast" || to.function == "quantize" ||
-                                 to.function == "dequantize");
+        const bool conversion =
+            to.kind == OperatorKind::copy &&
+            (to.function == "cast" || to.function == "quantize" || to.function == "dequantize");
         if (!conversion) {
           EXPECT_EQ(from.activations.value_or(P::fp32), to.activations.value_or(P::fp32));
         }

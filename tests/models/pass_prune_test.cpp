@@ -67,8 +67,8 @@ TEST(PassPrune, EqualsTheNarrowNetwork) {
     b.gemm(b.global_pool(x), 10, true, "fc");
     return b.build();
   };
-  const auto pruned = prune_channels(version_of(build(16, 8)),
-                                     {.rules = {{"stem", 0.5}, {"se1", 0.25}}});
+  const auto pruned =
+      prune_channels(version_of(build(16, 8)), {.rules = {{"stem", 0.5}, {"se1", 0.25}}});
   const auto narrow = build(8, 6);
   ASSERT_EQ(pruned.graph.size(), narrow.size());
   for (std::size_t i = 0; i < narrow.size(); ++i) {
@@ -98,7 +98,8 @@ TEST(PassPrune, HalvesResNet50) {
   EXPECT_EQ(v.graph.at(v.graph.size() - 1).output, Shape{1000});
   EXPECT_FALSE(v.accuracy);
   // The same after fusion, residual sums included.
-  const auto fused = prune_channels(fuse(version_of(g), {.residual = true}), {.rules = {{"conv", 0.5}}});
+  const auto fused =
+      prune_channels(fuse(version_of(g), {.residual = true}), {.rules = {{"conv", 0.5}}});
   EXPECT_NEAR(fused.graph.totals().macs, after.macs, 1);
   EXPECT_NEAR(fused.graph.totals().params, after.params, 1);
 }
@@ -168,7 +169,8 @@ TEST(PassPrune, RefusesWhatHoldsItsChannels) {
   const Tensor up = t.gemm(t.norm(a), 32, true, "up");
   t.gemm(t.activation(up, "gelu"), 8, true, "down");
   const auto block = version_of(t.build());
-  EXPECT_NE(message(block, {.rules = {{"q", 0.5}}}).find("'a' is of the kind attention"), std::string::npos);
+  EXPECT_NE(message(block, {.rules = {{"q", 0.5}}}).find("'a' is of the kind attention"),
+            std::string::npos);
   EXPECT_EQ(prune_channels(block, {.rules = {{"gemm", 0.5}}}).graph.totals().params,
             block.graph.totals().params - 16 * 8 - 16 - 16 * 8);
 }
@@ -216,7 +218,9 @@ TEST(PassSparsify, StoresTwoOfFour) {
   EXPECT_EQ(op_of(s, "c1").flops, 16 * 8 * 27 + 128);
   EXPECT_EQ(op_of(s, "c2").params, op_of(v, "c2").params);
   EXPECT_NE(message_of([&] { sparsify(s, two_four); }).find("sparse already"), std::string::npos);
-  EXPECT_NE(message_of([&] { prune_channels(s, {.rules = {{"c2", 0.5}}}); }).find("prune channels first"),
+  EXPECT_NE(message_of([&] {
+              prune_channels(s, {.rules = {{"c2", 0.5}}});
+            }).find("prune channels first"),
             std::string::npos);
 }
 
@@ -269,8 +273,9 @@ TEST(PassSparseActivation, TouchesAShare) {
   EXPECT_EQ(s.history.back(),
             "sparse-activation: 2 operators; 128 of 512 parameters active, flops 1056 -> 288");
   for (const double share : {0.0, 1.1, nan})
-    EXPECT_NE(message_of([&] { sparse_activation(v, {.rules = {{"mlp", share}}}); })
-                  .find("\"active\" is a share"),
+    EXPECT_NE(message_of([&] {
+                sparse_activation(v, {.rules = {{"mlp", share}}});
+              }).find("\"active\" is a share"),
               std::string::npos);
 }
 

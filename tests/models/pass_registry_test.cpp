@@ -47,8 +47,8 @@ TEST(PassRegistry, AppliesPassesInOrder) {
                                        "source": "us"}]}
   ])"));
   ASSERT_EQ(v.history.size(), 7U);
-  const char* names[] = {"distill", "prune", "fuse", "sparse-activation", "sparsify", "precision",
-                         "early-exits"};
+  const char* names[] = {"distill",  "prune",     "fuse",       "sparse-activation",
+                         "sparsify", "precision", "early-exits"};
   for (std::size_t i = 0; i < 7; ++i)
     EXPECT_TRUE(v.history[i].starts_with(std::string(names[i]) + ":")) << v.history[i];
   EXPECT_NO_THROW(v.graph.validate());
@@ -92,7 +92,8 @@ INSTANTIATE_TEST_SUITE_P(
             "/models/0/passes/0/pass: no pass is called \"fuze\"; did you mean \"fuse\"?"},
         Bad{R"([{"pass": "fuse", "pattern": []}])",
             "/models/0/passes/0/pattern: unknown key; did you mean \"patterns\"?"},
-        Bad{R"([{"pass": "fuse", "patterns": []}])", "/patterns: expected a list with at least one"},
+        Bad{R"([{"pass": "fuse", "patterns": []}])",
+            "/patterns: expected a list with at least one"},
         Bad{R"([{"pass": "fuse", "patterns": ["atention"]}])",
             "/patterns/0: no pattern is called \"atention\"; did you mean \"attention\"?"},
         Bad{R"([{"pass": "fuse", "patterns": [1]}])", "/patterns/0: expected the name"},
@@ -111,9 +112,11 @@ INSTANTIATE_TEST_SUITE_P(
             "/0/group_size: expected a whole number"},
         Bad{R"([{"pass": "precision", "match": "gemm", "weights": "int4", "scale_bytes": 4}])",
             "/0/scale_bytes: needs a \"group_size\""},
-        Bad{R"([{"pass": "precision", "match": "gemm", "rules": [{"match": "gemm", "weights": "int8"}]}])",
+        Bad{R"([{"pass": "precision", "match": "gemm", "rules": [{"match": "gemm",
+               "weights": "int8"}]}])",
             "/0/match: give \"rules\", or one rule in the pass itself, not both"},
-        Bad{R"([{"pass": "prune", "match": "gemm"}])", "/0: \"ratio\" is missing; expected a number"},
+        Bad{R"([{"pass": "prune", "match": "gemm"}])",
+            "/0: \"ratio\" is missing; expected a number"},
         Bad{R"([{"pass": "prune", "match": "gemm", "ratio": "30 %"}])",
             "/0/ratio: expected a number, not \"30 %\""},
         Bad{R"([{"pass": "prune", "match": "gemm", "ratio": 30}])", "\"ratio\" is a share"},
@@ -122,9 +125,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{R"([{"pass": "sparse-activation", "match": "gemm", "active": 0}])", "\"active\" is"},
         Bad{R"([{"pass": "early-exits", "exits": [{"after": "out9", "share": 0.1}]}])",
             "/0/exits/0/after: no operator of 'stack' is called \"out9\"; did you mean \"out0\"?"},
-        Bad{R"([{"pass": "early-exits", "exits": [{"after": "out1", "share": 0.1, "accuracy": 0.7}]}])",
+        Bad{R"([{"pass": "early-exits", "exits": [{"after": "out1", "share": 0.1,
+               "accuracy": 0.7}]}])",
             "/0/exits/0/accuracy: an accuracy needs its \"source\""},
-        Bad{R"([{"pass": "early-exits", "exits": [{"after": "out1", "share": 0.1, "source": "x"}]}])",
+        Bad{R"([{"pass": "early-exits", "exits": [{"after": "out1", "share": 0.1,
+               "source": "x"}]}])",
             "/0/exits/0/source: belongs to an \"accuracy\", which is missing"},
         Bad{R"([{"pass": "early-exits", "exits": [7]}])", "/0/exits/0: expected an object, not 7"},
         Bad{R"([{"pass": "distill", "keep": [0], "keep_every": 2}])", "not both"},
