@@ -1,4 +1,4 @@
-// Building a KernelGrid: axes, leave-one-out errors, filling holes, refining curved axes.
+// Building a KernelGrid: axes, leave-one-out errors, filling holes.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -16,14 +16,11 @@ namespace {
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
 // A grid may have this many cells per row before leading parameters are matched exactly.
-constexpr std::size_t cells_per_row = 64, always_allowed = 65536, most_cells = 4'000'000;
+constexpr std::size_t cells_per_row = 64, always_allowed = 65536;
 // A curve replaces straight lines along a parameter when it errs clearly less.
 constexpr double curve_gain = 0.8;
 // Error of one step beyond the rows, per doubling, where nothing better is known, and at least.
 constexpr double default_edge_error = 0.2, least_edge_error = 0.05;
-// Values closer than this need no points between them.
-constexpr double refine_above = 1.25;
-constexpr int refine_points = 3;
 
 // Relative error of a prediction; times that no device shows must not make it infinite.
 double relative_error(double predicted, double measured) {
@@ -120,7 +117,7 @@ class Builder {
       fill_enclosed(coarse_[b]);
       if (out_.roofline) fill_outwards(b);
       for (std::size_t a = 0; a < coarse_[b].block.axes.size(); ++a)
-        if (quality_[out_.leading + a].curved) refine(coarse_[b].block, a);
+        if (quality_[out_.leading + a].curved) refine_axis(coarse_[b].block, a);
       out_.blocks.push_back(std::move(coarse_[b].block));
     }
     return std::move(out_);
@@ -134,7 +131,7 @@ class Builder {
   // Chooses the leading parameters and cuts the rows into blocks.
   void split() {
     const std::size_t allowed =
-        std::min(most_cells, std::max(always_allowed, cells_per_row * table_.rows()));
+        std::min(most_grid_cells, std::max(always_allowed, cells_per_row * table_.rows()));
     std::vector<std::pair<std::size_t, std::size_t>> cuts;
     for (out_.leading = 0;; ++out_.leading) {
       cuts = groups();
@@ -329,8 +326,8 @@ class Builder {
   std::vector<double> rooflines(std::size_t b) const {
     const Coarse& c = coarse_[b];
     std::vector<double> result(c.row.size());
-    std::vector<double> at(out_.groups.begin() + static_cast<std::ptrdiff_t>(b * out_.leading),
-                           out_.groups.begin() + static_cast<std::ptrdiff_t>((b + 1) * out_.leading));
+    const auto key = std::span(out_.groups).subspan(b * out_.leading, out_.leading);
+    std::vector<double> at(key.begin(), key.end());
     at.resize(width_);
     for (std::size_t cell = 0; cell < result.size(); ++cell) {
       for (std::size_t a = 0; a < c.block.axes.size(); ++a) at[out_.leading + a] = c.x(cell, a);
@@ -408,65 +405,6 @@ class Builder {
       }
       open = std::move(rest);
     }
-  }
-
-  // Puts points on the curve between the values of an axis, so that straight lines follow it.
-  static void refine(GridBlock& g, std::size_t axis) {
-    const std::vector<double> x = g.axes[axis].x;
-    GridAxis fine;
-    std::vector<std::size_t> step;  // which step of x a point belongs to
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      fine.x.push_back(x[i]);
-      fine.from.push_back(0);
-      step.push_back(i);
-      if (i + 1 == x.size() || (x[i + 1] + 1) / (x[i] + 1) < refine_above) continue;
-      for (int k = 1; k <= refine_points; ++k) {
-        const double share = static_cast<double>(k) / (refine_points + 1);
-        const double at = std::expm1(std::lerp(std::log1p(x[i]), std::log1p(x[i + 1]), share));
-        if (at <= fine.x.back() || at >= x[i + 1]) continue;
-        fine.x.push_back(at);
-        fine.from.push_back(static_cast<float>((at - x[i]) / (x[i + 1] - x[i])));
-        step.push_back(i);
-      }
-    }
-    for (std::size_t i = 0; i < fine.x.size(); ++i)
-      fine.to.push_back(i + 1 < fine.x.size() && fine.from[i + 1] > 0 ? fine.from[i + 1] : 1);
-
-    const std::size_t inner = g.stride[axis], old_line = inner * x.size(),
-                      new_line = inner * fine.x.size(), outer = g.ns.size() / old_line;
-    if (outer * new_line > most_cells) return;
-    std::vector<double> ns(outer * new_line);
-    std::vector<GridEvidence> evidence(outer * new_line);
-    for (std::size_t o = 0; o < outer; ++o)
-      for (std::size_t in = 0; in < inner; ++in)
-        for (std::size_t i = 0; i < fine.x.size(); ++i) {
-          const std::size_t target = o * new_line + i * inner + in;
-          const auto source = [&](std::size_t k) { return o * old_line + k * inner + in; };
-          const std::size_t k = step[i];
-          if (fine.from[i] == 0) {
-            ns[target] = g.ns[source(k)];
-            evidence[target] = g.evidence[source(k)];
-            continue;
-          }
-          std::array<CurvePoint, 4> points;
-          std::size_t count = 0;
-          const auto add = [&](std::size_t at) { points[count++] = {x[at], g.ns[source(at)]}; };
-          if (k > 0 && !std::isnan(g.ns[source(k - 1)])) add(k - 1);
-          const std::size_t below = count;
-          add(k);
-          add(k + 1);
-          if (k + 2 < x.size() && !std::isnan(g.ns[source(k + 2)])) add(k + 2);
-          ns[target] = curve_through({points.data(), count}, below, fine.x[i]);
-          const GridEvidence &p = g.evidence[source(k)], &q = g.evidence[source(k + 1)];
-          evidence[target] = {std::lerp(p.error, q.error, fine.from[i]),
-                              std::lerp(p.local, q.local, fine.from[i]),
-                              std::max({p.kind, q.kind, PredictionKind::interpolated})};
-        }
-    g.axes[axis] = std::move(fine);
-    g.ns = std::move(ns);
-    g.evidence = std::move(evidence);
-    for (std::size_t a = axis; a > 0; --a)
-      g.stride[a - 1] = g.stride[a] * g.axes[a].x.size();
   }
 
   const KernelTable& table_;

@@ -53,6 +53,13 @@ struct KernelGrid::Impl {
   }
 };
 
+//! No grid has more cells.
+inline constexpr std::size_t most_grid_cells = 4'000'000;
+
+//! Puts points on the curve between the values of an axis, so that straight lines follow it; leaves
+//! the block alone when it would have more than most_grid_cells.
+void refine_axis(GridBlock& g, std::size_t axis);
+
 //! Builds everything from a sorted, valid table.
 KernelGrid::Impl build_grid(const KernelTable& table);
 

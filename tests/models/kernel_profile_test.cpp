@@ -194,7 +194,8 @@ bool same(const KernelProfile& p, const KernelProfile& q) {
     const KernelTable* found = q.table(a.kind, a.precision);
     if (!found) return false;
     const KernelTable& b = *found;
-    if (a.parameters != b.parameters || a.description != b.description || a.shapes != b.shapes || a.median_ns != b.median_ns ||
+    if (a.parameters != b.parameters || a.description != b.description || a.shapes != b.shapes ||
+        a.median_ns != b.median_ns ||
         a.p10_ns != b.p10_ns || a.p90_ns != b.p90_ns || a.n != b.n || a.flags != b.flags ||
         a.power_w != b.power_w)
       return false;

@@ -190,7 +190,8 @@ TEST(RooflineFit, SurvivesNonsense) {
   t.parameters = {"n", "k", "m"};
   Rng rng(9);
   for (int i = 0; i < 50; ++i) {
-    for (int p = 0; p < 3; ++p) t.shapes.push_back(std::floor(std::pow(10, 12 * uniform01(rng)) - 1));
+    for (int p = 0; p < 3; ++p)
+      t.shapes.push_back(std::floor(std::pow(10, 12 * uniform01(rng)) - 1));
     t.median_ns.push_back(std::pow(10, 20 * uniform01(rng) - 5));
     t.n.push_back(1);
   }
