@@ -59,6 +59,10 @@ std::vector<Field> machine_fields() {
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),
       quantity("download_power", Unit::power, "on top while it receives").by_default("0 W"),
       quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),
+      quantity("purchase_price", Unit::money,
+               "of buying one machine, for cards and modules that part alone; kept for cost studies, "
+               "nothing is billed for it")
+          .default_is("unknown"),
       quantity(
           "interconnect_bandwidth", Unit::bandwidth,
           "between the accelerators of a machine, one direction; needed when a service spreads "
