@@ -42,10 +42,15 @@ struct HeldOut {
   double relative_error = 0;  //!< |predicted / measured - 1|
 };
 
-//! Networks of one family (resnet18 and resnet18_int8, say) are left out: rates of the class come
-//! from the other networks on all devices, those of the device from its other networks. Runs with
-//! fewer than `least` other networks are not judged.
+//! What is left out with a network: itself, or every network with its backbone or kind of block
+//! (resnet18 with resnet50, mobilenet with mobilenet_ssd, all inverted residuals together).
+enum class LeaveOut : std::uint8_t { network, family };
+
+//! Networks are left out in turn: rates of the class come from the other networks on all devices,
+//! those of the device from its other networks. fp and int8 are fitted apart, so that a network
+//! never sees its own other format. Runs with fewer than `least` other networks are not judged.
 std::vector<HeldOut> predict_unseen_networks(const NcnnBenchmark& b, bool int8,
+                                             LeaveOut leave = LeaveOut::network,
                                              std::size_t least = 6);
 
 //! All runs of one device (and of others with the same chip) are left out: the class gives the

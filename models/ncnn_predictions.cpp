@@ -15,16 +15,33 @@ namespace isthmus::models {
 namespace {
 
 bool is_int8(const std::string& network) { return network.ends_with("_int8"); }
+// Networks that share a backbone or its kind of block are no news to each other.
 std::string family_of(const std::string& network) {
-  return is_int8(network) ? network.substr(0, network.size() - 5) : network;
+  static const std::map<std::string, std::string, std::less<>> families{
+      {"mobilenet_ssd", "mobilenet"},        {"mobilenet_yolo", "mobilenet"},
+      {"squeezenet_ssd", "squeezenet"},      {"resnet50", "resnet18"},
+      {"mobilenetv2_yolov3", "mobilenet_v2"}, {"mobilenet_v3", "mobilenet_v2"},
+      {"mnasnet", "mobilenet_v2"},           {"proxylessnasnet", "mobilenet_v2"},
+      {"efficientnet_b0", "mobilenet_v2"},   {"efficientnetv2_b0", "mobilenet_v2"},
+      {"yolo-fastest-1.1", "mobilenet_v2"},  {"shufflenet_v2", "shufflenet"},
+      {"nanodet_m", "shufflenet"},           {"yolo-fastestv2", "shufflenet"},
+      {"FastestDet", "shufflenet"}};
+  const std::string name = is_int8(network) ? network.substr(0, network.size() - 5) : network;
+  const auto it = families.find(name);
+  return it == families.end() ? name : it->second;
 }
 
-// Measurements of a run in one format, without the networks of one family.
+std::string group_of(const std::string& network, LeaveOut leave) {
+  return leave == LeaveOut::family ? family_of(network) : network;
+}
+
+// Measurements of a run in one format, without the networks of one group.
 std::vector<MeasuredNetwork> measured(const NcnnBenchmark& b, const NcnnRun& run, bool int8,
-                                      const std::string& without) {
+                                      const std::string& without,
+                                      LeaveOut leave = LeaveOut::network) {
   std::vector<MeasuredNetwork> all;
   for (const auto& [name, ns] : run.ns)
-    if (is_int8(name) == int8 && (without.empty() || family_of(name) != without))
+    if (is_int8(name) == int8 && (without.empty() || group_of(name, leave) != without))
       all.push_back({b.networks.at(name), ns});
   return all;
 }
@@ -186,26 +203,26 @@ Classes fit_classes(const NcnnBenchmark& b, const std::vector<Machine>& machines
 
 }  // namespace
 
-std::vector<HeldOut> predict_unseen_networks(const NcnnBenchmark& b, bool int8,
+std::vector<HeldOut> predict_unseen_networks(const NcnnBenchmark& b, bool int8, LeaveOut leave,
                                              std::size_t least) {
-  std::set<std::string> families;
+  std::set<std::string> groups;
   for (const auto& [name, work] : b.networks)
-    if (is_int8(name) == int8) families.insert(family_of(name));
+    if (is_int8(name) == int8) groups.insert(group_of(name, leave));
   std::vector<HeldOut> all;
   for (std::size_t c = 0; c < static_cast<std::size_t>(RunClass::count_); ++c) {
     const auto runs = runs_of(b, static_cast<RunClass>(c), int8, least + 1);
-    for (const std::string& family : families) {
+    for (const std::string& group : groups) {
       std::vector<std::vector<MeasuredNetwork>> others;
-      for (const NcnnRun* r : runs) others.push_back(measured(b, *r, int8, family));
+      for (const NcnnRun* r : runs) others.push_back(measured(b, *r, int8, group, leave));
       std::erase_if(others, [&](const auto& o) { return o.size() < least; });
       if (others.empty()) continue;
       const EfficiencyModel shape = fit_class(others);
       for (const NcnnRun* r : runs) {
-        const auto known = measured(b, *r, int8, family);
+        const auto known = measured(b, *r, int8, group, leave);
         if (known.size() < least) continue;
         const EfficiencyModel rates = fit_device(shape, known);
         for (const auto& [name, ns] : r->ns)
-          if (is_int8(name) == int8 && family_of(name) == family)
+          if (is_int8(name) == int8 && group_of(name, leave) == group)
             all.push_back({r, name, error(rates.predict_ns(b.networks.at(name)), ns)});
       }
     }

@@ -57,8 +57,10 @@ int command_validate_ncnn(const std::string& data, const std::string& models) {
   fmt::print("{}\n", b.unknown.empty() ? " none" : "");
   for (const bool int8 : {false, true}) {
     const char* format = int8 ? "int8" : "fp32 and fp16";
-    table(fmt::format("Unseen networks on known devices, {}: the network's family left out", format),
+    table(fmt::format("Unseen networks on known devices, {}: the network left out", format),
           models::predict_unseen_networks(b, int8));
+    table(fmt::format("Unseen networks on known devices, {}: its whole family left out", format),
+          models::predict_unseen_networks(b, int8, models::LeaveOut::family));
     std::vector<std::string> unparsed;
     table(fmt::format("Unseen devices, {}: the device and its chip left out", format),
           models::predict_unseen_devices(b, int8, unparsed));

@@ -81,10 +81,21 @@ TEST_F(Ncnn, UnseenNetworksAreWithinTwentyPercent) {
   EXPECT_GT(fp.size(), 4000u);
   EXPECT_LT(median(fp, all), 0.20);
   EXPECT_LT(median(fp, cpu), 0.16);
+  // int8 misses the aim; the bound only keeps it from getting worse.
   EXPECT_LT(median(predict_unseen_networks(benchmark_, true), all), 0.26);
 }
 
-TEST_F(Ncnn, UnseenProcessorsAreWithinThirtyFivePercent) {
+TEST_F(Ncnn, LeavingFamiliesOutIsHarderThanNetworks) {
+  const auto all = [](const NcnnRun&) { return true; };
+  const auto alone = predict_unseen_networks(benchmark_, false);
+  const auto family = predict_unseen_networks(benchmark_, false, LeaveOut::family);
+  EXPECT_EQ(alone.size(), family.size());
+  EXPECT_GT(median(family, all), median(alone, all));
+  EXPECT_LT(median(family, all), 0.20);
+}
+
+// 34.5 % when written; graphics processors miss the aim by far and have no bound.
+TEST_F(Ncnn, UnseenProcessorsAreWithinThirtySixPercent) {
   std::vector<std::string> unparsed;
   const auto fp = predict_unseen_devices(benchmark_, false, unparsed);
   EXPECT_LT(median(fp, [](const NcnnRun& r) { return !r.gpu; }), 0.36);
