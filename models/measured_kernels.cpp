@@ -51,13 +51,14 @@ std::vector<double> sizes() {
 
 std::vector<std::vector<double>> conv_shapes(bool quick) {
   // kernel, stride, groups, input channels, output channels, positions.
-  const std::vector<double> planes{49, 100, 196, 400, 784, 1600, 3136, 6400, 12544};
+  const std::vector<double> planes{49, 196, 400, 784, 1600, 3136, 6400, 12544};
   std::vector<std::vector<double>> shapes;
   const auto add = [&](std::vector<std::vector<double>> axes) {
     for (auto& s : grid(std::move(axes), quick)) shapes.push_back(std::move(s));
   };
   const std::vector<double> widths{16, 32, 64, 128, 256, 512};
-  add({{1}, {1}, {1}, {16, 32, 64, 128, 256, 512, 1024, 2048}, {16, 32, 64, 128, 256, 512, 1024, 2048}, planes});
+  const std::vector<double> wide{16, 32, 64, 128, 256, 512, 1024, 2048};
+  add({{1}, {1}, {1}, wide, wide, planes});
   add({{1}, {2}, {1}, {64, 256, 512, 1024}, {128, 256, 512, 1024, 2048}, {49, 196, 784}});
   add({{3}, {1}, {1}, widths, widths, planes});
   add({{3}, {2}, {1}, {3, 16, 32, 64, 128, 256, 512}, widths, planes});
@@ -108,19 +109,19 @@ std::vector<std::vector<double>> measured_shapes(std::string_view kind, bool qui
                  {1, 2, 4, 7, 14, 28, 49, 98, 196, 392, 784, 1568, 3136, 6272, 12544}},
                 quick);
   if (kind == "batched_gemm")
-    return grid({{1, 4, 12, 32}, powers(16, 1024), powers(16, 1024), powers(16, 1024)}, quick);
+    return grid({{1, 12}, powers(32, 1024), powers(32, 1024), powers(32, 1024)}, quick);
   if (kind == "conv") return conv_shapes(quick);
   if (kind == "depthwise_conv")
     return grid({{3, 5, 7},
                  {1, 2},
-                 {49, 100, 196, 400, 784, 1600, 3136, 6400, 12544},
+                 {49, 196, 784, 1600, 3136, 6400, 12544},
                  powers(8, 1024)},
                 quick);
   if (kind == "elementwise" || kind == "activation" || kind == "copy") return grid({sizes()}, quick);
   if (kind == "softmax" || kind == "norm") return grid({powers(16, 8192), powers(1, 4096)}, quick);
   if (kind == "embedding") return grid({powers(64, 8192), powers(1, 4096)}, quick);
   if (kind == "encoder_attention")
-    return grid({{1, 4, 12, 16}, {32, 64, 128}, {1, 2, 4, 8},
+    return grid({{4, 12, 16}, {32, 64, 128}, {1, 4},
                  {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}},
                 quick);
   if (kind == "decode_attention") {

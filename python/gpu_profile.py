@@ -517,7 +517,7 @@ def describe(torch, device, options):
                  f"fp32 products {'TF32' if options.tf32 else 'without TF32'}; CUDA events")
     else:
         name, state = "CPU", f"{torch.get_num_threads()} threads, wall time"
-    caches = ("operands stay in caches" if options.warm_cache
+    caches = ("operands stay in caches" if options.warm_cache or device.type != "cuda"
               else "operands rotate through more memory than the last cache holds")
     return name, (f"measured by {SCRIPT_VERSION}: {name}, {state}; PyTorch {torch.__version__}, "
                   f"warmed up, {caches}, median of {options.repeats} batches")

@@ -54,7 +54,7 @@ struct MeasureFlags {
   std::vector<std::string> kinds, precisions;
   int core = 0, threads = 1;
   bool quick = false;
-  double seconds_per_shape = 0.02;
+  double seconds_per_shape = 0.01;
 };
 //! Times kernels on cores of this machine and writes a profile; refuses to overwrite a file.
 int command_profile_measure(const MeasureFlags& flags);

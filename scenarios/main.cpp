@@ -120,7 +120,7 @@ int dispatch(int argc, char** argv) {
       ->type_size(1)
       ->allow_extra_args(false);
   measure->add_option("--seconds-per-shape", o.measure.seconds_per_shape,
-                      "repeat every shape at least this long (0.02)");
+                      "repeat every shape at least this long (0.01)");
   measure->add_flag("--quick", o.measure.quick, "few shapes");
   measure->callback([&] { code = command_profile_measure(o.measure); });
   auto* show = profile->add_subcommand("show", "what a profile holds and how good it is");
