@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/graph_loading.hpp"
 #include "scenarios/compose.hpp"
 #include "scenarios/explain.hpp"
 
@@ -82,6 +83,15 @@ int command_validate_ncnn(const std::string& data, const std::string& models);
 //! Prints where the time of a model on a device goes: a table per phase (operators beyond the `top`
 //! longest summed up, 0 = all) and rooflines, or JSON.
 int command_explain(const ExplainQuestion& question, std::size_t top, bool chart, bool json);
+
+//! What `graph` is told.
+struct GraphFlags {
+  models::GraphSource source;
+  std::vector<std::string> bind;  //!< "axis=size"
+  std::string dot, json;          //!< files to write, "-" = stdout, "" = none
+};
+//! Summarizes an operator graph, or writes it as Graphviz or JSON.
+int command_graph(const GraphFlags& flags);
 
 //! Prints the version, with the commit when the build knows it.
 int command_version();

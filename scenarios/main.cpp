@@ -17,6 +17,7 @@ struct Options {
   std::vector<std::string> paths, pointers, values;
   std::string shard, kind, name, view;
   bool resume = false;
+  GraphFlags graph;
   ExplainQuestion question;
   ImportFlags import;
   MeasureFlags measure;
@@ -158,6 +159,24 @@ int dispatch(int argc, char** argv) {
   ncnn->add_option("--data", o.name, "folder of devices.csv, runs.csv, results.csv")->required();
   ncnn->add_option("--models", o.kind, "folder of its graphs (*.param)")->required();
   ncnn->callback([&] { code = command_validate_ncnn(o.name, o.kind); });
+
+  auto* graph = app.add_subcommand(
+      "graph", "summarize an operator graph, or write it as Graphviz or JSON");
+  graph->add_option("graph", o.graph.source.name, "built-in graph, or file (.onnx, .param, .json)")
+      ->required();
+  graph->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  graph->add_option("--image", o.graph.source.arguments.image, "side of the input image, pixels");
+  graph->add_option("--sequence", o.graph.source.arguments.sequence, "input tokens");
+  graph->add_option("--context", o.graph.source.arguments.context, "tokens in the KV cache");
+  graph->add_option("--image-tokens", o.graph.source.arguments.image_tokens,
+                    "input tokens from an image");
+  graph->add_flag("--allow-unsupported", o.graph.source.allow_unsupported,
+                  "keep operators that are not supported as copies");
+  graph->add_option("--dot", o.graph.dot, "Graphviz file to write, - for stdout");
+  graph->add_option("--json", o.graph.json, "JSON file to write, - for stdout");
+  graph->callback([&] { code = command_graph(o.graph); });
 
   auto* explain = app.add_subcommand(
       "explain", "where the time of a model on a device goes, operator by operator");
