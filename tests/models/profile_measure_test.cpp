@@ -6,8 +6,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
+#include <span>
 
 #include "models/kernel_kinds.hpp"
 #include "models/kernel_query.hpp"
@@ -158,6 +160,51 @@ TEST(MeasureProfile, RefusesWhatCannotBeMeasured) {
   eigen.threads = 1;
   eigen.precisions = {Precision::bf16};
   expect_refused(eigen, "no such kernels");
+}
+
+// Share of a filter's taps that lie on the plane and not on the padding around it, which need not
+// be computed: 361/441 for a filter of 3 on a square of 7.
+double share_inside(double kernel, double stride, double side) {
+  const double in = side * stride, pad = std::floor(kernel / 2);
+  double inside = 0;
+  for (double o = 0; o < side; ++o)
+    for (double k = 0; k < kernel; ++k) {
+      const double at = o * stride - pad + k;
+      if (at >= 0 && at < in) ++inside;
+    }
+  return std::pow(inside / (side * kernel), 2);
+}
+
+// The profile that oneDNN measured: rows predict each other as well as docs/profile_format.md says,
+// narrower formats are faster, and no time is shorter than the core's peak allows.
+TEST(MeasureProfile, ShippedProfileOfOneDnnIsSound) {
+  const auto p = KernelProfile::load(ISTHMUS_SOURCE_DIR
+                                     "/models/profiles/amd-epyc-zen4-1core-onednn.h5");
+  for (const KernelTable* t : p.tables()) {
+    const auto errors = p.leave_one_out(t->kind, t->precision);
+    ASSERT_TRUE(errors) << t->kind;
+    if (t->kind == "gemm" || t->kind == "batched_gemm" || t->kind == "conv" ||
+        t->kind.ends_with("attention")) {
+      EXPECT_LE(errors->all.median, 0.05) << t->kind;
+    }
+    // Two 256-bit units multiply and add: fp32 32 flops a cycle, bf16 twice, int8 four times that;
+    // 3.7 GHz is the highest clock of such cores.
+    const double per_ns = 32 * 3.7 * 4 / bytes_of(t->precision);
+    const auto work = WorkModel::of(t->kind, t->parameters);
+    if (t->kind == "gemm" || t->kind == "batched_gemm" || t->kind == "conv")
+      for (std::size_t i = 0; i < t->rows(); ++i) {
+        const std::span shape(t->shapes.data() + i * t->parameters.size(), t->parameters.size());
+        const double computed =
+            t->kind == "conv" ? share_inside(shape[0], shape[1], std::sqrt(shape[5])) : 1.0;
+        EXPECT_GT(t->median_ns[i], (*work)(shape).flops * computed / per_ns)
+            << t->kind << " row " << i;
+      }
+  }
+  const auto ns = [&](Precision format) {
+    return p.lookup("gemm", format, std::vector<double>{1024, 1024, 392})->ns;
+  };
+  EXPECT_LT(ns(Precision::bf16), ns(Precision::fp32) / 1.5);
+  EXPECT_LT(ns(Precision::int8), ns(Precision::bf16) / 1.5);
 }
 
 // A failed measurement leaves the thread where it was allowed to run before.
