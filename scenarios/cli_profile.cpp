@@ -16,6 +16,10 @@ namespace isthmus::scenarios {
 int command_profile_measure(const MeasureFlags& flags) {
   if (std::filesystem::exists(flags.file))
     throw InputError(fmt::format("{}: exists already; name a new file", flags.file));
+  // Told now rather than after minutes of measuring.
+  const auto folder = std::filesystem::absolute(flags.file).parent_path();
+  if (!std::filesystem::is_directory(folder) || ::access(folder.c_str(), W_OK) != 0)
+    throw InputError(fmt::format("{}: its folder does not exist or cannot be written", flags.file));
   models::MeasureOptions options;
   options.device = flags.device;
   options.core = flags.core;
