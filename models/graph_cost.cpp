@@ -5,6 +5,7 @@
 
 #include "models/kernel_profile.hpp"
 #include "models/kernel_query.hpp"
+#include "models/pass_fuse.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::models {
@@ -23,16 +24,11 @@ struct Time {
   double relative_error = 0;
 };
 
-// Whether `op` disappears into its only producer: an activation function behind a product or a sum.
-bool is_fused(const OperatorGraph& g, std::size_t v) {
-  const Operator& op = g.at(v);
-  if (op.kind != OperatorKind::elementwise || op.inputs.size() != 1) return false;
-  const std::size_t producer = g.predecessors(v).front();
-  const OperatorKind kind = g.at(producer).kind;
-  const bool joins = kind == OperatorKind::conv || kind == OperatorKind::depthwise_conv ||
-                     kind == OperatorKind::gemm ||
-                     (kind == OperatorKind::elementwise && g.at(producer).inputs.size() == 2);
-  return joins && g.successors(producer).size() == 1;
+// What a deployment runtime executes: patterns folded into single kernels.
+OperatorGraph fused(const OperatorGraph& graph, const GraphVariant& variant) {
+  graph.validate();
+  return fuse({.graph = graph, .weights = variant.weights, .activations = variant.activations})
+      .graph;
 }
 
 }  // namespace
@@ -40,8 +36,7 @@ bool is_fused(const OperatorGraph& g, std::size_t v) {
 struct GraphCost::Impl {
   Impl(const OperatorGraph& graph_in, const GraphVariant& variant_in, const ComputeUnit& unit_in,
        std::shared_ptr<const KernelProfile> profile_in)
-      : graph(graph_in), variant(variant_in), unit(unit_in), profile(std::move(profile_in)) {
-    graph.validate();
+      : graph(fused(graph_in, variant_in)), variant(variant_in), unit(unit_in), profile(std::move(profile_in)) {
     if (!(unit.memory_bandwidth > 0 && unit.bandwidth_efficiency > 0 &&
           unit.compute_efficiency > 0))
       throw InputError("unit '" + unit.name +
@@ -51,7 +46,6 @@ struct GraphCost::Impl {
                              unit.compute_efficiency * 1e-9);
     bytes_per_ns = unit.memory_bandwidth * unit.bandwidth_efficiency * 1e-9;
     peak_elements = graph.peak_live_elements();
-    for (std::size_t v = 0; v < graph.size(); ++v) fused.push_back(is_fused(graph, v));
     for (std::int64_t b = 1; b <= prepared_batches; ++b) batches.push_back(total(b));
   }
 
@@ -113,7 +107,7 @@ struct GraphCost::Impl {
   // Time of one operator, launch included.
   Time time(std::size_t v, std::int64_t batch) const {
     const Operator& op = graph.at(v);
-    if (op.kind == OperatorKind::input || fused[v]) return {};
+    if (op.kind == OperatorKind::input) return {};
     const double size = static_cast<double>(batch);
     const double launch = static_cast<double>(unit.launch_overhead.ns());
     // Tables hold products of equal formats; widened weights are the roofline's business.
@@ -154,7 +148,6 @@ struct GraphCost::Impl {
   std::shared_ptr<const KernelProfile> profile;
   std::vector<double> flops_per_ns;  // by operator
   double bytes_per_ns = 0, peak_elements = 0;
-  std::vector<bool> fused;
   std::vector<Prediction> batches;
 };
 
@@ -197,12 +190,13 @@ std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
     const Bound bound = launch > work_ns                 ? Bound::launch
                         : impl_->compute_bound(v, size) ? Bound::compute
                                                          : Bound::memory;
-    rows.push_back({op.name, std::string(name_of(op.kind)), op.flops * size,
-                    impl_->fused[v] ? 0 : impl_->bytes(v, size), bound, p});
+    rows.push_back({op.name, std::string(name_of(op.kind)), op.flops * size, impl_->bytes(v, size),
+                    bound, p});
   }
   return rows;
 }
 
+const OperatorGraph& GraphCost::graph() const { return impl_->graph; }
 const GraphVariant& GraphCost::variant() const { return impl_->variant; }
 const ComputeUnit& GraphCost::unit() const { return impl_->unit; }
 

@@ -28,9 +28,9 @@ struct GraphVariant {
 //!
 //! An operator's time: its kernels in `profile` (measured or interpolated); outside the grid, the
 //! nearest measured row scaled by the roofline (extrapolated); without a table for its kind, the
-//! roofline. Activation functions that follow a product or a sum are fused into it, as every
-//! deployment runtime does, and cost nothing of their own. One launch_overhead per remaining
-//! operator.
+//! roofline. The graph is fused first (pass_fuse.hpp), as every deployment runtime does: attention,
+//! batch norm, biases and activations are parts of the products and sums before them. One
+//! launch_overhead per remaining operator.
 class GraphCost {
  public:
   //! `profile` may be null. Throws InputError when the unit cannot compute the variant's format.
@@ -39,12 +39,14 @@ class GraphCost {
   //! Time of a batch of `batch` >= 1 inputs, the unit's iteration_overhead included.
   Prediction batch(std::int64_t batch) const;
   std::int64_t batch_ns(std::int64_t batch) const;
-  //! Per-operator table for a batch, the overhead first; fused operators have a time of zero. The
-  //! times add up to batch() up to rounding.
+  //! Per-operator table for a batch, the overhead first. The times add up to batch() up to
+  //! rounding.
   std::vector<OperatorCost> explain(std::int64_t batch) const;
-  //! Time of operator `index` of the graph alone, launch included; for executors that schedule
+  //! Time of operator `index` of graph() alone, launch included; for executors that schedule
   //! operators one by one.
   Prediction operator_time(std::size_t index, std::int64_t batch) const;
+  //! What is executed: the graph after fusion.
+  const OperatorGraph& graph() const;
   const GraphVariant& variant() const;
   const ComputeUnit& unit() const;
   double weight_bytes() const;

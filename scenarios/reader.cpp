@@ -8,6 +8,7 @@
 #include "models/builtin_llms.hpp"
 #include "results/metrics.hpp"
 #include "scenarios/check.hpp"
+#include "scenarios/model_choice.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
 #include "sim/core/errors.hpp"
@@ -44,6 +45,7 @@ Names names_of(const Value& root, const Catalogue& catalogue) {
   names.of(Reference::link_preset) = catalogue.links();
   auto& models = names.of(Reference::model);
   models = catalogue.models();
+  keys(root.find("models"), models);
   for (const std::string& m : models::builtin_llm_names()) models.push_back(m);
   for (const std::string& m : models::builtin_graph_names()) models.push_back(m);
   return names;
@@ -122,6 +124,8 @@ std::shared_ptr<const world::Scenario> resolve(const Document& document,
   resolve_nodes(r, root);
   problems.throw_if_any();
   resolve_network(r, root);
+  check_own_models(r, root);
+  problems.throw_if_any();
   resolve_services(r, root);
   problems.throw_if_any();
   resolve_workloads(r, root);

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include "models/builtin_graphs.hpp"
-#include "models/builtin_llms.hpp"
 #include "models/kernel_profile.hpp"
+#include "scenarios/model_choice.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
 #include "schedulers/registry.hpp"
@@ -13,87 +12,6 @@
 namespace isthmus::scenarios {
 
 namespace {
-
-models::Precision precision_named(const std::string& name) {
-  return models::precision_from(name).value_or(models::Precision::bf16);
-}
-
-bool quantized(models::Precision p) { return models::bytes_of(p) < 2.0; }
-
-// The parts of a variant that language models and graphs share, and those of language models.
-models::LlmVariant variant_of_view(const std::string& name, const ObjectView& v) {
-  models::LlmVariant out;
-  out.name = name;
-  out.weights = precision_named(v.text("weights"));
-  out.activations = v.has("activations")     ? precision_named(v.text("activations"))
-                    : quantized(out.weights) ? models::Precision::bf16
-                                             : out.weights;
-  out.kv = precision_named(v.text("kv"));
-  if (v.has("head")) out.head = precision_named(v.text("head"));
-  if (v.has("vision")) out.vision = precision_named(v.text("vision"));
-  out.weight_overhead = v.number("weight_overhead");
-  out.accuracy = v.number_or("accuracy", 0);
-  out.accuracy_metric = v.text("accuracy_metric");
-  out.accuracy_source = v.text("accuracy_source");
-  return out;
-}
-
-struct ChosenModel {
-  std::string shape;
-  bool llm = true;
-  models::LlmVariant variant;
-  bool accuracy_known = false;
-};
-
-bool is_builtin_llm(const std::string& name) {
-  const auto names = models::builtin_llm_names();
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-// Model and variant of a service, from the catalogue, from a bare number format, or inline.
-ChosenModel choose_model(Resolution& r, const ObjectView& s) {
-  ChosenModel m;
-  const std::string name = s.text("model");
-  const Value* entry = r.catalogue.model(name);
-  m.shape = entry ? entry->find("shape")->text : name;
-  m.llm = entry ? entry->find("kind")->text == "llm" : is_builtin_llm(name);
-  const Value* written = s.find("variant");
-  if (written && written->is(JsonKind::object)) {
-    const ObjectView v(written, variant_spec(), s.pointer_to("variant"), written->at);
-    m.variant = variant_of_view("inline", v);
-    m.accuracy_known = v.has("accuracy");
-    if (v.has("accuracy") && !v.has("accuracy_source") && !s.has("accuracy"))
-      r.problems.add(v.at("accuracy"), v.pointer_to("accuracy"),
-                     "an accuracy needs its \"accuracy_source\"");
-    return m;
-  }
-  const std::string wanted = written ? written->text
-                             : entry ? entry->find("default_variant")->text
-                                     : std::string(m.llm ? "bf16" : "fp32");
-  const Value* variants = entry ? entry->find("variants") : nullptr;
-  if (const Value* known = variants ? variants->find(wanted) : nullptr) {
-    const ObjectView v(known, variant_spec(), s.pointer_to("variant"), known->at);
-    m.variant = variant_of_view(wanted, v);
-    m.accuracy_known = v.has("accuracy");
-    return m;
-  }
-  if (const auto format = models::precision_from(wanted)) {
-    m.variant.name = wanted;
-    m.variant.weights = *format;
-    m.variant.activations = quantized(*format) ? models::Precision::bf16 : *format;
-    if (!m.llm && quantized(*format)) m.variant.activations = *format;
-    return m;
-  }
-  std::vector<std::string> known;
-  if (variants)
-    for (const Member& v : variants->members) known.push_back(v.key);
-  for (const auto& row : models::precisions) known.emplace_back(row.name);
-  r.problems.add(
-      s.at("variant"), s.pointer_to("variant"),
-      fmt::format("\"{}\" has no variant \"{}\"{}", name, wanted, suggestion(wanted, known)));
-  m.variant.name = wanted;
-  return m;
-}
 
 // A model on a unit: its cost model, with errors placed at the service.
 void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out) {
@@ -115,7 +33,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
           models::KernelProfile::load(unit.profile));
     if (m.llm) {
       world::LlmModel llm;
-      llm.shape = models::builtin_llm(m.shape);
+      llm.shape = m.shape;
       llm.variant = m.variant;
       const double bandwidth = node.number_or("interconnect_bandwidth", 0);
       if (out.parallel > 1 && bandwidth <= 0)
@@ -136,16 +54,9 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       out.work = std::move(llm);
     } else {
       if (out.parallel > 1) throw InputError("only language models run on several accelerators");
-      models::GraphVariant v;
-      v.name = m.variant.name;
-      v.weights = m.variant.weights;
-      v.activations = m.variant.activations;
-      v.accuracy = m.variant.accuracy;
-      v.accuracy_metric = m.variant.accuracy_metric;
-      v.accuracy_source = m.variant.accuracy_source;
       world::GraphModel graph;
-      graph.cost = std::make_shared<const models::GraphCost>(models::builtin_graph(m.shape), v,
-                                                             unit, std::move(profile));
+      graph.cost = std::make_shared<const models::GraphCost>(*m.graph, m.graph_variant(), unit,
+                                                             std::move(profile));
       const models::Prediction one = graph.cost->batch(1);
       out.timing = std::string(models::name_of(one.kind));
       out.timing_error = one.relative_error;
@@ -336,9 +247,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     if (law == s.has("model")) {
       r.problems.add(s.at(), s.pointer(), "give either \"model\" or \"service_time\"");
     } else if (!law) {
-      const std::string name = s.text("model");
-      const Value* entry = r.catalogue.model(name);
-      llm = entry ? entry->find("kind")->text == "llm" : is_builtin_llm(name);
+      llm = is_language_model(r, s.text("model"));
     }
     read_batching(r, s, llm, out);
     if (!out.local) read_replicas(r, s, out);

@@ -21,9 +21,13 @@ const ObjectSpec& flow_model_spec();
 const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
 const ObjectSpec& service_spec();  //!< tables_services.cpp
-const ObjectSpec& variant_spec();
 const ObjectSpec& queue_spec();
-const ObjectSpec& model_spec();  //!< entry of catalogue/models.json
+
+const ObjectSpec& model_spec();  //!< tables_models.cpp; also an entry of catalogue/models.json
+const ObjectSpec& variant_spec();
+const ObjectSpec& llm_shape_spec();
+const ObjectSpec& vision_tower_spec();
+const ObjectSpec& pass_spec();  //!< from the passes' own declarations
 
 const ObjectSpec& workload_spec();  //!< tables_workload.cpp
 const ObjectSpec& clients_spec();

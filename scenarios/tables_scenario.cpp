@@ -86,6 +86,8 @@ const ObjectSpec& scenario_spec() {
            .at_least(1)
            .needed(),
        object("network", network_spec, "links between them").default_is("no delays"),
+       map("models", object("", model_spec, "a model"), "models of the scenario's own, by name")
+           .default_is("none"),
        map("services", object("", service_spec, "a service"), "what is served, by name")
            .at_least(1)
            .needed(),

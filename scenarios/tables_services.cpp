@@ -1,61 +1,6 @@
-#include "models/precision.hpp"
 #include "scenarios/tables.hpp"
 
 namespace isthmus::scenarios {
-
-namespace {
-
-std::vector<std::string> precision_names() {
-  std::vector<std::string> names;
-  for (const auto& row : models::precisions) names.emplace_back(row.name);
-  return names;
-}
-
-// How a model is stored and computed, and how good it then is.
-std::vector<Field> variant_fields() {
-  return {
-      word("weights", precision_names(), "number format of the weights").needed(),
-      word("activations", precision_names(), "number format of the arithmetic")
-          .default_is("bf16 for quantized weights, else as weights"),
-      word("kv", precision_names(), "number format of the KV cache").by_default("bf16"),
-      word("head", precision_names(), "number format of embedding and output head")
-          .default_is("as weights"),
-      word("vision", precision_names(), "number format of the vision tower")
-          .default_is("as weights"),
-      quantity("weight_overhead", Unit::fraction, "extra bytes for scales and zero points")
-          .at_most(10)
-          .by_default("0"),
-      quantity("accuracy", Unit::fraction, "task accuracy of answers")
-          .at_most(1)
-          .default_is("unknown, counted as 0"),
-      text("accuracy_metric", "what the accuracy counts").default_is("none"),
-      text("accuracy_source", "where it was published; needed with accuracy").default_is("none"),
-  };
-}
-
-}  // namespace
-
-const ObjectSpec& variant_spec() {
-  static const ObjectSpec spec{
-      "variant", "How a model is stored and computed.", variant_fields(), "", {}};
-  return spec;
-}
-
-const ObjectSpec& model_spec() {
-  static const ObjectSpec spec{
-      "model",
-      "An entry of the model catalogue.",
-      {text("summary", "what it is").needed(),
-       text("shape", "built-in shape or operator graph").needed(),
-       word("kind", {"llm", "graph"}, "language model or operator graph").needed(),
-       list("aliases", text("", "name"), "other names").default_is("none"),
-       text("default_variant", "taken when a service names none").needed(),
-       map("variants", object("", variant_spec, "a variant"), "by name").needed(),
-       map("sources", text("", "source"), "of shape and variants").needed()},
-      "",
-      {}};
-  return spec;
-}
 
 const ObjectSpec& queue_spec() {
   static const ObjectSpec spec{
