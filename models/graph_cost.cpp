@@ -112,14 +112,18 @@ struct GraphCost::Impl {
     const double launch = static_cast<double>(unit.launch_overhead.ns());
     // Tables hold products of equal formats; widened weights are the roofline's business.
     if (profile && bytes_of(weights_of(v)) == bytes_of(activations_of(v))) {
-      Time t;
+      // As a whole if it was timed so, else in parts; the better evidence wins.
+      Time whole, parts;
+      const auto direct = whole_kernel_of(op, size);
+      const bool timed = direct && kernel_time(v, *direct, whole);
+      whole.ns += launch;
+      if (timed && whole.kind <= PredictionKind::interpolated) return whole;
       const auto kernels = kernels_of(op, size);
       const bool all = std::all_of(kernels.begin(), kernels.end(),
-                                   [&](const KernelQuery& q) { return kernel_time(v, q, t); });
-      if (all) {
-        t.ns += launch;
-        return t;
-      }
+                                   [&](const KernelQuery& q) { return kernel_time(v, q, parts); });
+      parts.ns += launch;
+      if (all && (!timed || parts.kind < whole.kind)) return parts;
+      if (timed) return whole;
     }
     return {std::max(flop_ns(v, size), byte_ns(v, size)) + launch, PredictionKind::roofline,
             unit.efficiency_error};

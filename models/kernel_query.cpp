@@ -95,4 +95,46 @@ KernelWork work_of(const KernelQuery& q) {
   return (*model)(shape);
 }
 
+std::optional<KernelQuery> whole_kernel_of(const Operator& op, double batch) {
+  using K = OperatorKind;
+  const double out = op.output_elements * batch;
+  switch (op.kind) {
+    case K::conv:
+      if (op.output.size() != 3 || op.inputs.empty() || op.inputs[0].empty()) return std::nullopt;
+      return KernelQuery{"conv",
+                         {{"kernel", d(op.kernel)},
+                          {"stride", d(op.stride)},
+                          {"groups", d(op.groups)},
+                          {"in_channels", d(op.inputs[0][0])},
+                          {"out_channels", d(op.output[0])},
+                          {"positions", d(op.output[1] * op.output[2]) * batch}},
+                         1};
+    case K::attention: {
+      // All tokens see all others, without a mask.
+      if (op.function == "causal" || op.output.size() != 2 || op.inputs[1] != op.output ||
+          op.heads < 1)
+        return std::nullopt;
+      return KernelQuery{"encoder_attention",
+                         {{"heads", d(op.heads)},
+                          {"head_dim", d(op.output[1]) / d(op.heads)},
+                          {"batch", batch},
+                          {"tokens", d(op.output[0])}},
+                         1};
+    }
+    case K::batched_gemm: {
+      const auto products = kernels_of(op, batch);
+      KernelQuery whole{"batched_gemm", products[0].shape, 1};
+      whole.shape.emplace_back("count", products[0].count);
+      return whole;
+    }
+    case K::elementwise:
+      if (op.inputs.size() != 1) return std::nullopt;
+      return flat("activation", out);
+    case K::embedding:
+      return rows_of("embedding", out / d(op.output.back()), d(op.output.back()));
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace isthmus::models

@@ -59,4 +59,8 @@ KernelWork work_of(const KernelQuery& query);
 //! attention is two products and a softmax per head, pooling is an elementwise pass over its input.
 std::vector<KernelQuery> kernels_of(const Operator& op, double batch);
 
+//! The one kernel that is `op` as a whole, for tables that timed it so (conv, batched_gemm,
+//! encoder_attention, activation, embedding); nothing for the others.
+std::optional<KernelQuery> whole_kernel_of(const Operator& op, double batch);
+
 }  // namespace isthmus::models

@@ -39,7 +39,8 @@ std::vector<Field> variant_fields() {
 Field size(const char* name, const char* help) { return integer(name, help).at_least(1).at_most(1e9); }
 
 // A row for a parameter of a pass; objects in lists get tables of their own, which live for ever.
-Field row_of(const models::PassParameter& p, std::deque<ObjectSpec>& tables) {
+Field row_of(const std::string& pass, const models::PassParameter& p,
+             std::deque<ObjectSpec>& tables) {
   const auto row = [&]() -> Field {
     if (p.type == "number")
       return quantity(p.name, p.unit == "fraction" ? Unit::fraction : Unit::none, p.help);
@@ -49,8 +50,8 @@ Field row_of(const models::PassParameter& p, std::deque<ObjectSpec>& tables) {
     if (p.type == "list of integers") return list(p.name, integer("", ""), p.help);
     if (p.type == "list of texts") return list(p.name, text("", ""), p.help);
     if (p.type == "list of objects") {
-      ObjectSpec spec{"entry of " + p.name, p.help, {}, "", {}};
-      for (const auto& f : p.fields) spec.fields.push_back(row_of(f, tables));
+      ObjectSpec spec{"entry of " + pass + " " + p.name, p.help, {}, "", {}};
+      for (const auto& f : p.fields) spec.fields.push_back(row_of(pass, f, tables));
       tables.push_back(std::move(spec));
       return list(p.name, object("", tables.back(), p.help), p.help);
     }
@@ -68,7 +69,7 @@ const ObjectSpec& pass_spec() {
     std::vector<std::string> names;
     for (const models::PassInfo& info : models::pass_catalogue()) {
       Variant v{info.name, info.summary, {}};
-      for (const auto& p : info.parameters) v.fields.push_back(row_of(p, tables));
+      for (const auto& p : info.parameters) v.fields.push_back(row_of(info.name, p, tables));
       names.push_back(info.name);
       s.variants.push_back(std::move(v));
     }
