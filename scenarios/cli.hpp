@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -90,6 +91,8 @@ struct GraphFlags {
   std::vector<std::string> bind;  //!< "axis=size"
   std::string dot, json;          //!< files to write, "-" = stdout, "" = none
 };
+//! Sizes of "axis=size" settings. Throws InputError for anything else.
+std::map<std::string, std::int64_t> bound_axes(const std::vector<std::string>& bind);
 //! Summarizes an operator graph, or writes it as Graphviz or JSON.
 int command_graph(const GraphFlags& flags);
 

@@ -56,18 +56,25 @@ void summary(const models::OperatorGraph& g) {
 
 }  // namespace
 
-int command_graph(const GraphFlags& f) {
-  models::GraphSource source = f.source;
-  for (const std::string& pair : f.bind) {
-    const std::size_t equals = pair.find('=');
+std::map<std::string, std::int64_t> bound_axes(const std::vector<std::string>& bind) {
+  std::map<std::string, std::int64_t> axes;
+  for (const std::string& pair : bind) {
+    // Names may hold equals signs, sizes do not.
+    const std::size_t equals = pair.rfind('=');
     std::int64_t size = 0;
     const char* begin = pair.data() + (equals == std::string::npos ? pair.size() : equals + 1);
     const auto [stop, error] = std::from_chars(begin, pair.data() + pair.size(), size);
     if (equals == std::string::npos || equals == 0 || error != std::errc() ||
         stop != pair.data() + pair.size())
       throw InputError("--bind: must be axis=size, e.g. sequence=128, not '" + pair + "'");
-    source.axes[pair.substr(0, equals)] = size;
+    axes[pair.substr(0, equals)] = size;
   }
+  return axes;
+}
+
+int command_graph(const GraphFlags& f) {
+  models::GraphSource source = f.source;
+  source.axes = bound_axes(f.bind);
   const models::LoadedGraph loaded = models::load_graph(source);
   write(f.dot, models::to_dot(loaded.graph));
   write(f.json, models::to_json(loaded.graph));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,9 @@ namespace isthmus::scenarios {
 
 //! What to explain: a model on a device of the catalogue, or a service of a scenario.
 struct ExplainQuestion {
-  std::string model;       //!< catalogue model, built-in shape or graph, or a model file
+  //! Catalogue model, built-in shape or graph, or a file: a graph (.onnx, .param, .json) or a
+  //! language model's config.json.
+  std::string model;
   std::string device;      //!< catalogue device, or "device/unit"
   std::string variant;     //!< "" = the model's default
   std::string profile;     //!< kernel profile to use instead of the device's own; "" = its own
@@ -21,6 +24,8 @@ struct ExplainQuestion {
   std::int64_t sequence = 0;  //!< tokens: of the prompt (language models, 0 = 512) or of the input
   std::int64_t context = 0;   //!< decode context, tokens; 0 = the prompt's
   std::int64_t image_tokens = 0;  //!< prompt tokens that come from an image
+  std::int64_t image = 0;         //!< side of a built-in graph's input, pixels; 0 = as published
+  std::map<std::string, std::int64_t> axes;  //!< sizes of the named axes of an ONNX file
   std::int64_t parallel = 1;      //!< accelerators together
   std::vector<Override> set;      //!< further settings of the service, by JSON pointer
   //! Explains a service of this scenario file instead; model and device must be empty.

@@ -35,7 +35,7 @@ std::string time_text(double ns) {
 double ns_of(const models::Prediction& p) { return static_cast<double>(p.time.ns()); }
 
 std::string error_text(const models::Prediction& p) {
-  return fmt::format("{} +-{:.0f} %", models::name_of(p.kind), 100 * p.relative_error);
+  return fmt::format("{} +-{:.2g} %", models::name_of(p.kind), 100 * p.relative_error);
 }
 
 void row_text(std::string& out, const models::OperatorCost& r, std::size_t width, double total_ns) {

@@ -189,6 +189,10 @@ int dispatch(int argc, char** argv) {
   explain->add_option("--sequence", o.question.sequence, "tokens of the prompt or input");
   explain->add_option("--context", o.question.context, "decode context, tokens");
   explain->add_option("--image-tokens", o.question.image_tokens, "prompt tokens from an image");
+  explain->add_option("--image", o.question.image, "side of a built-in graph's input, pixels");
+  explain->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
   explain->add_option("--parallel", o.question.parallel, "accelerators together");
   explain->add_option("--profile", o.question.profile, "kernel profile (HDF5) of the unit");
   explain->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
@@ -197,6 +201,7 @@ int dispatch(int argc, char** argv) {
   explain->add_flag("--json", o.run.json, "print JSON instead of text");
   explain->callback([&] {
     for (const std::string& s : o.run.set) o.question.set.push_back(split_override(s));
+    o.question.axes = bound_axes(o.graph.bind);
     code = command_explain(o.question, o.top, !o.no_chart, o.run.json);
   });
 
