@@ -45,8 +45,10 @@ bool CsvReader::read_line(std::vector<std::string>& cells) {
     const char c = line[i];
     if (c == '"') {
       // A doubled quote inside quotes is one quote.
-      if (quoted && i + 1 < line.size() && line[i + 1] == '"') cells.back() += line[++i];
-      else quoted = !quoted;
+      if (quoted && i + 1 < line.size() && line[i + 1] == '"')
+        cells.back() += line[++i];
+      else
+        quoted = !quoted;
     } else if (c == ',' && !quoted) {
       cells.emplace_back();
     } else {
@@ -79,14 +81,13 @@ void CsvReader::require(const std::vector<std::string>& columns) const {
       missing += " (is it '" + near + "'?)";
   }
   if (!missing.empty())
-    throw InputError(fmt::format("{}: has no column {}; it has {}", path_, missing,
-                                 fmt::join(columns_, ", ")));
+    throw InputError(
+        fmt::format("{}: has no column {}; it has {}", path_, missing, fmt::join(columns_, ", ")));
 }
 
 std::size_t CsvReader::index(std::string_view column) const {
   const auto it = std::find(columns_.begin(), columns_.end(), column);
-  if (it == columns_.end())
-    throw InputError(fmt::format("{}: has no column '{}'", path_, column));
+  if (it == columns_.end()) throw InputError(fmt::format("{}: has no column '{}'", path_, column));
   return static_cast<std::size_t>(it - columns_.begin());
 }
 

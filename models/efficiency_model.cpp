@@ -39,10 +39,10 @@ WorkAmounts work_of(const Operator& op, double batch) {
   const double macs = op.macs * batch;
   switch (op.kind) {
     case OperatorKind::conv:
-      at(op.groups > 1                              ? Work::grouped
-         : op.kernel == 1                           ? Work::pointwise
-         : op.kernel == 3 && op.stride == 1         ? Work::winograd
-                                                    : Work::convolution) = macs;
+      at(op.groups > 1                      ? Work::grouped
+         : op.kernel == 1                   ? Work::pointwise
+         : op.kernel == 3 && op.stride == 1 ? Work::winograd
+                                            : Work::convolution) = macs;
       at(Work::conv_traffic) = traffic;
       at(Work::conv_weights) = op.params;
       break;

@@ -14,24 +14,25 @@ namespace isthmus::models {
 //! Kinds of work that devices do at different rates. Arithmetic in multiply-adds, traffic in
 //! elements.
 enum class Work : std::uint8_t {
-  pointwise,       //!< 1x1 convolutions and products
-  winograd,        //!< 3x3 convolutions of stride 1, which libraries transform
-  convolution,     //!< other dense convolutions
-  grouped,         //!< grouped convolutions
-  depthwise,       //!< depthwise convolutions
-  conv_traffic,    //!< activations of dense convolutions
-  conv_weights,    //!< weights of convolutions
-  depth_traffic,   //!< activations of depthwise convolutions
-  product_weights, //!< weights of fully connected layers
-  other_traffic,   //!< activations of everything else
-  operators,       //!< number of operators
+  pointwise,        //!< 1x1 convolutions and products
+  winograd,         //!< 3x3 convolutions of stride 1, which libraries transform
+  convolution,      //!< other dense convolutions
+  grouped,          //!< grouped convolutions
+  depthwise,        //!< depthwise convolutions
+  conv_traffic,     //!< activations of dense convolutions
+  conv_weights,     //!< weights of convolutions
+  depth_traffic,    //!< activations of depthwise convolutions
+  product_weights,  //!< weights of fully connected layers
+  other_traffic,    //!< activations of everything else
+  operators,        //!< number of operators
   count_
 };
 
 inline constexpr std::size_t work_kinds = static_cast<std::size_t>(Work::count_);
 inline constexpr std::array<std::string_view, work_kinds> work_names{
-    "pointwise",    "winograd",      "convolution",     "grouped",       "depthwise", "conv_traffic",
-    "conv_weights", "depth_traffic", "product_weights", "other_traffic", "operators"};
+    "pointwise",       "winograd",      "convolution",  "grouped",
+    "depthwise",       "conv_traffic",  "conv_weights", "depth_traffic",
+    "product_weights", "other_traffic", "operators"};
 
 //! Amounts of every kind of work.
 using WorkAmounts = std::array<double, work_kinds>;

@@ -36,7 +36,10 @@ OperatorGraph fused(const OperatorGraph& graph, const GraphVariant& variant) {
 struct GraphCost::Impl {
   Impl(const OperatorGraph& graph_in, const GraphVariant& variant_in, const ComputeUnit& unit_in,
        std::shared_ptr<const KernelProfile> profile_in)
-      : graph(fused(graph_in, variant_in)), variant(variant_in), unit(unit_in), profile(std::move(profile_in)) {
+      : graph(fused(graph_in, variant_in)),
+        variant(variant_in),
+        unit(unit_in),
+        profile(std::move(profile_in)) {
     if (!(unit.memory_bandwidth > 0 && unit.bandwidth_efficiency > 0 &&
           unit.compute_efficiency > 0))
       throw InputError("unit '" + unit.name +
@@ -50,7 +53,9 @@ struct GraphCost::Impl {
   }
 
   // Formats of one operator: its own, else the variant's.
-  Precision weights_of(std::size_t v) const { return graph.at(v).weights.value_or(variant.weights); }
+  Precision weights_of(std::size_t v) const {
+    return graph.at(v).weights.value_or(variant.weights);
+  }
   Precision activations_of(std::size_t v) const {
     return graph.at(v).activations.value_or(variant.activations);
   }
@@ -172,8 +177,7 @@ Prediction GraphCost::operator_time(std::size_t index, std::int64_t batch) const
   return {.time = Duration(std::llround(t.ns)),
           .kind = t.kind,
           .relative_error = t.relative_error,
-          .compute_share =
-              impl_->compute_bound(index, static_cast<double>(batch)) ? 1.0 : 0.0};
+          .compute_share = impl_->compute_bound(index, static_cast<double>(batch)) ? 1.0 : 0.0};
 }
 
 std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
@@ -191,11 +195,11 @@ std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
     if (op.kind == OperatorKind::input) continue;
     const Prediction p = operator_time(v, batch);
     const double work_ns = static_cast<double>(p.time.ns()) - launch;
-    const Bound bound = launch > work_ns                 ? Bound::launch
+    const Bound bound = launch > work_ns                ? Bound::launch
                         : impl_->compute_bound(v, size) ? Bound::compute
-                                                         : Bound::memory;
-    rows.push_back({op.name, std::string(name_of(op.kind)), op.flops * size, impl_->bytes(v, size),
-                    bound, p});
+                                                        : Bound::memory;
+    rows.push_back(
+        {op.name, std::string(name_of(op.kind)), op.flops * size, impl_->bytes(v, size), bound, p});
   }
   return rows;
 }

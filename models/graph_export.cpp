@@ -80,7 +80,8 @@ class Reader {
   }
   Shape shape(const char* key) const {
     const auto it = object_.find(key);
-    if (it == object_.end() || !it->is_array()) refuse(fmt::format("needs {}, a list of sizes", key));
+    if (it == object_.end() || !it->is_array())
+      refuse(fmt::format("needs {}, a list of sizes", key));
     Shape s;
     for (const json& v : *it) {
       if (!v.is_number_integer() || v.get<double>() < 1 || v.get<double>() > 1e12)
@@ -171,9 +172,8 @@ std::string to_json(const OperatorGraph& g) {
     if (!op.fused.empty()) o["fused"] = op.fused;
     operators.push_back(std::move(o));
   }
-  const ordered_json all{{"isthmus_graph", format_version},
-                         {"name", g.name()},
-                         {"operators", std::move(operators)}};
+  const ordered_json all{
+      {"isthmus_graph", format_version}, {"name", g.name()}, {"operators", std::move(operators)}};
   return all.dump(1) + "\n";
 }
 
@@ -234,7 +234,8 @@ OperatorGraph graph_from_json(const std::string& text, const std::string& where)
     }
     const std::string name = op.name;
     const std::size_t index = g.add(std::move(op));
-    if (!known.emplace(name, index).second) r.refuse("there is an operator \"" + name + "\" already");
+    if (!known.emplace(name, index).second)
+      r.refuse("there is an operator \"" + name + "\" already");
     for (const std::size_t p : from) g.connect(p, index);
   }
   g.validate();

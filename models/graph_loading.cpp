@@ -31,15 +31,14 @@ LoadedGraph load_graph(const GraphSource& s) {
   if (!s.axes.empty() && ending != ".onnx")
     throw InputError(fmt::format("{}: has no named axes to bind", s.name));
   if (ending == ".onnx") {
-    OnnxModel m = import_onnx(s.name, {.axes = s.axes,
-                                       .batch_axis = "",
-                                       .allow_unsupported = s.allow_unsupported});
+    OnnxModel m = import_onnx(
+        s.name, {.axes = s.axes, .batch_axis = "", .allow_unsupported = s.allow_unsupported});
     std::vector<std::string> notes{
         fmt::format("{} of {} nodes are shape arithmetic, constants or reshapes and cost nothing",
                     m.report.folded, m.report.nodes)};
     if (m.report.fixed_batch > 1)
-      notes.push_back(fmt::format("the file fixes a batch of {}; counts are per sample",
-                                  m.report.fixed_batch));
+      notes.push_back(
+          fmt::format("the file fixes a batch of {}; counts are per sample", m.report.fixed_batch));
     for (const auto& [type, count] : m.report.unsupported)
       notes.push_back(fmt::format("{} x{} is not supported and counts as a copy", type, count));
     return {std::move(m.graph), std::move(notes)};

@@ -12,8 +12,8 @@
 namespace isthmus::models {
 
 struct GraphSource {
-  std::string name;  //!< a built-in graph, or a path that ends in .onnx, .param or .json
-  GraphArguments arguments;                  //!< of built-in graphs
+  std::string name;          //!< a built-in graph, or a path that ends in .onnx, .param or .json
+  GraphArguments arguments;  //!< of built-in graphs
   std::map<std::string, std::int64_t> axes;  //!< of ONNX files, by name
   bool allow_unsupported = false;            //!< of ONNX files
 };

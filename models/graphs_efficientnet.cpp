@@ -18,8 +18,7 @@ double d(std::int64_t v) { return static_cast<double>(v); }
 // The authors' rounding of channels (to a multiple of 8, never below 90 %) and of repeats.
 std::int64_t scaled_channels(std::int64_t channels, double width) {
   const double wanted = d(channels) * width;
-  const auto rounded =
-      std::max<std::int64_t>(8, static_cast<std::int64_t>(wanted + 4) / 8 * 8);
+  const auto rounded = std::max<std::int64_t>(8, static_cast<std::int64_t>(wanted + 4) / 8 * 8);
   return d(rounded) < 0.9 * wanted ? rounded + 8 : rounded;
 }
 std::int64_t scaled_repeats(std::int64_t repeats, double depth) {
@@ -30,8 +29,8 @@ std::int64_t scaled_repeats(std::int64_t repeats, double depth) {
 struct Stage {
   std::int64_t kernel, stride, expansion, channels, repeats;
 };
-constexpr std::array stages{Stage{3, 1, 1, 16, 1},  Stage{3, 2, 6, 24, 2}, Stage{5, 2, 6, 40, 2},
-                            Stage{3, 2, 6, 80, 3},  Stage{5, 1, 6, 112, 3}, Stage{5, 2, 6, 192, 4},
+constexpr std::array stages{Stage{3, 1, 1, 16, 1}, Stage{3, 2, 6, 24, 2},  Stage{5, 2, 6, 40, 2},
+                            Stage{3, 2, 6, 80, 3}, Stage{5, 1, 6, 112, 3}, Stage{5, 2, 6, 192, 4},
                             Stage{3, 1, 6, 320, 1}};
 
 // Width, depth and image side of the Lite variants (TPU repository, efficientnet/lite).

@@ -24,8 +24,8 @@ Tensor feed_forward(GraphBuilder& b, const Tensor& x, std::int64_t inner) {
 
 OperatorGraph text_encoder(const TextEncoder& e, std::int64_t tokens) {
   if (tokens < 1 || tokens > e.positions)
-    throw InputError(fmt::format("graph '{}' takes 1 to {} tokens, not {}", e.name, e.positions,
-                                 tokens));
+    throw InputError(
+        fmt::format("graph '{}' takes 1 to {} tokens, not {}", e.name, e.positions, tokens));
   GraphBuilder b(std::string(e.name));
   const Tensor ids = b.input({tokens}, "tokens");
   b.module("embeddings");

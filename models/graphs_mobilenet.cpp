@@ -1,5 +1,6 @@
-// MobileNetV2, MobileNetV3-Large and -Small, width 1.0, as published. Widths follow the papers' tables;
-// squeeze-and-excite widths follow the authors' rule (a quarter, rounded to a multiple of 8).
+// MobileNetV2, MobileNetV3-Large and -Small, width 1.0, as published. Widths follow the papers'
+// tables; squeeze-and-excite widths follow the authors' rule (a quarter, rounded to a multiple of
+// 8).
 #include <algorithm>
 #include <array>
 #include <span>
@@ -90,26 +91,24 @@ OperatorGraph mobilenet_v3(std::string name, std::span<const V3Row> rows, std::i
 }  // namespace
 
 OperatorGraph mobilenet_v3_large(std::int64_t image) {
-  constexpr std::array rows{
-      V3Row{3, 16, 16, false, false, 1}, V3Row{3, 64, 24, false, false, 2},
-      V3Row{3, 72, 24, false, false, 1}, V3Row{5, 72, 40, true, false, 2},
-      V3Row{5, 120, 40, true, false, 1}, V3Row{5, 120, 40, true, false, 1},
-      V3Row{3, 240, 80, false, true, 2}, V3Row{3, 200, 80, false, true, 1},
-      V3Row{3, 184, 80, false, true, 1}, V3Row{3, 184, 80, false, true, 1},
-      V3Row{3, 480, 112, true, true, 1}, V3Row{3, 672, 112, true, true, 1},
-      V3Row{5, 672, 160, true, true, 2}, V3Row{5, 960, 160, true, true, 1},
-      V3Row{5, 960, 160, true, true, 1}};
+  constexpr std::array rows{V3Row{3, 16, 16, false, false, 1}, V3Row{3, 64, 24, false, false, 2},
+                            V3Row{3, 72, 24, false, false, 1}, V3Row{5, 72, 40, true, false, 2},
+                            V3Row{5, 120, 40, true, false, 1}, V3Row{5, 120, 40, true, false, 1},
+                            V3Row{3, 240, 80, false, true, 2}, V3Row{3, 200, 80, false, true, 1},
+                            V3Row{3, 184, 80, false, true, 1}, V3Row{3, 184, 80, false, true, 1},
+                            V3Row{3, 480, 112, true, true, 1}, V3Row{3, 672, 112, true, true, 1},
+                            V3Row{5, 672, 160, true, true, 2}, V3Row{5, 960, 160, true, true, 1},
+                            V3Row{5, 960, 160, true, true, 1}};
   return mobilenet_v3("mobilenet-v3-large", rows, 960, 1280, image);
 }
 
 OperatorGraph mobilenet_v3_small(std::int64_t image) {
-  constexpr std::array rows{
-      V3Row{3, 16, 16, true, false, 2},  V3Row{3, 72, 24, false, false, 2},
-      V3Row{3, 88, 24, false, false, 1}, V3Row{5, 96, 40, true, true, 2},
-      V3Row{5, 240, 40, true, true, 1},  V3Row{5, 240, 40, true, true, 1},
-      V3Row{5, 120, 48, true, true, 1},  V3Row{5, 144, 48, true, true, 1},
-      V3Row{5, 288, 96, true, true, 2},  V3Row{5, 576, 96, true, true, 1},
-      V3Row{5, 576, 96, true, true, 1}};
+  constexpr std::array rows{V3Row{3, 16, 16, true, false, 2},  V3Row{3, 72, 24, false, false, 2},
+                            V3Row{3, 88, 24, false, false, 1}, V3Row{5, 96, 40, true, true, 2},
+                            V3Row{5, 240, 40, true, true, 1},  V3Row{5, 240, 40, true, true, 1},
+                            V3Row{5, 120, 48, true, true, 1},  V3Row{5, 144, 48, true, true, 1},
+                            V3Row{5, 288, 96, true, true, 2},  V3Row{5, 576, 96, true, true, 1},
+                            V3Row{5, 576, 96, true, true, 1}};
   return mobilenet_v3("mobilenet-v3-small", rows, 576, 1024, image);
 }
 

@@ -15,7 +15,8 @@ std::int64_t image_tokens(std::int64_t width, std::int64_t height, const ImageRe
   const double factor = static_cast<double>(r.patch * r.merge);
   const double w = static_cast<double>(width), h = static_cast<double>(height);
   const double frames = static_cast<double>(r.frames);
-  double columns = std::max(1.0, std::round(w / factor)), rows = std::max(1.0, std::round(h / factor));
+  double columns = std::max(1.0, std::round(w / factor)),
+         rows = std::max(1.0, std::round(h / factor));
   if (frames * columns * rows * factor * factor > r.max_pixels) {
     const double shrink = std::sqrt(frames * w * h / r.max_pixels);
     columns = std::max(1.0, std::floor(w / shrink / factor));

@@ -17,10 +17,10 @@ namespace {
 // Number formats by their names there; nothing for mixtures of formats, which no table of ours has.
 std::optional<Precision> format_named(const std::string& name) {
   static const std::map<std::string, Precision> names{
-      {"bfloat16", Precision::bf16}, {"bf16", Precision::bf16},      {"float16", Precision::fp16},
-      {"half", Precision::fp16},     {"float32", Precision::fp32},   {"fp8", Precision::fp8},
+      {"bfloat16", Precision::bf16},  {"bf16", Precision::bf16},     {"float16", Precision::fp16},
+      {"half", Precision::fp16},      {"float32", Precision::fp32},  {"fp8", Precision::fp8},
       {"fp8_static", Precision::fp8}, {"fp8_block", Precision::fp8}, {"int8", Precision::int8},
-      {"nvfp4", Precision::fp4},     {"mxfp4", Precision::fp4}};
+      {"nvfp4", Precision::fp4},      {"mxfp4", Precision::fp4}};
   const auto it = names.find(name);
   return it == names.end() ? std::nullopt : std::optional(it->second);
 }
@@ -85,8 +85,9 @@ class File {
       csv_.require({"num_gpus", "message_size"});
       return &File::collective;
     }
-    throw InputError(csv_.path() + ": is none of the tables gemm, attention, moe, nccl and "
-                                   "custom_allreduce; it has " +
+    throw InputError(csv_.path() +
+                     ": is none of the tables gemm, attention, moe, nccl and "
+                     "custom_allreduce; it has " +
                      fmt::format("{}", fmt::join(csv_.columns(), ", ")));
   }
 
@@ -177,9 +178,10 @@ KernelProfile import_aiconfigurator(const std::vector<std::string>& files,
     File(csv, options, tables, own).read(report);
     if (device.empty()) device = own;
     if (!own.empty() && own != device && options.device.empty())
-      throw InputError(fmt::format("{}: was measured on {}, an earlier file on {}; a profile is of "
-                                   "one device",
-                                   path, own, device));
+      throw InputError(
+          fmt::format("{}: was measured on {}, an earlier file on {}; a profile is of "
+                      "one device",
+                      path, own, device));
   }
   return tables.finish({.device = device.empty() ? "unnamed" : device,
                         .provenance = provenance("ai-dynamo/aiconfigurator", files, report),

@@ -25,14 +25,16 @@ ImportedTime micro(const CsvReader& csv) {
 bool truth(const CsvReader& csv, const char* column) {
   const std::string& cell = csv.text(column);
   if (cell != "True" && cell != "False")
-    throw InputError(fmt::format("{}: {} must be True or False, not '{}'", csv.where(), column, cell));
+    throw InputError(
+        fmt::format("{}: {} must be True or False, not '{}'", csv.where(), column, cell));
   return cell == "True";
 }
 
 void read_layers(CsvReader& csv, const LlmShape& s, Precision precision, const char* rows,
                  ImportTables& tables, ImportReport& report) {
   csv.require({"layer", rows, "time_us"});
-  const double hidden = d(s.hidden), query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
+  const double hidden = d(s.hidden), query = d(s.heads * s.head_dim),
+               kv = d(s.kv_heads * s.head_dim);
   const std::map<std::string, std::pair<double, double>> products{
       {"qkv_proj", {query + 2 * kv, hidden}},
       {"o_proj", {hidden, query}},
@@ -102,13 +104,14 @@ void read_moe(CsvReader& csv, const LlmShape& s, Precision precision, ImportTabl
 void read_old_layers(CsvReader& csv, const LlmShape& s, Precision precision, ImportTables& tables,
                      ImportReport& report) {
   csv.require({"layer_name", "input", "tp_size", "latency(ns)"});
-  const double hidden = d(s.hidden), query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
+  const double hidden = d(s.hidden), query = d(s.heads * s.head_dim),
+               kv = d(s.kv_heads * s.head_dim);
   while (csv.next()) {
     ++report.read;
     const double m = csv.positive("input"), p = csv.positive("tp_size");
     const std::map<std::string, std::pair<double, double>> products{
-        {"q_proj", {query / p, hidden}},      {"k_proj", {kv / p, hidden}},
-        {"v_proj", {kv / p, hidden}},         {"o_proj", {hidden, query / p}},
+        {"q_proj", {query / p, hidden}},       {"k_proj", {kv / p, hidden}},
+        {"v_proj", {kv / p, hidden}},          {"o_proj", {hidden, query / p}},
         {"gate_proj", {d(s.ffn) / p, hidden}}, {"up_proj", {d(s.ffn) / p, hidden}},
         {"down_proj", {hidden, d(s.ffn) / p}}, {"lm_head", {d(s.vocab) / p, hidden}}};
     const double ns = csv.positive("latency(ns)");
@@ -132,7 +135,8 @@ void read_old_layers(CsvReader& csv, const LlmShape& s, Precision precision, Imp
 // Version 0 on TPUs: nanoseconds with percentiles, one worker.
 void read_old_attention(CsvReader& csv, const LlmShape& s, Precision precision,
                         ImportTables& tables, ImportReport& report) {
-  csv.require({"prefill_chunk_size", "kv_cache_size", "batch_size", "is_prefill", "p50_ns", "p90_ns"});
+  csv.require(
+      {"prefill_chunk_size", "kv_cache_size", "batch_size", "is_prefill", "p50_ns", "p90_ns"});
   while (csv.next()) {
     ++report.read;
     const double median = csv.positive("p50_ns"), most = csv.positive("p90_ns");
@@ -155,22 +159,30 @@ void read_old_attention(CsvReader& csv, const LlmShape& s, Precision precision,
 KernelProfile import_llmservingsim(const std::vector<std::string>& files,
                                    const ImportOptions& options, ImportReport& report) {
   if (options.model.empty())
-    throw InputError("LLMServingSim's tables do not say which model they timed: give --model, e.g. "
-                     "llama-3.1-8b");
+    throw InputError(
+        "LLMServingSim's tables do not say which model they timed: give --model, e.g. "
+        "llama-3.1-8b");
   const LlmShape shape = builtin_llm(options.model);
   const Precision precision = options.precision.value_or(Precision::bf16);
   ImportTables tables(options, report);
   for (const std::string& path : files) {
     CsvReader csv(path);
-    if (csv.has("prefill_chunk")) read_attention(csv, shape, precision, tables, report);
-    else if (csv.has("activated_experts")) read_moe(csv, shape, precision, tables, report);
-    else if (csv.has("layer_name")) read_old_layers(csv, shape, precision, tables, report);
-    else if (csv.has("p50_ns")) read_old_attention(csv, shape, precision, tables, report);
-    else if (csv.has("sequences")) read_layers(csv, shape, precision, "sequences", tables, report);
-    else if (csv.has("tokens")) read_layers(csv, shape, precision, "tokens", tables, report);
+    if (csv.has("prefill_chunk"))
+      read_attention(csv, shape, precision, tables, report);
+    else if (csv.has("activated_experts"))
+      read_moe(csv, shape, precision, tables, report);
+    else if (csv.has("layer_name"))
+      read_old_layers(csv, shape, precision, tables, report);
+    else if (csv.has("p50_ns"))
+      read_old_attention(csv, shape, precision, tables, report);
+    else if (csv.has("sequences"))
+      read_layers(csv, shape, precision, "sequences", tables, report);
+    else if (csv.has("tokens"))
+      read_layers(csv, shape, precision, "tokens", tables, report);
     else
-      throw InputError(path + ": is none of LLMServingSim's dense, per_sequence, attention and moe "
-                              "tables");
+      throw InputError(path +
+                       ": is none of LLMServingSim's dense, per_sequence, attention and moe "
+                       "tables");
   }
   return tables.finish({.device = "unnamed (give --device)",
                         .provenance = provenance("casys-kaist/LLMServingSim", files, report) +

@@ -22,7 +22,8 @@ void choose(const char* option, const std::string& wanted, const std::set<std::s
   if (known.contains(wanted)) return;
   const std::vector<std::string> all(known.begin(), known.end());
   if (wanted.empty())
-    throw InputError(fmt::format("{}: give {}; the file has: {}", path, option, fmt::join(all, ", ")));
+    throw InputError(
+        fmt::format("{}: give {}; the file has: {}", path, option, fmt::join(all, ", ")));
   throw name_error(fmt::format("{} in {}", option, path), wanted, all);
 }
 
@@ -61,8 +62,7 @@ KernelProfile import_splitwise(const std::vector<std::string>& files, const Impo
         return ImportedTime{ns, ns, ns, watts, 1};
       };
       tables.add("llm_prefill", precision, {p, batch, prompt}, time("prompt_time"));
-      tables.add("llm_decode", precision, {p, batch, prompt + output / 2},
-                 time("token_time"));
+      tables.add("llm_decode", precision, {p, batch, prompt + output / 2}, time("token_time"));
     }
   }
   return tables.finish({.device = options.hardware + ", " + options.model,
@@ -121,26 +121,27 @@ KernelProfile import_ncnn(const std::vector<std::string>& files, const ImportOpt
     tables.add_own("network_" + name, int8 ? Precision::int8 : Precision::fp32, {"batch"}, {1},
                    {mean, least, std::max(mean, csv.number("max_ms") * 1e6), 0, 1});
   }
-  return tables.finish({.device = fmt::format("{}, {}", device, how),
-                        .provenance = provenance("Tencent/ncnn", files, report) + ", run " +
-                                      options.run,
-                        .licence = "BSD-3-Clause",
-                        .program_version = ""},
-                       "whole network; mean, smallest and largest time in place of percentiles");
+  return tables.finish(
+      {.device = fmt::format("{}, {}", device, how),
+       .provenance = provenance("Tencent/ncnn", files, report) + ", run " + options.run,
+       .licence = "BSD-3-Clause",
+       .program_version = ""},
+      "whole network; mean, smallest and largest time in place of percentiles");
 }
 
 KernelProfile import_csv(const std::vector<std::string>& files, const ImportOptions& options,
                          ImportReport& report) {
   if (options.kind.empty() || options.columns.empty() || options.time_column.empty())
-    throw InputError("csv: needs --kind, --map parameter=column for every parameter, and --time "
-                     "column:unit");
+    throw InputError(
+        "csv: needs --kind, --map parameter=column for every parameter, and --time "
+        "column:unit");
   const std::vector<std::pair<std::string, double>> units{
       {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
   const auto unit = std::find_if(units.begin(), units.end(),
                                  [&](const auto& u) { return u.first == options.time_unit; });
   if (unit == units.end())
-    throw InputError(fmt::format("csv: the unit of time must be ns, us, ms or s, not '{}'",
-                                 options.time_unit));
+    throw InputError(
+        fmt::format("csv: the unit of time must be ns, us, ms or s, not '{}'", options.time_unit));
   // Known kinds fix the parameters and their order; other kinds take them as given.
   std::vector<std::string> parameters;
   if (const KernelKind* kind = find_kernel_kind(options.kind)) {
@@ -155,9 +156,10 @@ KernelProfile import_csv(const std::vector<std::string>& files, const ImportOpti
         throw name_error("parameter of kernel kind " + options.kind, parameter, parameters);
     for (const std::string& p : parameters)
       if (!options.columns.contains(p))
-        throw InputError(fmt::format("csv: kind {} also needs --map {}=column (or a number in place "
-                                     "of the column)",
-                                     options.kind, p));
+        throw InputError(
+            fmt::format("csv: kind {} also needs --map {}=column (or a number in place "
+                        "of the column)",
+                        options.kind, p));
   } else {
     for (const auto& [parameter, column] : options.columns) parameters.push_back(parameter);
   }
@@ -185,7 +187,8 @@ KernelProfile import_csv(const std::vector<std::string>& files, const ImportOpti
           throw InputError(fmt::format("{}: {} must not be negative", csv.where(), column));
       }
       const double ns = csv.positive(options.time_column) * unit->second;
-      tables.add_own(options.kind, options.precision.value_or(Precision::fp32), parameters, shape, {ns, ns, ns, 0, 1});
+      tables.add_own(options.kind, options.precision.value_or(Precision::fp32), parameters, shape,
+                     {ns, ns, ns, 0, 1});
     }
   }
   return tables.finish({.device = "unnamed (give --device)",

@@ -54,8 +54,8 @@ ImportedTime merge(const std::vector<ImportedTime>& all) {
 
 }  // namespace
 
-void ImportTables::add(std::string_view kind, Precision precision,
-                       const std::vector<double>& shape, const ImportedTime& time) {
+void ImportTables::add(std::string_view kind, Precision precision, const std::vector<double>& shape,
+                       const ImportedTime& time) {
   const KernelKind* known = find_kernel_kind(kind);
   if (!known) throw InternalError("import of an unknown kernel kind " + std::string(kind));
   add_own(std::string(kind), precision, words(known->parameters), shape, time);
@@ -83,8 +83,10 @@ std::vector<ImportedTime> ImportTables::of_one_source(const Table& table,
   }
   std::vector<ImportedTime> out;
   for (const ImportedTime& t : times)
-    if (t.source == *kept) out.push_back(t);
-    else skip(fmt::format("same shape by {}; that of {} is kept", t.source, *kept));
+    if (t.source == *kept)
+      out.push_back(t);
+    else
+      skip(fmt::format("same shape by {}; that of {} is kept", t.source, *kept));
   return out;
 }
 
@@ -109,7 +111,8 @@ void ImportTables::fill(KernelTable& out, const Table& table) {
     out.n.push_back(t.repeats);
     out.power_w.push_back(t.power);
     powered = powered || t.power > 0;
-    std::uint64_t flags = t.p10 == t.median && t.p90 == t.median ? unsigned{kernel_flag_clipped} : 0U;
+    std::uint64_t flags =
+        t.p10 == t.median && t.p90 == t.median ? unsigned{kernel_flag_clipped} : 0U;
     if (t.p90 - t.p10 > 0.5 * t.median) {
       flags |= kernel_flag_noisy;
       ++report_.noisy[name];

@@ -24,7 +24,8 @@ std::optional<ImportedTime> time_of(const CsvReader& csv, const std::string& ope
                      csv.number_or(stem + "std", 0) * 1e6);
 }
 
-// Files do not name their device, but their folders do: .../compute/a100/..., .../network/a100_dgx/...
+// Files do not name their device, but their folders do: .../compute/a100/...,
+// .../network/a100_dgx/...
 std::string device_of(const std::string& path) {
   std::string before;
   for (const auto& part : std::filesystem::path(path).parent_path()) {
@@ -48,12 +49,14 @@ void read_mlp(CsvReader& csv, Precision precision, ImportTables& tables, ImportR
     const double head = width / heads;
     const std::string& gated = csv.text("use_gated_mlp");
     if (gated != "True" && gated != "False")
-      throw InputError(fmt::format("{}: use_gated_mlp must be True or False, not '{}'", csv.where(),
-                                   gated));
+      throw InputError(
+          fmt::format("{}: use_gated_mlp must be True or False, not '{}'", csv.where(), gated));
     const auto add = [&](const char* operation, std::string_view kind,
                          const std::vector<double>& shape) {
-      if (const auto t = time_of(csv, operation)) tables.add(kind, precision, shape, *t);
-      else tables.skip(std::string(operation) + " was not timed, or is 0");
+      if (const auto t = time_of(csv, operation))
+        tables.add(kind, precision, shape, *t);
+      else
+        tables.skip(std::string(operation) + " was not timed, or is 0");
     };
     add("attn_pre_proj", "gemm", {(heads + 2 * kv_heads) * head / p, width, m});
     add("attn_post_proj", "gemm", {width, heads * head / p, m});
@@ -81,8 +84,8 @@ void read_attention(CsvReader& csv, Precision precision, ImportTables& tables,
     const double context = csv.number("kv_cache_size");
     const std::string& phase = csv.text("is_prefill");
     if (phase != "True" && phase != "False")
-      throw InputError(fmt::format("{}: is_prefill must be True or False, not '{}'", csv.where(),
-                                   phase));
+      throw InputError(
+          fmt::format("{}: is_prefill must be True or False, not '{}'", csv.where(), phase));
     const bool prefill = phase == "True";
     const auto t = time_of(csv, prefill ? "attn_prefill" : "attn_decode");
     if (!t)
@@ -92,8 +95,7 @@ void read_attention(CsvReader& csv, Precision precision, ImportTables& tables,
                  {heads, kv_heads, head, 0, batch, context, csv.positive("prefill_chunk_size")},
                  *t);
     else
-      tables.add("decode_attention", precision, {heads, kv_heads, head, 0, batch, context},
-                 *t);
+      tables.add("decode_attention", precision, {heads, kv_heads, head, 0, batch, context}, *t);
   }
 }
 
@@ -107,8 +109,10 @@ void read_network(CsvReader& csv, const std::string& kind, Precision precision,
       continue;
     }
     const auto t = time_of(csv, kind);
-    if (!t) tables.skip(kind + " without a time");
-    else tables.add(kind, precision, {csv.positive("num_workers"), csv.positive("size")}, *t);
+    if (!t)
+      tables.skip(kind + " without a time");
+    else
+      tables.add(kind, precision, {csv.positive("num_workers"), csv.positive("size")}, *t);
   }
 }
 
@@ -123,18 +127,22 @@ KernelProfile import_vidur(const std::vector<std::string>& files, const ImportOp
     const std::string own = device_of(path);
     if (device.empty()) device = own;
     if (!own.empty() && own != device && options.device.empty())
-      throw InputError(fmt::format("{}: is of {}, an earlier file of {}; a profile is of one device "
-                                   "(--device names it if they are the same)",
-                                   path, own, device));
+      throw InputError(
+          fmt::format("{}: is of {}, an earlier file of {}; a profile is of one device "
+                      "(--device names it if they are the same)",
+                      path, own, device));
     CsvReader csv(path);
-    if (csv.has("time_stats.attn_pre_proj.median")) read_mlp(csv, precision, tables, report);
-    else if (csv.has("is_prefill")) read_attention(csv, precision, tables, report);
+    if (csv.has("time_stats.attn_pre_proj.median"))
+      read_mlp(csv, precision, tables, report);
+    else if (csv.has("is_prefill"))
+      read_attention(csv, precision, tables, report);
     else if (csv.has("time_stats.all_reduce.median"))
       read_network(csv, "all_reduce", precision, tables, report);
     else if (csv.has("time_stats.send_recv.median"))
       read_network(csv, "send_recv", precision, tables, report);
     else
-      throw InputError(path + ": is none of vidur's mlp, attention, all_reduce and send_recv tables");
+      throw InputError(path +
+                       ": is none of vidur's mlp, attention, all_reduce and send_recv tables");
   }
   return tables.finish({.device = device.empty() ? "unnamed (give --device)" : device,
                         .provenance = provenance("microsoft/vidur", files, report),

@@ -10,8 +10,7 @@
 namespace isthmus::models {
 
 KernelCurve::KernelCurve(const std::vector<double>& x, const std::vector<double>& ns) {
-  if (x.empty() || x.size() != ns.size())
-    throw InternalError("a kernel curve needs points");
+  if (x.empty() || x.size() != ns.size()) throw InternalError("a kernel curve needs points");
   pieces_.push_back({0, ns[0], 0});
   for (std::size_t i = 0; i + 1 < x.size(); ++i) {
     if (!(x[i + 1] > x[i])) throw InternalError("the points of a kernel curve must ascend");

@@ -19,8 +19,8 @@ constexpr double knot_ratio = 1.1;
 
 // Where a shape lies in a block.
 struct Position {
-  std::size_t base = 0;       // cell at the low corner
-  std::size_t between = 0;    // axes on which the shape lies between two values
+  std::size_t base = 0;     // cell at the low corner
+  std::size_t between = 0;  // axes on which the shape lies between two values
   std::array<std::size_t, max_width> stride;
   std::array<double, max_width> share;
   bool outside = false;
@@ -109,9 +109,8 @@ ErrorSummary summarize(std::vector<double> errors) {
   const auto quantile = [&](double q) {
     const double at = q * static_cast<double>(errors.size() - 1);
     const auto i = static_cast<std::size_t>(at);
-    return i + 1 < errors.size()
-               ? std::lerp(errors[i], errors[i + 1], at - static_cast<double>(i))
-               : errors[i];
+    return i + 1 < errors.size() ? std::lerp(errors[i], errors[i + 1], at - static_cast<double>(i))
+                                 : errors[i];
   };
   s.median = quantile(0.5);
   s.p90 = quantile(0.9);
@@ -193,10 +192,9 @@ double KernelGrid::ns(std::span<const double> shape) const {
   // Beyond the rows: the nearest shape within, scaled as the roofline scales.
   std::array<double, max_width> inside;
   for (std::size_t i = 0; i < m.width; ++i)
-    inside[i] = i < m.leading
-                    ? m.groups[choice.block * m.leading + i]
-                    : std::clamp(shape[i], g.axes[i - m.leading].x.front(),
-                                 g.axes[i - m.leading].x.back());
+    inside[i] = i < m.leading ? m.groups[choice.block * m.leading + i]
+                              : std::clamp(shape[i], g.axes[i - m.leading].x.front(),
+                                           g.axes[i - m.leading].x.back());
   const double ns = value(g, p) * (m.roofline_ns(shape) /
                                    m.roofline_ns(std::span<const double>(inside.data(), m.width)));
   return std::isfinite(ns) ? ns : std::numeric_limits<double>::quiet_NaN();

@@ -26,7 +26,7 @@ struct KernelTime {
 
 //! Time as a function of one parameter, the others fixed: straight between its knots.
 struct KernelLine {
-  std::vector<double> x, ns;  //!< at least one knot, x strictly rising
+  std::vector<double> x, ns;                       //!< at least one knot, x strictly rising
   PredictionKind kind = PredictionKind::measured;  //!< the worst of the knots
   double relative_error = 0;                       //!< the largest of the knots
 

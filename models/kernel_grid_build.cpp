@@ -195,8 +195,8 @@ class Builder {
       c.row[cell] = row;
       c.block.ns[cell] = table_.median_ns[row];
       // p10 and p90 of a normal distribution are 2.563 standard deviations apart.
-      c.block.evidence[cell].error = static_cast<float>(
-          (table_.p90_ns[row] - table_.p10_ns[row]) / 2.563 / table_.median_ns[row]);
+      c.block.evidence[cell].error = static_cast<float>((table_.p90_ns[row] - table_.p10_ns[row]) /
+                                                        2.563 / table_.median_ns[row]);
     }
     return c;
   }
@@ -233,11 +233,11 @@ class Builder {
         const std::array<CurvePoint, 2> two{value(n.below[0], 1), value(n.above[0], 1)};
         logs[p].push_back(relative_error(curve_through(two, 0, c.x(cell, a)), ns));
         if (!roof.empty())
-          scaled[p].push_back(relative_error(
-              line_through(value(n.below[0], roof[n.below[0]]), value(n.above[0], roof[n.above[0]]),
-                           c.x(cell, a)) *
-                  roof[cell],
-              ns));
+          scaled[p].push_back(
+              relative_error(line_through(value(n.below[0], roof[n.below[0]]),
+                                          value(n.above[0], roof[n.above[0]]), c.x(cell, a)) *
+                                 roof[cell],
+                             ns));
       });
     }
     for (std::size_t p = out_.leading; p < width_; ++p) {
@@ -248,8 +248,8 @@ class Builder {
                              summarize(std::move(scaled[p])),
                              false};
       if (axis.line.count > 0) {
-        axis.curved = axis.curve.median < curve_gain * axis.line.median &&
-                      axis.curve.mean < axis.line.mean;
+        axis.curved =
+            axis.curve.median < curve_gain * axis.line.median && axis.curve.mean < axis.line.mean;
         const ErrorSummary& chosen = axis.curved ? axis.curve : axis.line;
         quality_[p] = {axis.curved, std::sqrt(chosen.median * chosen.mean), chosen.mean};
       }
@@ -381,10 +381,9 @@ class Builder {
           const Neighbours n = neighbours(c, cell, a, known);
           for (const std::size_t from : {n.below[0], n.above[0]}) {
             if (from == none) continue;
-            const double e =
-                static_cast<double>(c.block.evidence[from].error) +
-                out_.edge_error[out_.leading + a] *
-                    std::max(0.1, doublings(c.x(cell, a), c.x(from, a)));
+            const double e = static_cast<double>(c.block.evidence[from].error) +
+                             out_.edge_error[out_.leading + a] *
+                                 std::max(0.1, doublings(c.x(cell, a), c.x(from, a)));
             const double weight = 1 / (e * e);
             weights += weight;
             ratio += weight * c.block.ns[from] / roof[from];

@@ -38,9 +38,9 @@ struct GridBlock {
 //! combination of them.
 struct KernelGrid::Impl {
   Precision precision = Precision::fp32;
-  std::size_t width = 0;         //!< parameters
-  std::size_t leading = 0;       //!< of them, matched exactly
-  std::vector<double> groups;    //!< blocks x leading, sorted
+  std::size_t width = 0;       //!< parameters
+  std::size_t leading = 0;     //!< of them, matched exactly
+  std::vector<double> groups;  //!< blocks x leading, sorted
   std::vector<GridBlock> blocks;
   std::optional<WorkModel> work;
   std::optional<FittedRoofline> roofline;

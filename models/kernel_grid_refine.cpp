@@ -70,8 +70,7 @@ void refine_axis(GridBlock& g, std::size_t axis) {
   g.axes[axis] = std::move(fine);
   g.ns = std::move(ns);
   g.evidence = std::move(evidence);
-  for (std::size_t a = axis; a > 0; --a)
-    g.stride[a - 1] = g.stride[a] * g.axes[a].x.size();
+  for (std::size_t a = axis; a > 0; --a) g.stride[a - 1] = g.stride[a] * g.axes[a].x.size();
 }
 
 }  // namespace isthmus::models

@@ -38,7 +38,8 @@ inline constexpr std::array kernel_kinds{
     KernelKind{"mixed_attention", "heads kv_heads head_dim tokens context sequences decode_context",
                "one chunk of tokens behind its context together with decoding sequences, each with "
                "decode_context"},
-    KernelKind{"moe", "hidden ffn experts experts_active skew tensor_parallel expert_parallel tokens",
+    KernelKind{"moe",
+               "hidden ffn experts experts_active skew tensor_parallel expert_parallel tokens",
                "a mixture's feed-forward layer, gated; skew 0 = even choices, else exponent of the "
                "power law of experts' popularity"},
     KernelKind{"all_reduce", "devices bytes", "per device buffer of so many bytes"},
@@ -63,9 +64,9 @@ constexpr const KernelKind* find_kernel_kind(std::string_view name) {
 
 //! Remarks on single rows of a table, or-ed together.
 enum KernelFlag : unsigned {
-  kernel_flag_cached = 1,  //!< faster than DRAM allows: operands stayed in a cache while repeating
-  kernel_flag_noisy = 2,   //!< repetitions or duplicates disagree by more than half the median
-  kernel_flag_clipped = 4, //!< percentiles were not given and are set to the median
+  kernel_flag_cached = 1,   //!< faster than DRAM allows: operands stayed in a cache while repeating
+  kernel_flag_noisy = 2,    //!< repetitions or duplicates disagree by more than half the median
+  kernel_flag_clipped = 4,  //!< percentiles were not given and are set to the median
 };
 
 }  // namespace isthmus::models

@@ -24,8 +24,8 @@ void validate(const KernelTable& t) {
     refuse("its kind is not a valid name");
   if (width == 0) refuse("has no shape parameters");
   if (width > KernelProfile::max_parameters)
-    refuse(fmt::format("has {} shape parameters, more than {}", width,
-                       KernelProfile::max_parameters));
+    refuse(
+        fmt::format("has {} shape parameters, more than {}", width, KernelProfile::max_parameters));
   for (std::size_t i = 0; i < width; ++i) {
     const std::string& name = t.parameters[i];
     const auto earlier = t.parameters.begin() + static_cast<std::ptrdiff_t>(i);

@@ -25,7 +25,7 @@ struct KernelTable {
   std::vector<double> shapes;           //!< rows() x parameters.size(), row-major, finite, >= 0
   std::vector<double> median_ns, p10_ns, p90_ns;  //!< per row, 0 < p10 <= median <= p90
   std::vector<std::uint64_t> n;                   //!< timed repetitions per row, >= 1
-  std::vector<std::uint64_t> flags;  //!< KernelFlag bits per row; empty = no remarks
+  std::vector<std::uint64_t> flags;               //!< KernelFlag bits per row; empty = no remarks
   std::vector<double> power_w;  //!< mean board power while repeating, W; 0 = unknown; empty = none
 
   std::size_t rows() const { return median_ns.size(); }

@@ -60,7 +60,8 @@ std::vector<KernelQuery> kernels_of(const Operator& op, double batch) {
       return {gemm(d(row(op.output)), d(op.output.back()), d(op.inputs[0].back()),
                    out / d(row(op.output)) / d(op.output.back()))};
     case K::attention: {
-      // {tokens, width of all heads} or {heads, tokens, width}; keys may lie transposed, values not.
+      // {tokens, width of all heads} or {heads, tokens, width}; keys may lie transposed, values
+      // not.
       const double queries = d(row(op.output)), keys = d(row(op.inputs[2]));
       const double count = d(op.heads) * batch, width = out / (count * queries);
       return {gemm(queries, keys, width, count), rows_of("softmax", queries, keys, count),

@@ -48,7 +48,7 @@ class WorkModel {
 
  private:
   std::size_t kind_ = 0;
-  std::array<int, 8> source_{};     // where the kind's parameters lie in the table's, -1 = absent
+  std::array<int, 8> source_{};  // where the kind's parameters lie in the table's, -1 = absent
   std::array<double, 8> default_{};
 };
 

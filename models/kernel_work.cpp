@@ -34,8 +34,7 @@ KernelWork gemm(double m, double n, double k, double count = 1) {
 KernelWork causal_attention(double heads, double kv_heads, double head_dim, double window,
                             double batch, double context, double tokens) {
   return {4 * batch * heads * head_dim * causal_pairs(tokens, context, window),
-          2 * batch * head_dim *
-              (tokens * heads + keys_read(tokens, context, window) * kv_heads)};
+          2 * batch * head_dim * (tokens * heads + keys_read(tokens, context, window) * kv_heads)};
 }
 
 KernelWork moe(const Parameters& p) {

@@ -124,11 +124,13 @@ LlmShape llm_from_config(const std::string& path, const std::string& name) {
   const Config c = top.has("text_config") ? top.below("text_config") : top;
   const std::string type = top.text("model_type");
   if (one_of(type, {"bert", "roberta", "distilbert", "vit", "deit", "t5", "whisper", "clip"}))
-    c.refuse(fmt::format("model_type \"{}\" is no decoder-only language model; import it as a "
-                         "graph from ONNX",
-                         type));
+    c.refuse(
+        fmt::format("model_type \"{}\" is no decoder-only language model; import it as a "
+                    "graph from ONNX",
+                    type));
   if (c.has("kv_lora_rank")) c.refuse("latent attention (kv_lora_rank) is not modelled");
-  if (c.integer({"n_shared_experts"}, 0) > 0 || c.integer({"shared_expert_intermediate_size"}, 0) > 0)
+  if (c.integer({"n_shared_experts"}, 0) > 0 ||
+      c.integer({"shared_expert_intermediate_size"}, 0) > 0)
     c.refuse("mixtures with shared experts are not modelled");
 
   LlmShape s;
@@ -148,8 +150,9 @@ LlmShape llm_from_config(const std::string& path, const std::string& name) {
   const bool plain =
       one_of(type, {"opt", "gpt2", "gpt_neox", "gptj", "phi", "falcon", "bloom", "mpt"});
   s.gated_ffn = !plain;
-  s.ffn = s.experts > 0 ? c.needed({"moe_intermediate_size", "intermediate_size"})
-                        : c.integer({"intermediate_size", "ffn_dim", "n_inner"}, plain ? 4 * s.hidden : 0);
+  s.ffn = s.experts > 0
+              ? c.needed({"moe_intermediate_size", "intermediate_size"})
+              : c.integer({"intermediate_size", "ffn_dim", "n_inner"}, plain ? 4 * s.hidden : 0);
   if (s.ffn < 1) c.refuse("needs intermediate_size, a positive integer");
   s.vocab = c.integer({"vocab_size"}, 0);
   if (s.vocab < 1) s.vocab = top.needed({"vocab_size"});

@@ -17,8 +17,9 @@ namespace isthmus::models {
 //! Plain feed-forward blocks (two matrices) are assumed for model types that have them (opt, gpt2,
 //! gpt_neox, phi, falcon, bloom, mpt), gated ones for all others. The merger of a tower is counted
 //! as patch embedding, one square matrix over the merged patches and its projection to the text
-//! width (GLM-4V: its own gated merger). Throws InputError, with file and key, for files that are no such configuration: encoder
-//! models, shared or leading dense experts, and latent attention are refused by name.
+//! width (GLM-4V: its own gated merger). Throws InputError, with file and key, for files that are
+//! no such configuration: encoder models, shared or leading dense experts, and latent attention are
+//! refused by name.
 LlmShape llm_from_config(const std::string& path, const std::string& name);
 
 }  // namespace isthmus::models

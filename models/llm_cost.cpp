@@ -75,8 +75,7 @@ struct Evidence {
 
 struct LlmCost::Impl {
   Impl(const LlmShape& shape_in, const LlmVariant& variant_in, const ComputeUnit& unit_in,
-       int parallel_in, double link_bandwidth, Duration link_latency,
-       const KernelProfile* profile)
+       int parallel_in, double link_bandwidth, Duration link_latency, const KernelProfile* profile)
       : shape(shape_in),
         variant(variant_in),
         unit(unit_in),
@@ -140,8 +139,7 @@ struct LlmCost::Impl {
   double base_ns(const IterationWork& w) const {
     double ns = ops.overhead_ns;
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences;
-    if (tokens > 0)
-      ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens));
+    if (tokens > 0) ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens));
     if (w.logits > 0) ns += ops.launch_ns + head(d(w.logits));
     if (w.prefill_tokens > 0) {
       ns += prefill_attention_ns(w);
@@ -285,7 +283,7 @@ struct LlmCost::Impl {
     // Without a profile every part has the unit's error; keep it exactly.
     return {.time = Duration(std::llround(total)),
             .kind = kind,
-            .relative_error = !profiled      ? unit.efficiency_error
+            .relative_error = !profiled   ? unit.efficiency_error
                               : total > 0 ? error / total
                                           : 0,
             .compute_share = total > 0 ? std::min(1.0, compute / total) : 0};
@@ -325,19 +323,23 @@ Prediction LlmCost::iteration(const IterationWork& work) const { return impl_->i
 
 std::vector<OperatorCost> LlmCost::explain(const IterationWork& work) const {
   std::vector<OperatorCost> rows;
-  impl_->visit(work, [&](const char* name, const char* kind, double flops, double bytes,
-                         double flop_ns, double byte_ns, double ns, double extra_ns,
-                         const Evidence& e) {
-    const Bound bound = extra_ns > ns       ? Bound::launch
-                        : flop_ns > byte_ns ? Bound::compute
-                                            : Bound::memory;
-    const double total = ns + extra_ns;
-    rows.push_back({name, kind, flops, bytes, bound,
-                    {.time = Duration(std::llround(total)),
-                     .kind = e.kind,
-                     .relative_error = e.relative_error,
-                     .compute_share = flop_ns > byte_ns && total > 0 ? ns / total : 0}});
-  });
+  impl_->visit(
+      work, [&](const char* name, const char* kind, double flops, double bytes, double flop_ns,
+                double byte_ns, double ns, double extra_ns, const Evidence& e) {
+        const Bound bound = extra_ns > ns       ? Bound::launch
+                            : flop_ns > byte_ns ? Bound::compute
+                                                : Bound::memory;
+        const double total = ns + extra_ns;
+        rows.push_back({name,
+                        kind,
+                        flops,
+                        bytes,
+                        bound,
+                        {.time = Duration(std::llround(total)),
+                         .kind = e.kind,
+                         .relative_error = e.relative_error,
+                         .compute_share = flop_ns > byte_ns && total > 0 ? ns / total : 0}});
+      });
   return rows;
 }
 
@@ -361,10 +363,9 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
                  (steps - std::floor(steps)) * curves.front().curve.at(d(prompt) + steps));
 
   // The decode steps are judged by the middle one.
-  const Prediction middle =
-      iteration({.decode_sequences = 1,
-                 .decode_context = prompt + std::llround((steps + 1) / 2),
-                 .logits = 1});
+  const Prediction middle = iteration({.decode_sequences = 1,
+                                       .decode_context = prompt + std::llround((steps + 1) / 2),
+                                       .logits = 1});
   const double total = prefill_ns + decode_ns;
   const auto weighted = [&](double a, double b) {
     return (a * prefill_ns + b * decode_ns) / total;

@@ -56,7 +56,8 @@ class LlmCost {
   std::int64_t iteration_ns(const IterationWork& work) const;
   //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode at `context` and
   //! nothing else runs: iteration_ns({decode_sequences = logits = sequences, decode_context = c})
-  //! equals llround(base_ns + per_context_ns * c) bit for bit, for every c in the range of the line.
+  //! equals llround(base_ns + per_context_ns * c) bit for bit, for every c in the range of the
+  //! line.
   DecodeLine decode_line(std::int64_t sequences, std::int64_t context) const;
   //! Per-operator table of one iteration; its times add up to iteration() without the rounding.
   std::vector<OperatorCost> explain(const IterationWork& work) const;

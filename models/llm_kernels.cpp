@@ -136,10 +136,10 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
     const VisionTower& t = s.vision;
     const Precision weights = v.vision.value_or(v.weights);
     const double depth = d(t.layers), width = d(t.hidden), inner = d(t.ffn);
-    vision_blocks = sum({gemm(weights, depth, 3 * width / p, width),
-                         gemm(weights, depth, width, width / p),
-                         gemm(weights, depth, (t.gated_ffn ? 2 : 1) * inner / p, width),
-                         gemm(weights, depth, width, inner / p)});
+    vision_blocks =
+        sum({gemm(weights, depth, 3 * width / p, width), gemm(weights, depth, width, width / p),
+             gemm(weights, depth, (t.gated_ffn ? 2 : 1) * inner / p, width),
+             gemm(weights, depth, width, inner / p)});
     if (auto c = curve(profile, "encoder_attention", state,
                        {{"heads", d(t.heads) / p}, {"head_dim", width / d(t.heads)}, {"batch", 1}},
                        "tokens"))

@@ -1,5 +1,6 @@
 // The operators of one LLM engine iteration on one unit: work counted from the shape, time from a
-// kernel profile or the unit's roofline. Shared by the prepared cost (llm_cost.cpp) and nothing else.
+// kernel profile or the unit's roofline. Shared by the prepared cost (llm_cost.cpp) and nothing
+// else.
 #pragma once
 
 #include <algorithm>

@@ -112,22 +112,26 @@ std::vector<std::vector<double>> measured_shapes(std::string_view kind, bool qui
     return grid({{1, 12}, powers(32, 1024), powers(32, 1024), powers(32, 1024)}, quick);
   if (kind == "conv") return conv_shapes(quick);
   if (kind == "depthwise_conv")
-    return grid({{3, 5, 7},
-                 {1, 2},
-                 {49, 196, 784, 1600, 3136, 6400, 12544},
-                 powers(8, 1024)},
+    return grid({{3, 5, 7}, {1, 2}, {49, 196, 784, 1600, 3136, 6400, 12544}, powers(8, 1024)},
                 quick);
-  if (kind == "elementwise" || kind == "activation" || kind == "copy") return grid({sizes()}, quick);
+  if (kind == "elementwise" || kind == "activation" || kind == "copy")
+    return grid({sizes()}, quick);
   if (kind == "softmax" || kind == "norm") return grid({powers(16, 8192), powers(1, 4096)}, quick);
   if (kind == "embedding") return grid({powers(64, 8192), powers(1, 4096)}, quick);
   if (kind == "encoder_attention")
-    return grid({{4, 12, 16}, {32, 64, 128}, {1, 4},
+    return grid({{4, 12, 16},
+                 {32, 64, 128},
+                 {1, 4},
                  {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}},
                 quick);
   if (kind == "decode_attention") {
     std::vector<std::vector<double>> shapes;
     for (const auto& [heads, kv] : {std::pair{8.0, 8.0}, {32.0, 8.0}, {32.0, 32.0}})
-      for (auto& s : grid({{heads}, {kv}, {64, 128}, {0}, {1, 2, 4, 8},
+      for (auto& s : grid({{heads},
+                           {kv},
+                           {64, 128},
+                           {0},
+                           {1, 2, 4, 8},
                            {15, 31, 63, 127, 255, 511, 1023, 2047, 4095}},
                           quick))
         shapes.push_back(std::move(s));

@@ -101,11 +101,12 @@ class Chain : public MeasuredKernel {
                  float scale = 1) {
     dnnl::primitive_attr attributes;
     if (scale != 1) attributes.set_output_scales(0, {scale});
-    const dnnl::matmul::primitive_desc pd(
-        dnnl::matmul::desc(a.get_desc(), b, plain(out, type)), attributes, engine());
+    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(a.get_desc(), b, plain(out, type)),
+                                          attributes, engine());
     memory dst = filled(pd.dst_desc());
     step<dnnl::matmul>(
-        pd, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, filled(pd.weights_desc())}, {DNNL_ARG_DST, dst}});
+        pd,
+        {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, filled(pd.weights_desc())}, {DNNL_ARG_DST, dst}});
     return dst;
   }
   memory softmax(const memory& x) {
@@ -159,7 +160,8 @@ class Convolution : public Chain {
     const auto height = height_of(positions), width = dim(positions) / height;
     const Dims filter = groups == 1 ? Dims{out, in, kernel, kernel}
                                     : Dims{groups, out / groups, in / groups, kernel, kernel};
-    const memory::dim before = kernel / 2, after = std::max<memory::dim>(kernel - stride - before, 0);
+    const memory::dim before = kernel / 2,
+                      after = std::max<memory::dim>(kernel - stride - before, 0);
     const dnnl::convolution_forward::primitive_desc pd(
         dnnl::convolution_forward::desc(
             dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_auto,
@@ -199,7 +201,9 @@ class Swish : public Chain {
 
 class Softmax : public Chain {
  public:
-  Softmax(const Shape& s, Precision p) { softmax(filled(plain({dim(s[1]), dim(s[0])}, type_of(p)))); }
+  Softmax(const Shape& s, Precision p) {
+    softmax(filled(plain({dim(s[1]), dim(s[0])}, type_of(p))));
+  }
 };
 
 class LayerNorm : public Chain {
@@ -242,20 +246,18 @@ class Families {
       std::string formats = p == Precision::int8 && product
                                 ? "; activations and results u8, weights s8, sums s32"
                                 : "";
-      out_.push_back({kind, p, text + formats, [make, p, product](const Shape& s) {
-                        if (product && !native(p))
-                          throw NoTunedKernel(
-                              fmt::format("the CPU has no {} products", name_of(p)));
-                        try {
-                          return make(s, p);
-                        } catch (const dnnl::error& e) {
-                          if (e.status == dnnl_out_of_memory)
-                            throw Error(fmt::format("oneDNN: {}", e.what()));
-                          throw NoTunedKernel(e.status == dnnl_unimplemented
-                                                  ? std::string("not implemented")
-                                                  : std::string(e.what()));
-                        }
-                      }});
+      out_.push_back(
+          {kind, p, text + formats, [make, p, product](const Shape& s) {
+             if (product && !native(p))
+               throw NoTunedKernel(fmt::format("the CPU has no {} products", name_of(p)));
+             try {
+               return make(s, p);
+             } catch (const dnnl::error& e) {
+               if (e.status == dnnl_out_of_memory) throw Error(fmt::format("oneDNN: {}", e.what()));
+               throw NoTunedKernel(e.status == dnnl_unimplemented ? std::string("not implemented")
+                                                                  : std::string(e.what()));
+             }
+           }});
     }
   }
 
@@ -308,41 +310,47 @@ std::vector<KernelFamily> onednn_families() {
   f.add("gemm", "matmul, row-major activations, weights in the library's layout, no bias",
         make<Gemm>, true);
   f.add("batched_gemm", "matmul of row-major activations", make<BatchedGemm>, true);
-  f.add("conv",
-        "direct, implicit or Winograd convolution as the library chooses, batch 1, square plane, "
-        "padding kernel/2, all operands in the library's layout, no bias",
-        [](const Shape& s, Precision p) {
-          return std::make_unique<Convolution>(dim(s[0]), dim(s[1]), dim(s[2]), dim(s[3]),
-                                               dim(s[4]), s[5], p);
-        },
-        true);
-  f.add("depthwise_conv",
-        "depthwise convolution, batch 1, square plane, padding kernel/2, library's layouts",
-        [](const Shape& s, Precision p) {
-          return std::make_unique<Convolution>(dim(s[0]), dim(s[1]), dim(s[3]), dim(s[3]),
-                                               dim(s[3]), s[2], p);
-        },
-        true);
+  f.add(
+      "conv",
+      "direct, implicit or Winograd convolution as the library chooses, batch 1, square plane, "
+      "padding kernel/2, all operands in the library's layout, no bias",
+      [](const Shape& s, Precision p) {
+        return std::make_unique<Convolution>(dim(s[0]), dim(s[1]), dim(s[2]), dim(s[3]), dim(s[4]),
+                                             s[5], p);
+      },
+      true);
+  f.add(
+      "depthwise_conv",
+      "depthwise convolution, batch 1, square plane, padding kernel/2, library's layouts",
+      [](const Shape& s, Precision p) {
+        return std::make_unique<Convolution>(dim(s[0]), dim(s[1]), dim(s[3]), dim(s[3]), dim(s[3]),
+                                             s[2], p);
+      },
+      true);
   f.add("elementwise", "c = a + b", make<Add>, false);
   f.add("activation", "swish, x * sigmoid(x)", make<Swish>, false);
-  f.add("copy", "memcpy",
-        [](const Shape& s, Precision p) { return make_copy(s, bytes_of(p)); }, false);
+  f.add(
+      "copy", "memcpy", [](const Shape& s, Precision p) { return make_copy(s, bytes_of(p)); },
+      false);
   f.add("softmax", "softmax of each row", make<Softmax>, false);
   f.add("norm", "layer norm of each row with scale and shift in fp32", make<LayerNorm>, false);
-  f.add("embedding", "gathers rows of a table of up to 64 MB with memcpy",
-        [](const Shape& s, Precision p) { return make_embedding(s, bytes_of(p)); }, false);
-  f.add("encoder_attention", "scaled product with keys, softmax, product with values, not fused",
-        [](const Shape& s, Precision p) {
-          return std::make_unique<Attention>(s[0] * s[2], s[3], s[3], s[1], p);
-        },
-        true, false);
-  f.add("decode_attention",
-        "scaled product with context + 1 keys, softmax, product with values, not fused; queries "
-        "that share a key-value head are one product",
-        [](const Shape& s, Precision p) {
-          return std::make_unique<Attention>(s[1] * s[4], s[0] / s[1], s[5] + 1, s[2], p);
-        },
-        true, false);
+  f.add(
+      "embedding", "gathers rows of a table of up to 64 MB with memcpy",
+      [](const Shape& s, Precision p) { return make_embedding(s, bytes_of(p)); }, false);
+  f.add(
+      "encoder_attention", "scaled product with keys, softmax, product with values, not fused",
+      [](const Shape& s, Precision p) {
+        return std::make_unique<Attention>(s[0] * s[2], s[3], s[3], s[1], p);
+      },
+      true, false);
+  f.add(
+      "decode_attention",
+      "scaled product with context + 1 keys, softmax, product with values, not fused; queries "
+      "that share a key-value head are one product",
+      [](const Shape& s, Precision p) {
+        return std::make_unique<Attention>(s[1] * s[4], s[0] / s[1], s[5] + 1, s[2], p);
+      },
+      true, false);
   return all;
 }
 

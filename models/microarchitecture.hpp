@@ -17,10 +17,10 @@ enum class CoreFamily : std::uint8_t {
   arm_in_order,     //!< ARMv8.0, in order
   arm,              //!< ARMv8.0, out of order
   armv7,
-  x86,              //!< AVX2 or AVX-512
-  x86_sse,          //!< SSE only
-  vector_other,     //!< another instruction set with vectors (LoongArch LSX, MSA, RISC-V V)
-  scalar_other,     //!< another instruction set without vectors
+  x86,           //!< AVX2 or AVX-512
+  x86_sse,       //!< SSE only
+  vector_other,  //!< another instruction set with vectors (LoongArch LSX, MSA, RISC-V V)
+  scalar_other,  //!< another instruction set without vectors
   count_
 };
 

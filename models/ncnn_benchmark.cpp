@@ -31,9 +31,12 @@ void read_csv(const std::string& path, const std::vector<std::string>& columns, 
     std::vector<std::string> cells(1);
     bool quoted = false;
     for (const char c : line) {
-      if (c == '"') quoted = !quoted;
-      else if (c == ',' && !quoted) cells.emplace_back();
-      else if (c != '\r') cells.back() += c;
+      if (c == '"')
+        quoted = !quoted;
+      else if (c == ',' && !quoted)
+        cells.emplace_back();
+      else if (c != '\r')
+        cells.back() += c;
     }
     return cells;
   };
@@ -129,6 +132,9 @@ NcnnBenchmark load_ncnn_benchmark(const std::string& data, const std::string& mo
              // The table ends at a hundredth of a millisecond; 0 says nothing.
              if (ms > 0) b.runs[place->second].ns[c[1]] = ms * 1e6;
            });
+  const bool any = std::any_of(b.runs.begin(), b.runs.end(),
+                               [](const NcnnRun& r) { return !r.ns.empty(); });
+  if (!any) throw InputError(data + ": holds no times of networks whose graphs are known");
   return b;
 }
 

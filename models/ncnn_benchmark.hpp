@@ -14,8 +14,8 @@ namespace isthmus::models {
 struct NcnnRun {
   std::string id, device;  //!< description of the device
   int threads = 1;
-  int powersave = 0;  //!< 0 all cores, 1 little ones, 2 big ones
-  bool gpu = false;   //!< Vulkan
+  int powersave = 0;                 //!< 0 all cores, 1 little ones, 2 big ones
+  bool gpu = false;                  //!< Vulkan
   std::map<std::string, double> ns;  //!< smallest time by network, ns
 };
 

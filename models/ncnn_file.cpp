@@ -19,8 +19,8 @@ std::int64_t NcnnLayer::integer(int key, std::int64_t other) const {
   const char* end = it->second.data() + it->second.size();
   const auto [stop, error] = std::from_chars(it->second.data(), end, v);
   if (error != std::errc() || stop != end || std::abs(v) > 1'000'000'000'000)
-    throw InputError(fmt::format("{}: parameter {} of {} '{}' must be an integer, not '{}'",
-                                 where, key, type, name, it->second));
+    throw InputError(fmt::format("{}: parameter {} of {} '{}' must be an integer, not '{}'", where,
+                                 key, type, name, it->second));
   return v;
 }
 

@@ -20,7 +20,8 @@ struct NcnnLayer {
   std::vector<std::int64_t> list(int key) const;
 };
 
-//! The layers of a file in its order. Throws InputError, "file:line:", for text that is no such file.
+//! The layers of a file in its order. Throws InputError, "file:line:", for text that is no such
+//! file.
 std::vector<NcnnLayer> read_ncnn_layers(const std::string& path);
 
 }  // namespace isthmus::models

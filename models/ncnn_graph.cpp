@@ -83,7 +83,8 @@ class Importer {
     return s;
   }
 
-  Blob emit(const NcnnLayer& l, Operator op, const std::vector<Blob>& inputs, std::string suffix = "") {
+  Blob emit(const NcnnLayer& l, Operator op, const std::vector<Blob>& inputs,
+            std::string suffix = "") {
     op.name = l.name + suffix;
     for (const Blob& b : inputs) op.inputs.push_back(graph_.at(b.producer).output);
     Blob result{0, op.output};
@@ -116,11 +117,16 @@ class Importer {
     Operator op;
     op.kind = OperatorKind::input;
     const std::int64_t w = l.integer(0, 0), h = l.integer(1, 0), c = l.integer(2, 0);
-    if (const auto stated = hint(l)) op.output = *stated;
-    else if (options_.input) op.output = *options_.input;
-    else if (w > 0 && h > 0 && c > 0) op.output = {c, h, w};
-    else if (w > 0 && h > 0) op.output = {h, w};
-    else if (w > 0) op.output = {w};
+    if (const auto stated = hint(l))
+      op.output = *stated;
+    else if (options_.input)
+      op.output = *options_.input;
+    else if (w > 0 && h > 0 && c > 0)
+      op.output = {c, h, w};
+    else if (w > 0 && h > 0)
+      op.output = {h, w};
+    else if (w > 0)
+      op.output = {w};
     else
       throw InputError(fmt::format("{}: the file does not state the shape of input '{}'; give it",
                                    l.where, l.name));
@@ -156,21 +162,20 @@ class Importer {
     const std::int64_t weights = l.integer(6, 0);
     if (out < 1 || kw < 1 || kh < 1 || sw < 1 || sh < 1 || groups < 1 || weights < 1 ||
         s[0] % groups != 0 || out % groups != 0 || weights != out * (s[0] / groups) * kw * kh)
-      throw InputError(fmt::format("{}: {} '{}': {} outputs, kernel {}x{}, {} groups and {} weights "
-                                   "do not fit an input of {} channels",
-                                   l.where, l.type, l.name, out, kw, kh, groups, weights, s[0]));
+      throw InputError(
+          fmt::format("{}: {} '{}': {} outputs, kernel {}x{}, {} groups and {} weights "
+                      "do not fit an input of {} channels",
+                      l.where, l.type, l.name, out, kw, kh, groups, weights, s[0]));
     Operator op;
     op.kind = groups == s[0] && groups == out && groups > 1 ? OperatorKind::depthwise_conv
                                                             : OperatorKind::conv;
     op.kernel = std::llround(std::sqrt(d(kw * kh)));
     op.stride = sw;
     op.groups = groups;
-    Shape shape =
-        transposed
-            ? Shape{out, (s[1] - 1) * sh + dh * (kh - 1) + 1 - top - bottom,
-                    (s[2] - 1) * sw + dw * (kw - 1) + 1 - left - right}
-            : Shape{out, windows(s[1], kh, sh, top, bottom, dh),
-                    windows(s[2], kw, sw, left, right, dw)};
+    Shape shape = transposed ? Shape{out, (s[1] - 1) * sh + dh * (kh - 1) + 1 - top - bottom,
+                                     (s[2] - 1) * sw + dw * (kw - 1) + 1 - left - right}
+                             : Shape{out, windows(s[1], kh, sh, top, bottom, dh),
+                                     windows(s[2], kw, sw, left, right, dw)};
     if (const auto stated = hint(l)) {
       shape = *stated;
       if (shape.size() == 1) shape = {shape[0], 1, 1};
@@ -180,8 +185,8 @@ class Importer {
                                    to_string(shape)));
     op.output = shape;
     op.params = d(weights) + (l.integer(5, 0) != 0 ? d(out) : 0);
-    op.macs = (transposed ? d(s[1] * s[2]) * d(s[0]) / d(out) : d(shape[1] * shape[2])) *
-              d(weights);
+    op.macs =
+        (transposed ? d(s[1] * s[2]) * d(s[0]) / d(out) : d(shape[1] * shape[2])) * d(weights);
     op.flops = 2 * op.macs;
     if (l.integer(9, 0) != 0) op.fused.push_back(l.name + "/activation");
     mark_int8(l, op);
@@ -213,8 +218,9 @@ class Importer {
     const Blob& x = in(l);
     const std::int64_t n = l.integer(0, 0), weights = l.integer(2, 0);
     if (n < 1 || weights < n || weights % n != 0)
-      throw InputError(fmt::format("{}: InnerProduct '{}': {} weights are no multiple of {} outputs",
-                                   l.where, l.name, weights, n));
+      throw InputError(
+          fmt::format("{}: InnerProduct '{}': {} weights are no multiple of {} outputs", l.where,
+                      l.name, weights, n));
     const std::int64_t k = weights / n;
     // Two dimensions are rows of features; everything else is one row.
     const bool rows = x.shape.size() == 2 && x.shape[1] == k;
@@ -230,9 +236,10 @@ class Importer {
     const Blob& x = in(l);
     const std::int64_t n = l.integer(8, 0), k = l.integer(9, 0);
     if (l.integer(5, 0) == 0 || n < 1 || k < 1 || x.shape.empty() || x.shape.back() != k)
-      throw InputError(fmt::format("{}: Gemm '{}': only products with constant weights of {} rows "
-                                   "are supported",
-                                   l.where, l.name, x.shape.empty() ? 0 : x.shape.back()));
+      throw InputError(
+          fmt::format("{}: Gemm '{}': only products with constant weights of {} rows "
+                      "are supported",
+                      l.where, l.name, x.shape.empty() ? 0 : x.shape.back()));
     const auto rows = std::llround(elements(x.shape) / d(k));
     give(l, emit(l, product(rows, n, k, l.integer(6, 0) != 0, x.shape.size() == 1), {x}));
   }
@@ -240,9 +247,10 @@ class Importer {
     const Blob& q = in(l);
     const std::int64_t width = l.integer(0, 0), heads = l.integer(1, 1);
     if (q.shape.size() != 2 || q.shape[1] != width || heads < 1 || width % heads != 0)
-      throw InputError(fmt::format("{}: MultiHeadAttention '{}' of width {} and {} heads cannot "
-                                   "take a {} tensor",
-                                   l.where, l.name, width, heads, to_string(q.shape)));
+      throw InputError(
+          fmt::format("{}: MultiHeadAttention '{}' of width {} and {} heads cannot "
+                      "take a {} tensor",
+                      l.where, l.name, width, heads, to_string(q.shape)));
     const std::int64_t tokens = q.shape[0];
     const auto projection = [&](const Blob& x, const char* name) {
       return emit(l, product(tokens, width, width, true, false), {x}, name);
@@ -264,8 +272,8 @@ class Importer {
     Shape s = x.shape;
     if (s.size() == 1) s = {s[0], 1, 1};
     if (s.size() != 3)
-      throw InputError(fmt::format("{}: Pooling '{}' cannot take a {} tensor", l.where, l.name,
-                                   to_string(s)));
+      throw InputError(
+          fmt::format("{}: Pooling '{}' cannot take a {} tensor", l.where, l.name, to_string(s)));
     Operator op;
     op.kind = OperatorKind::pool;
     if (l.integer(4, 0) != 0) {
@@ -386,8 +394,7 @@ class Importer {
       if (order < 0 || order > 5)
         throw InputError(fmt::format("{}: Permute '{}' has no order {}", l.where, l.name, order));
       const Shape old = s;
-      for (std::size_t i = 0; i < 3; ++i)
-        s[i] = old[static_cast<std::size_t>(places[order][i])];
+      for (std::size_t i = 0; i < 3; ++i) s[i] = old[static_cast<std::size_t>(places[order][i])];
     }
     copy_to(l, {in(l)}, shape_or(l, std::move(s)));
   }
@@ -453,8 +460,8 @@ class Importer {
   void interpolate(const NcnnLayer& l) {
     Shape s = in(l).shape;
     if (s.size() != 3 && s.size() != 1)
-      throw InputError(fmt::format("{}: Interp '{}' cannot take a {} tensor", l.where, l.name,
-                                   to_string(s)));
+      throw InputError(
+          fmt::format("{}: Interp '{}' cannot take a {} tensor", l.where, l.name, to_string(s)));
     if (s.size() == 1) s = {s[0], 1, 1};
     const auto factor = [&](int key) {
       const auto it = l.values.find(key);

@@ -18,13 +18,20 @@ bool is_int8(const std::string& network) { return network.ends_with("_int8"); }
 // Networks that share a backbone or its kind of block are no news to each other.
 std::string family_of(const std::string& network) {
   static const std::map<std::string, std::string, std::less<>> families{
-      {"mobilenet_ssd", "mobilenet"},        {"mobilenet_yolo", "mobilenet"},
-      {"squeezenet_ssd", "squeezenet"},      {"resnet50", "resnet18"},
-      {"mobilenetv2_yolov3", "mobilenet_v2"}, {"mobilenet_v3", "mobilenet_v2"},
-      {"mnasnet", "mobilenet_v2"},           {"proxylessnasnet", "mobilenet_v2"},
-      {"efficientnet_b0", "mobilenet_v2"},   {"efficientnetv2_b0", "mobilenet_v2"},
-      {"yolo-fastest-1.1", "mobilenet_v2"},  {"shufflenet_v2", "shufflenet"},
-      {"nanodet_m", "shufflenet"},           {"yolo-fastestv2", "shufflenet"},
+      {"mobilenet_ssd", "mobilenet"},
+      {"mobilenet_yolo", "mobilenet"},
+      {"squeezenet_ssd", "squeezenet"},
+      {"resnet50", "resnet18"},
+      {"mobilenetv2_yolov3", "mobilenet_v2"},
+      {"mobilenet_v3", "mobilenet_v2"},
+      {"mnasnet", "mobilenet_v2"},
+      {"proxylessnasnet", "mobilenet_v2"},
+      {"efficientnet_b0", "mobilenet_v2"},
+      {"efficientnetv2_b0", "mobilenet_v2"},
+      {"yolo-fastest-1.1", "mobilenet_v2"},
+      {"shufflenet_v2", "shufflenet"},
+      {"nanodet_m", "shufflenet"},
+      {"yolo-fastestv2", "shufflenet"},
       {"FastestDet", "shufflenet"}};
   const std::string name = is_int8(network) ? network.substr(0, network.size() - 5) : network;
   const auto it = families.find(name);
@@ -40,6 +47,8 @@ std::vector<MeasuredNetwork> measured(const NcnnBenchmark& b, const NcnnRun& run
                                       const std::string& without,
                                       LeaveOut leave = LeaveOut::network) {
   std::vector<MeasuredNetwork> all;
+  // ncnn runs int8 networks on the processor whatever device it was told.
+  if (int8 && run.gpu) return all;
   for (const auto& [name, ns] : run.ns)
     if (is_int8(name) == int8 && (without.empty() || group_of(name, leave) != without))
       all.push_back({b.networks.at(name), ns});
@@ -196,8 +205,8 @@ Classes fit_classes(const NcnnBenchmark& b, const std::vector<Machine>& machines
     all.shapes[c] = shape;
   }
   for (const Machine& m : machines)
-    all.log_speeds.push_back(std::log(
-        fit_speed(all.shapes.at(class_of(*m.run)), measured(b, *m.run, int8, ""))));
+    all.log_speeds.push_back(
+        std::log(fit_speed(all.shapes.at(class_of(*m.run)), measured(b, *m.run, int8, ""))));
   return all;
 }
 
@@ -259,8 +268,8 @@ std::vector<HeldOut> predict_unseen_devices(const NcnnBenchmark& b, bool int8,
         const double factor = std::exp(speed(m));
         for (const auto& [name, ns] : m.run->ns)
           if (is_int8(name) == int8)
-            all.push_back({m.run, name,
-                           error(factor * shape->second.predict_ns(b.networks.at(name)), ns)});
+            all.push_back(
+                {m.run, name, error(factor * shape->second.predict_ns(b.networks.at(name)), ns)});
       }
     }
   }

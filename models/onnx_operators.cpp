@@ -26,61 +26,137 @@ double product(const Dims& dims, std::size_t from = 0) {
 
 std::optional<Precision> format_of(int type) {
   switch (type) {
-    case onnx::TensorProto::FLOAT16: return Precision::fp16;
-    case onnx::TensorProto::BFLOAT16: return Precision::bf16;
+    case onnx::TensorProto::FLOAT16:
+      return Precision::fp16;
+    case onnx::TensorProto::BFLOAT16:
+      return Precision::bf16;
     case onnx::TensorProto::INT8:
-    case onnx::TensorProto::UINT8: return Precision::int8;
-    default: return std::nullopt;
+    case onnx::TensorProto::UINT8:
+      return Precision::int8;
+    default:
+      return std::nullopt;
   }
 }
 
 // Functions of one or two tensors, element by element, with flops per element.
 const std::map<std::string, std::pair<const char*, double>>& functions() {
   static const std::map<std::string, std::pair<const char*, double>> table{
-      {"Relu", {"relu", 1}},        {"LeakyRelu", {"leaky_relu", 2}}, {"PRelu", {"prelu", 2}},
-      {"Clip", {"clip", 2}},        {"Sigmoid", {"sigmoid", 4}},      {"Tanh", {"tanh", 8}},
-      {"HardSigmoid", {"hard_sigmoid", 3}}, {"HardSwish", {"hard_swish", 4}},
-      {"Gelu", {"gelu", 8}},        {"Erf", {"erf", 8}},              {"Elu", {"elu", 4}},
-      {"Selu", {"selu", 4}},        {"Softplus", {"softplus", 8}},    {"Mish", {"mish", 12}},
-      {"Exp", {"exp", 4}},          {"Log", {"log", 4}},              {"Sqrt", {"sqrt", 1}},
-      {"Pow", {"pow", 4}},          {"Neg", {"negative", 1}},         {"Abs", {"abs", 1}},
-      {"Reciprocal", {"reciprocal", 1}}, {"Floor", {"floor", 1}},     {"Ceil", {"ceil", 1}},
-      {"Round", {"round", 1}},      {"Sin", {"sin", 8}},              {"Cos", {"cos", 8}},
-      {"Sign", {"sign", 1}},        {"Not", {"not", 1}},              {"Add", {"add", 1}},
-      {"Sub", {"subtract", 1}},     {"Mul", {"multiply", 1}},         {"Div", {"divide", 1}},
-      {"Min", {"minimum", 1}},      {"Max", {"maximum", 1}},          {"Sum", {"add", 1}},
-      {"Mean", {"mean", 1}},        {"Where", {"where", 1}},          {"Equal", {"equal", 1}},
-      {"Greater", {"greater", 1}},  {"Less", {"less", 1}},            {"And", {"and", 1}},
-      {"Or", {"or", 1}},            {"GreaterOrEqual", {"greater", 1}},
-      {"LessOrEqual", {"less", 1}}, {"Mod", {"mod", 1}},              {"CumSum", {"cumsum", 1}}};
+      {"Relu", {"relu", 1}},
+      {"LeakyRelu", {"leaky_relu", 2}},
+      {"PRelu", {"prelu", 2}},
+      {"Clip", {"clip", 2}},
+      {"Sigmoid", {"sigmoid", 4}},
+      {"Tanh", {"tanh", 8}},
+      {"HardSigmoid", {"hard_sigmoid", 3}},
+      {"HardSwish", {"hard_swish", 4}},
+      {"Gelu", {"gelu", 8}},
+      {"Erf", {"erf", 8}},
+      {"Elu", {"elu", 4}},
+      {"Selu", {"selu", 4}},
+      {"Softplus", {"softplus", 8}},
+      {"Mish", {"mish", 12}},
+      {"Exp", {"exp", 4}},
+      {"Log", {"log", 4}},
+      {"Sqrt", {"sqrt", 1}},
+      {"Pow", {"pow", 4}},
+      {"Neg", {"negative", 1}},
+      {"Abs", {"abs", 1}},
+      {"Reciprocal", {"reciprocal", 1}},
+      {"Floor", {"floor", 1}},
+      {"Ceil", {"ceil", 1}},
+      {"Round", {"round", 1}},
+      {"Sin", {"sin", 8}},
+      {"Cos", {"cos", 8}},
+      {"Sign", {"sign", 1}},
+      {"Not", {"not", 1}},
+      {"Add", {"add", 1}},
+      {"Sub", {"subtract", 1}},
+      {"Mul", {"multiply", 1}},
+      {"Div", {"divide", 1}},
+      {"Min", {"minimum", 1}},
+      {"Max", {"maximum", 1}},
+      {"Sum", {"add", 1}},
+      {"Mean", {"mean", 1}},
+      {"Where", {"where", 1}},
+      {"Equal", {"equal", 1}},
+      {"Greater", {"greater", 1}},
+      {"Less", {"less", 1}},
+      {"And", {"and", 1}},
+      {"Or", {"or", 1}},
+      {"GreaterOrEqual", {"greater", 1}},
+      {"LessOrEqual", {"less", 1}},
+      {"Mod", {"mod", 1}},
+      {"CumSum", {"cumsum", 1}}};
   return table;
 }
 
 // Nodes that move data.
 const std::set<std::string>& moves() {
-  static const std::set<std::string> table{"Concat", "Slice", "Transpose", "Pad", "Resize",
-                                           "Upsample", "Expand", "Tile", "DepthToSpace",
-                                           "SpaceToDepth", "QuantizeLinear", "DequantizeLinear",
-                                           "DynamicQuantizeLinear", "GatherElements", "GatherND",
-                                           "ScatterND", "ScatterElements", "OneHot", "Trilu"};
+  static const std::set<std::string> table{"Concat",
+                                           "Slice",
+                                           "Transpose",
+                                           "Pad",
+                                           "Resize",
+                                           "Upsample",
+                                           "Expand",
+                                           "Tile",
+                                           "DepthToSpace",
+                                           "SpaceToDepth",
+                                           "QuantizeLinear",
+                                           "DequantizeLinear",
+                                           "DynamicQuantizeLinear",
+                                           "GatherElements",
+                                           "GatherND",
+                                           "ScatterND",
+                                           "ScatterElements",
+                                           "OneHot",
+                                           "Trilu"};
   return table;
 }
 
 // Nodes that only rename a tensor.
 const std::set<std::string>& renames() {
-  static const std::set<std::string> table{"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity",
-                                           "Dropout", "Cast", "CastLike"};
+  static const std::set<std::string> table{"Reshape",  "Flatten", "Squeeze", "Unsqueeze",
+                                           "Identity", "Dropout", "Cast",    "CastLike"};
   return table;
 }
 
 bool is_supported(const onnx::NodeProto& n) {
-  static const std::set<std::string> others{
-      "Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "Gemm", "MatMul", "MatMulInteger",
-      "QLinearMatMul", "BatchNormalization", "LayerNormalization", "SkipLayerNormalization",
-      "InstanceNormalization", "GroupNormalization", "SimplifiedLayerNormalization", "LRN",
-      "LpNormalization", "MeanVarianceNormalization", "Softmax", "LogSoftmax", "MaxPool",
-      "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "ArgMax", "ArgMin", "LSTM",
-      "GRU", "RNN", "Split", "Gather", "Constant", "Shape", "ConstantOfShape", "Range"};
+  static const std::set<std::string> others{"Conv",
+                                            "ConvInteger",
+                                            "QLinearConv",
+                                            "ConvTranspose",
+                                            "Gemm",
+                                            "MatMul",
+                                            "MatMulInteger",
+                                            "QLinearMatMul",
+                                            "BatchNormalization",
+                                            "LayerNormalization",
+                                            "SkipLayerNormalization",
+                                            "InstanceNormalization",
+                                            "GroupNormalization",
+                                            "SimplifiedLayerNormalization",
+                                            "LRN",
+                                            "LpNormalization",
+                                            "MeanVarianceNormalization",
+                                            "Softmax",
+                                            "LogSoftmax",
+                                            "MaxPool",
+                                            "AveragePool",
+                                            "LpPool",
+                                            "GlobalAveragePool",
+                                            "GlobalMaxPool",
+                                            "ArgMax",
+                                            "ArgMin",
+                                            "LSTM",
+                                            "GRU",
+                                            "RNN",
+                                            "Split",
+                                            "Gather",
+                                            "Constant",
+                                            "Shape",
+                                            "ConstantOfShape",
+                                            "Range"};
   const std::string& type = n.op_type();
   if (!n.domain().empty() && n.domain() != "ai.onnx" && n.domain() != "com.microsoft") return false;
   return others.contains(type) || functions().contains(type) || moves().contains(type) ||
@@ -151,14 +227,16 @@ class Converter {
 
  private:
   std::string label(const onnx::NodeProto& n) const {
-    return n.name().empty() ? n.op_type() + " -> " + (n.output_size() ? n.output(0) : "") : n.name();
+    return n.name().empty() ? n.op_type() + " -> " + (n.output_size() ? n.output(0) : "")
+                            : n.name();
   }
   Dims needed(const std::string& tensor, const std::string& of) const {
     const auto shape = shapes_.shape(tensor);
     if (!shape)
-      throw InputError(fmt::format("{}: the shape of tensor '{}' ({}) does not follow from the "
-                                   "inputs",
-                                   path_, tensor, of));
+      throw InputError(
+          fmt::format("{}: the shape of tensor '{}' ({}) does not follow from the "
+                      "inputs",
+                      path_, tensor, of));
     return *shape;
   }
   Dims out(const onnx::NodeProto& n, int i = 0) const { return needed(n.output(i), label(n)); }
@@ -166,8 +244,10 @@ class Converter {
   // Dimensions of one sample: a leading batch goes, a batch merged into another axis is divided.
   Shape sample(Dims dims) const {
     const std::int64_t batch = shapes_.batch();
-    if (dims.size() > 1 && dims[0] == batch) dims.erase(dims.begin());
-    else if (!dims.empty() && batch > 1 && dims[0] % batch == 0) dims[0] /= batch;
+    if (dims.size() > 1 && dims[0] == batch)
+      dims.erase(dims.begin());
+    else if (!dims.empty() && batch > 1 && dims[0] % batch == 0)
+      dims[0] /= batch;
     return dims.empty() ? Shape{1} : Shape(dims.begin(), dims.end());
   }
   double per_sample(double total) const { return total / d(shapes_.batch()); }
@@ -176,7 +256,8 @@ class Converter {
   }
   // {channels, height, width} whatever the number of spatial axes.
   static Shape plane(Shape s) {
-    while (s.size() < 3) s.insert(s.begin() + (s.size() > 1 ? 1 : static_cast<std::ptrdiff_t>(s.size())), 1);
+    while (s.size() < 3)
+      s.insert(s.begin() + (s.size() > 1 ? 1 : static_cast<std::ptrdiff_t>(s.size())), 1);
     while (s.size() > 3) {
       s[1] *= s[2];
       s.erase(s.begin() + 2);
@@ -186,7 +267,8 @@ class Converter {
 
   std::string unique(std::string name) {
     std::string candidate = name;
-    for (int i = 2; !names_.insert(candidate).second; ++i) candidate = fmt::format("{}_{}", name, i);
+    for (int i = 2; !names_.insert(candidate).second; ++i)
+      candidate = fmt::format("{}_{}", name, i);
     return candidate;
   }
 
@@ -384,8 +466,7 @@ class Converter {
     const auto shape = shapes_.shape(n.output(0));
     if (!shape && std::string(function) != "unsupported") out(n);
     // What is not supported may have an unknown result; then it is as large as its input.
-    op.output = shape ? sample(*shape)
-                      : model_.graph.at(producers_.at(first_data(n))).output;
+    op.output = shape ? sample(*shape) : model_.graph.at(producers_.at(first_data(n))).output;
     op.flops = flops * elements(op.output);
     take_weights(n, op);
     emit(n, std::move(op));
@@ -422,9 +503,10 @@ void convert_onnx_nodes(const onnx::GraphProto& graph, const OnnxShapes& shapes,
     std::string list;
     for (const auto& [type, count] : model.report.unsupported)
       list += fmt::format("{}{} x{}", list.empty() ? "" : ", ", type, count);
-    throw InputError(fmt::format("{}: operators that are not supported: {}; allow them to count "
-                                 "as copies of their tensors",
-                                 path, list));
+    throw InputError(
+        fmt::format("{}: operators that are not supported: {}; allow them to count "
+                    "as copies of their tensors",
+                    path, list));
   }
   Converter converter(shapes, path, model);
   converter.inputs(graph);

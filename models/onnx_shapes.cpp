@@ -44,10 +44,12 @@ std::optional<std::vector<std::int64_t>> integers_of(const onnx::TensorProto& t)
     return true;
   };
   if (t.data_type() == onnx::TensorProto::INT64) {
-    if (t.int64_data_size() == count) return std::vector<std::int64_t>(t.int64_data().begin(), t.int64_data().end());
+    if (t.int64_data_size() == count)
+      return std::vector<std::int64_t>(t.int64_data().begin(), t.int64_data().end());
     if (raw(std::int64_t{})) return v;
   } else if (t.data_type() == onnx::TensorProto::INT32) {
-    if (t.int32_data_size() == count) return std::vector<std::int64_t>(t.int32_data().begin(), t.int32_data().end());
+    if (t.int32_data_size() == count)
+      return std::vector<std::int64_t>(t.int32_data().begin(), t.int32_data().end());
     if (raw(std::int32_t{})) return v;
   } else if (t.data_type() == onnx::TensorProto::FLOAT) {
     // Scales of Resize and the like; whole numbers are enough there.
@@ -141,15 +143,14 @@ void OnnxShapes::bind(onnx::ModelProto& model, const OnnxOptions& options,
         first = false;
       }
       if (sized) continue;
-      const std::string axis =
-          dim->has_dim_param() && !dim->dim_param().empty()
-              ? dim->dim_param()
-              : fmt::format("{}:{}", input.name(), i);
+      const std::string axis = dim->has_dim_param() && !dim->dim_param().empty()
+                                   ? dim->dim_param()
+                                   : fmt::format("{}:{}", input.name(), i);
       const auto bound = options.axes.find(axis);
       if (bound != options.axes.end()) {
         if (bound->second < 1 || bound->second > 100'000'000)
-          throw InputError(fmt::format("{}: axis '{}' cannot have the size {}", path, axis,
-                                       bound->second));
+          throw InputError(
+              fmt::format("{}: axis '{}' cannot have the size {}", path, axis, bound->second));
         used.insert(axis);
         dim->set_dim_value(bound->second);
       } else if (options.batch_axis.empty() ? i == 0 : axis == options.batch_axis) {
@@ -185,7 +186,8 @@ OnnxShapes::OnnxShapes(onnx::ModelProto& model, const OnnxOptions& options,
   bind(model, options, path);
   // Outputs of the file may state the open axes as well; inference states them anew.
   for (auto& output : *model.mutable_graph()->mutable_output())
-    if (output.type().has_tensor_type()) output.mutable_type()->mutable_tensor_type()->clear_shape();
+    if (output.type().has_tensor_type())
+      output.mutable_type()->mutable_tensor_type()->clear_shape();
   model.mutable_graph()->clear_value_info();
   const auto take = [&](const onnx::ValueInfoProto& v) {
     if (!v.type().has_tensor_type()) return;
@@ -253,8 +255,10 @@ void OnnxShapes::join(const onnx::NodeProto& node) {
     std::int64_t axis = onnx_integer(node, "axis", 0);
     if (axis < 0) axis += std::ssize(*d);
     if (axis < 0 || axis >= std::ssize(*d)) return;
-    if (!sum) sum = *d;
-    else (*sum)[static_cast<std::size_t>(axis)] += (*d)[static_cast<std::size_t>(axis)];
+    if (!sum)
+      sum = *d;
+    else
+      (*sum)[static_cast<std::size_t>(axis)] += (*d)[static_cast<std::size_t>(axis)];
   }
   if (sum) shapes_[node.output(0)] = *sum;
 }
@@ -310,8 +314,10 @@ void OnnxShapes::evaluate(const onnx::NodeProto& node) {
     for (std::size_t i = 0; i < wanted->size(); ++i) {
       std::int64_t v = (*wanted)[i];
       if (v == 0 && i < d->size()) v = (*d)[i];
-      if (v < 0) open = static_cast<std::int64_t>(i);
-      else known *= std::max<std::int64_t>(1, v);
+      if (v < 0)
+        open = static_cast<std::int64_t>(i);
+      else
+        known *= std::max<std::int64_t>(1, v);
       result.push_back(v);
     }
     if (open >= 0) result[static_cast<std::size_t>(open)] = product(*d) / known;
@@ -366,8 +372,8 @@ void OnnxShapes::evaluate(const onnx::NodeProto& node) {
       if (from < 0) from += n;
       if (to < 0 && to > -n - 1) to += n;
       first = std::clamp<std::int64_t>(from, 0, step > 0 ? n : n - 1);
-      const std::int64_t last = step > 0 ? std::clamp<std::int64_t>(to, 0, n)
-                                         : std::clamp<std::int64_t>(to, -1, n - 1);
+      const std::int64_t last =
+          step > 0 ? std::clamp<std::int64_t>(to, 0, n) : std::clamp<std::int64_t>(to, -1, n - 1);
       const std::int64_t span = step > 0 ? last - first : first - last;
       const std::int64_t width = std::abs(step);
       result[static_cast<std::size_t>(axis)] = span <= 0 ? 0 : (span + width - 1) / width;
@@ -473,11 +479,12 @@ void OnnxShapes::evaluate(const onnx::NodeProto& node) {
     if (op == "Transpose") {
       auto order = onnx_integers(node, "perm");
       Dims result = *d;
-      if (order.empty()) std::reverse(result.begin(), result.end());
+      if (order.empty())
+        std::reverse(result.begin(), result.end());
       else
         for (std::size_t i = 0; i < order.size() && i < result.size(); ++i)
-          result[i] = (*d)[static_cast<std::size_t>(std::clamp<std::int64_t>(
-              order[i], 0, std::ssize(*d) - 1))];
+          result[i] = (*d)[static_cast<std::size_t>(
+              std::clamp<std::int64_t>(order[i], 0, std::ssize(*d) - 1))];
       shapes_[out] = result;
     } else if (op == "QLinearConv" || op == "ConvInteger") {
       // Windows as in Conv; the library wants types here that files do not always have.
@@ -504,8 +511,7 @@ void OnnxShapes::evaluate(const onnx::NodeProto& node) {
           shapes_[out] = *r;
         }
       }
-    } else if (node.input_size() >= 2 && dims(1) &&
-               (op == "Pow" || op == "Max" || op == "Min")) {
+    } else if (node.input_size() >= 2 && dims(1) && (op == "Pow" || op == "Max" || op == "Min")) {
       if (const auto r = broadcast(*d, *dims(1))) shapes_[out] = *r;
     } else if (op == "Softmax" || op == "Erf" || op == "Tanh" || op == "Sqrt" || op == "Relu" ||
                op == "Sigmoid" || op == "LayerNormalization" || op == "Gelu" || op == "Neg" ||

@@ -106,7 +106,8 @@ void OperatorGraph::validate() const {
     for (const double count : {op.flops, op.macs, op.params, op.input_elements, op.output_elements})
       if (!(count >= 0)) problem(fmt::format("operator '{}' has a negative count", op.name));
     if (!(op.active > 0 && op.active <= 1))
-      problem(fmt::format("operator '{}' touches a share of {} of its parameters", op.name, op.active));
+      problem(
+          fmt::format("operator '{}' touches a share of {} of its parameters", op.name, op.active));
   }
 
   // A cycle, by name.

@@ -41,12 +41,14 @@ KernelProfile import_profile(const std::string& format, const std::vector<std::s
     if (f.name != format) continue;
     for (const std::string& file : files)
       if (std::filesystem::path(file).extension() == ".parquet")
-        throw InputError(file + ": Parquet files are imported from Python: ./isthmus python -m "
-                                "isthmus.profiles import " +
+        throw InputError(file +
+                         ": Parquet files are imported from Python: ./isthmus python -m "
+                         "isthmus.profiles import " +
                          format + " " + file + " --out profile.h5");
     if (options.precision && (f.name == "aiconfigurator" || f.name == "ncnn"))
-      throw InputError(f.name + ": the files say the number format of every row; leave out the "
-                                "precision");
+      throw InputError(f.name +
+                       ": the files say the number format of every row; leave out the "
+                       "precision");
     return f.import(files, options, report);
   }
   throw name_error("import format", format, names);

@@ -14,30 +14,30 @@ namespace isthmus::models {
 
 //! What the files do not say.
 struct ImportOptions {
-  std::string device{};          //!< "" = as the files say
-  std::string licence{};         //!< SPDX; "" = of the project that publishes the format
+  std::string device{};   //!< "" = as the files say
+  std::string licence{};  //!< SPDX; "" = of the project that publishes the format
   std::string program_version{};
-  std::string model{};           //!< built-in language model that was timed, where files name none
-  std::string hardware{};        //!< splitwise: which one of several
-  std::string kernel_source{};   //!< aiconfigurator: keep this one only; "" = see ImportTables
-  std::string run{};             //!< ncnn: run_id
-  double tdp = 0;              //!< splitwise: W of the whole board, to turn shares into W; 0 = not
+  std::string model{};          //!< built-in language model that was timed, where files name none
+  std::string hardware{};       //!< splitwise: which one of several
+  std::string kernel_source{};  //!< aiconfigurator: keep this one only; "" = see ImportTables
+  std::string run{};            //!< ncnn: run_id
+  double tdp = 0;               //!< splitwise: W of the whole board, to turn shares into W; 0 = not
   //! bytes/s: faster rows get kernel_flag_cached. 0 = not checked.
   double memory_bandwidth = 0;
   // Generic CSV.
-  std::string kind{};                           //!< a kernel kind (kernel_kinds.hpp), or one's own
+  std::string kind{};  //!< a kernel kind (kernel_kinds.hpp), or one's own
   //! Number format where the files do not say it: vidur (fp16 if not given), llmservingsim (bf16),
   //! splitwise (fp16) and csv (fp32).
   std::optional<Precision> precision{};
   std::map<std::string, std::string> columns{};  //!< parameter -> column
-  std::string time_column{}, time_unit{};          //!< unit: ns, us, ms or s
+  std::string time_column{}, time_unit{};        //!< unit: ns, us, ms or s
 };
 
 //! What became of the rows.
 struct ImportReport {
-  std::size_t read = 0, kept = 0;            //!< rows of the files; rows of the profile
-  std::size_t merged = 0;                    //!< rows whose shape occurs more than once
-  std::map<std::string, std::size_t> skipped;  //!< rows left out, by reason
+  std::size_t read = 0, kept = 0;                    //!< rows of the files; rows of the profile
+  std::size_t merged = 0;                            //!< rows whose shape occurs more than once
+  std::map<std::string, std::size_t> skipped;        //!< rows left out, by reason
   std::map<std::string, std::size_t> cached, noisy;  //!< flagged rows by table
 };
 

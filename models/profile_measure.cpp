@@ -44,9 +44,9 @@ class Pin {
         sched_getaffinity(0, sizeof got, &got) == 0 && CPU_EQUAL(&got, &wanted))
       return;
     sched_setaffinity(0, sizeof before_, &before_);
-    throw InputError(cores == 1 ? fmt::format("cannot run on core {}", core)
-                                : fmt::format("cannot run on cores {} to {}", core,
-                                              core + cores - 1));
+    throw InputError(cores == 1
+                         ? fmt::format("cannot run on core {}", core)
+                         : fmt::format("cannot run on cores {} to {}", core, core + cores - 1));
   }
   ~Pin() { sched_setaffinity(0, sizeof before_, &before_); }
   Pin(const Pin&) = delete;
@@ -79,13 +79,12 @@ std::string machine_state(int core) {
   std::ifstream(fmt::format("/sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor", core)) >>
       governor;
   const std::string mhz = cpuinfo("cpu MHz");
-  return fmt::format("family {} model {}{}, clock {}, governor {}, warm weights and caches",
-                     cpuinfo("cpu family"), cpuinfo("model\t"),
-                     cpuinfo("flags").find(" hypervisor") == std::string::npos
-                         ? ""
-                         : " (a virtual machine)",
-                     mhz.empty() ? "unknown" : mhz + " MHz by /proc/cpuinfo",
-                     governor.empty() ? "unknown" : governor);
+  return fmt::format(
+      "family {} model {}{}, clock {}, governor {}, warm weights and caches", cpuinfo("cpu family"),
+      cpuinfo("model\t"),
+      cpuinfo("flags").find(" hypervisor") == std::string::npos ? "" : " (a virtual machine)",
+      mhz.empty() ? "unknown" : mhz + " MHz by /proc/cpuinfo",
+      governor.empty() ? "unknown" : governor);
 }
 
 double percentile(const std::vector<double>& sorted, double q) {
@@ -139,8 +138,8 @@ void check(const MeasureOptions& o) {
     if (std::find(known.begin(), known.end(), kind) == known.end())
       throw name_error("measurable kernel", kind, known);
   if (!(o.seconds_per_shape >= 0 && o.seconds_per_shape <= 3600))
-    throw InputError(fmt::format("seconds per shape must be 0 to 3600, not {}",
-                                 o.seconds_per_shape));
+    throw InputError(
+        fmt::format("seconds per shape must be 0 to 3600, not {}", o.seconds_per_shape));
   if (o.min_repeats < 1) throw InputError("at least one repetition is needed");
   if (o.threads < 1) throw InputError(fmt::format("cannot use {} threads", o.threads));
   if (o.threads > 1 && o.library != "onednn")
@@ -168,7 +167,8 @@ std::vector<Job> jobs_of(const MeasureOptions& o) {
     });
     jobs.push_back({std::move(family), std::move(shapes)});
   }
-  if (jobs.empty()) throw InputError(fmt::format("{} has no such kernels in these formats", o.library));
+  if (jobs.empty())
+    throw InputError(fmt::format("{} has no such kernels in these formats", o.library));
   return jobs;
 }
 
@@ -230,7 +230,8 @@ KernelProfile measure_profile(const MeasureOptions& o) {
     if (!implementations.empty()) table.description += "; run by " + counted(implementations);
     if (table.rows() > 0) tables.push_back(std::move(table));
   }
-  if (tables.empty()) throw InputError("nothing could be measured: " +
+  if (tables.empty())
+    throw InputError("nothing could be measured: " +
                      (left_out.empty() ? "every shape is larger than allowed" : left_out));
 
   KernelProfile profile(

@@ -62,7 +62,8 @@ std::string run(const Loaded& l, std::uint32_t replication, const std::string& d
 }
 
 // JSON of the comparison, its table as text, and the summary of every run.
-py::tuple compare(Loaded& l, const std::vector<std::pair<std::string, std::vector<std::string>>>& axes,
+py::tuple compare(Loaded& l,
+                  const std::vector<std::pair<std::string, std::vector<std::string>>>& axes,
                   unsigned threads, const std::string& directory) {
   std::vector<scenarios::Choice> choices;
   for (const auto& [pointer, values] : axes) {
@@ -89,11 +90,11 @@ py::tuple compare(Loaded& l, const std::vector<std::pair<std::string, std::vecto
   return py::make_tuple(json, text, summaries);
 }
 
-std::string explain(const std::string& model, const std::string& device, const std::string& scenario,
-                    const std::string& service, const std::string& variant,
-                    const std::string& profile, std::int64_t batch, std::int64_t sequence,
-                    std::int64_t context, std::int64_t image_tokens, std::int64_t parallel,
-                    const Pairs& overrides) {
+std::string explain(const std::string& model, const std::string& device,
+                    const std::string& scenario, const std::string& service,
+                    const std::string& variant, const std::string& profile, std::int64_t batch,
+                    std::int64_t sequence, std::int64_t context, std::int64_t image_tokens,
+                    std::int64_t parallel, const Pairs& overrides) {
   scenarios::ExplainQuestion q;
   q.model = model;
   q.device = device;
@@ -118,10 +119,11 @@ py::list policies() {
     for (const auto& e : table) {
       py::list parameters;
       for (const auto& p : e.parameters)
-        parameters.append(py::make_tuple(
-            p.name, p.dimension == schedulers::Dimension::text ? py::object(py::str(p.default_text))
-                                                               : py::object(py::float_(p.default_value)),
-            p.help));
+        parameters.append(py::make_tuple(p.name,
+                                         p.dimension == schedulers::Dimension::text
+                                             ? py::object(py::str(p.default_text))
+                                             : py::object(py::float_(p.default_value)),
+                                         p.help));
       all.append(py::make_tuple(kind, e.name, e.summary, e.source, e.bad_idea_when, parameters));
     }
   };
@@ -139,7 +141,8 @@ PYBIND11_MODULE(_isthmus, m) {
 
   // The one place where C++ errors become Python ones. The classes live in isthmus.errors.
   py::register_exception_translator([](std::exception_ptr p) {
-    const auto raise = [](const char* name, const std::string& text, const std::vector<std::string>& problems) {
+    const auto raise = [](const char* name, const std::string& text,
+                          const std::vector<std::string>& problems) {
       const py::object type = py::module_::import("isthmus.errors").attr(name);
       const py::object error = type(text);
       if (!problems.empty()) error.attr("problems") = problems;
@@ -158,21 +161,26 @@ PYBIND11_MODULE(_isthmus, m) {
 
   py::class_<Loaded>(m, "Loaded")
       .def_property_readonly("name", [](const Loaded& l) { return l.scenario.scenario->name; })
-      .def_property_readonly("json", [](const Loaded& l) { return l.scenario.scenario->resolved_json; })
-      .def_property_readonly("notices", [](const Loaded& l) { return l.scenario.scenario->notices; })
+      .def_property_readonly("json",
+                             [](const Loaded& l) { return l.scenario.scenario->resolved_json; })
+      .def_property_readonly("notices",
+                             [](const Loaded& l) { return l.scenario.scenario->notices; })
       .def_property_readonly("replications",
                              [](const Loaded& l) { return l.scenario.scenario->replications; })
       .def_property_readonly("alternatives", &labels);
   m.def("load", &load, py::arg("path"), py::arg("overrides"));
   m.def("load_text", &load_text, py::arg("text"), py::arg("overrides"), py::arg("folder"));
-  m.def("run", &run, py::arg("loaded"), py::arg("replication"), py::arg("directory"), py::arg("csv"),
-        py::arg("html"), py::arg("trace"));
-  m.def("compare", &compare, py::arg("loaded"), py::arg("axes"), py::arg("threads"), py::arg("directory"));
-  m.def("explain", &explain, py::kw_only(), py::arg("model"), py::arg("device"), py::arg("scenario"),
-        py::arg("service"), py::arg("variant"), py::arg("profile"), py::arg("batch"),
-        py::arg("sequence"), py::arg("context"), py::arg("image_tokens"), py::arg("parallel"),
-        py::arg("overrides"));
-  m.def("report", [](const std::string& json) { return results::run_report(results::summary_from_json(json)); });
+  m.def("run", &run, py::arg("loaded"), py::arg("replication"), py::arg("directory"),
+        py::arg("csv"), py::arg("html"), py::arg("trace"));
+  m.def("compare", &compare, py::arg("loaded"), py::arg("axes"), py::arg("threads"),
+        py::arg("directory"));
+  m.def("explain", &explain, py::kw_only(), py::arg("model"), py::arg("device"),
+        py::arg("scenario"), py::arg("service"), py::arg("variant"), py::arg("profile"),
+        py::arg("batch"), py::arg("sequence"), py::arg("context"), py::arg("image_tokens"),
+        py::arg("parallel"), py::arg("overrides"));
+  m.def("report", [](const std::string& json) {
+    return results::run_report(results::summary_from_json(json));
+  });
   m.def("schema", &scenarios::json_schema);
   m.def("policies", &policies);
 }

@@ -15,15 +15,18 @@ namespace isthmus::scenarios {
 namespace {
 
 void write(const std::string& file, const std::string& text) {
-  if (file == "-") fmt::print("{}", text);
-  else if (!file.empty()) write_file_atomically(file, text);
+  if (file == "-")
+    fmt::print("{}", text);
+  else if (!file.empty())
+    write_file_atomically(file, text);
 }
 
 void summary(const models::OperatorGraph& g) {
   const models::GraphTotals t = g.totals();
-  fmt::print("{}: {} operators, {:.4g} M parameters, {:.4g} M multiply-adds, {:.4g} M flops per "
-             "sample\n\n",
-             g.name(), t.operators, t.params / 1e6, t.macs / 1e6, t.flops / 1e6);
+  fmt::print(
+      "{}: {} operators, {:.4g} M parameters, {:.4g} M multiply-adds, {:.4g} M flops per "
+      "sample\n\n",
+      g.name(), t.operators, t.params / 1e6, t.macs / 1e6, t.flops / 1e6);
   struct Sum {
     std::size_t count = 0;
     double params = 0, macs = 0, elements = 0;

@@ -25,9 +25,7 @@ using models::LeaveOneOut;
 // The aim for products and attention: median error of rows that were left out.
 constexpr double aim = 0.05;
 
-bool is_judged(const KernelTable& t) {
-  return t.kind == "gemm" || t.kind.ends_with("attention");
-}
+bool is_judged(const KernelTable& t) { return t.kind == "gemm" || t.kind.ends_with("attention"); }
 
 std::size_t flagged(const KernelTable& t, unsigned flag) {
   return static_cast<std::size_t>(
@@ -58,8 +56,8 @@ struct Peaks {
       throw InputError(fmt::format("there is no device \"{}\"{}", device,
                                    suggestion(device, catalogue.devices())));
     for (const Member& unit : entry->find("units")->members)
-      units.push_back({unit.value.find("peak"), quantity(unit.value.find("memory_bandwidth"),
-                                                         Unit::bandwidth)});
+      units.push_back({unit.value.find("peak"),
+                       quantity(unit.value.find("memory_bandwidth"), Unit::bandwidth)});
   }
   static double quantity(const Value* v, Unit unit) {
     return v && v->is(JsonKind::text) ? parse_quantity(v->text, unit) : 0;
@@ -103,8 +101,7 @@ void print_table(const KernelProfile& profile, const KernelTable& t, const Peaks
   if (cached > 0) print_errors("  of them not cached", errors.uncached, "");
   for (const LeaveOneOut::Axis& axis : errors.axes)
     if (axis.line.count > 0)
-      print_errors("  along " + axis.parameter + " only",
-                   axis.curved ? axis.curve : axis.line,
+      print_errors("  along " + axis.parameter + " only", axis.curved ? axis.curve : axis.line,
                    fmt::format("{}; straight {}, curve {}, logs {}, scaled {}",
                                axis.curved ? "curve" : "straight", percent(axis.line.median),
                                percent(axis.curve.median), percent(axis.logs.median),

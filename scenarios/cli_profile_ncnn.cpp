@@ -41,9 +41,8 @@ void table(const std::string& title, const std::vector<HeldOut>& all) {
   fmt::print("\n{}\n  {:18} {:>7} {:>5} {:>8} {:>7} {:>11} {:>9}\n", title, "class", "devices",
              "runs", "networks", "times", "median |e|", "p90 |e|");
   for (std::size_t c = 0; c < std::size(models::run_class_names); ++c)
-    row(models::run_class_names[c].data(), all, [&](const models::NcnnRun& r) {
-      return class_of(r) == static_cast<models::RunClass>(c);
-    });
+    row(models::run_class_names[c].data(), all,
+        [&](const models::NcnnRun& r) { return class_of(r) == static_cast<models::RunClass>(c); });
   row("all CPU", all, [](const models::NcnnRun& r) { return !r.gpu; });
   row("all", all, [](const models::NcnnRun&) { return true; });
 }

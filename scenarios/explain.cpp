@@ -31,8 +31,10 @@ json own_model(const ExplainQuestion& q) {
     const bool is_json = q.model.ends_with(".json");
     const std::string text = is_json ? read_regular_file(path, 64 << 20) : "";
     // A graph of ours says so; any other JSON file is taken for a config.json.
-    if (is_json && text.find("\"isthmus_graph\"") == std::string::npos) entry["llm"] = {{"config", path}};
-    else entry["file"] = path;
+    if (is_json && text.find("\"isthmus_graph\"") == std::string::npos)
+      entry["llm"] = {{"config", path}};
+    else
+      entry["file"] = path;
   } else if (built_in && (q.sequence > 0 || q.image > 0)) {
     entry["shape"] = q.model;
     if (q.sequence > 0) entry["sequence"] = q.sequence;
@@ -52,7 +54,8 @@ LoadedScenario as_scenario(const ExplainQuestion& q) {
   if (own.is_null() && q.image > 0)
     throw InputError("--image is for built-in graphs and ncnn files");
   if (own.is_null() && !q.axes.empty()) throw InputError("--bind is for ONNX files");
-  json service{{"model", own.is_null() ? q.model : "own"}, {"on", "node"}, {"parallel", q.parallel}};
+  json service{
+      {"model", own.is_null() ? q.model : "own"}, {"on", "node"}, {"parallel", q.parallel}};
   if (slash != std::string::npos) service["unit"] = q.device.substr(slash + 1);
   if (!q.variant.empty()) service["variant"] = q.variant;
   if (!q.profile.empty()) {
@@ -62,14 +65,13 @@ LoadedScenario as_scenario(const ExplainQuestion& q) {
     else
       node["units"][q.device.substr(slash + 1)]["profile"] = path;
   }
-  json scenario{{"isthmus", 1},
-                      {"name", "explain"},
-                      {"duration", "1 s"},
-                      {"nodes", {{"node", node}}},
-                      {"services", {{"model", service}}},
-                      {"workload", json::array({{{"source", "poisson"},
-                                                 {"rate", "1 /s"},
-                                                 {"target", "model"}}})}};
+  json scenario{
+      {"isthmus", 1},
+      {"name", "explain"},
+      {"duration", "1 s"},
+      {"nodes", {{"node", node}}},
+      {"services", {{"model", service}}},
+      {"workload", json::array({{{"source", "poisson"}, {"rate", "1 /s"}, {"target", "model"}}})}};
   if (!own.is_null()) scenario["models"]["own"] = own;
   return load_text(scenario.dump(), q.set, "explain", std::filesystem::current_path());
 }
@@ -81,8 +83,7 @@ const world::Service& chosen_service(const world::Scenario& s, const std::string
     if (std::holds_alternative<world::ServiceLaw>(service.work)) continue;
     known += (known.empty() ? "" : ", ") + service.name;
     if (!name.empty() && service.name != name) continue;
-    if (found)
-      throw InputError("the scenario serves several models; name a service: " + known);
+    if (found) throw InputError("the scenario serves several models; name a service: " + known);
     found = &service;
   }
   if (!found)
@@ -112,14 +113,12 @@ void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, std::int64_
                                       .prefill_context = prompt,
                                       .logits = 1,
                                       .image_tokens = q.image_tokens};
-  e.phases.push_back({fmt::format("prefill of {} tokens", prompt) +
-                          (q.image_tokens > 0
-                               ? fmt::format(", {} of an image", q.image_tokens)
-                               : std::string()),
-                      cost.iteration(prefill), cost.explain(prefill)});
-  const models::IterationWork decode{.decode_sequences = q.batch,
-                                     .decode_context = q.batch * context,
-                                     .logits = q.batch};
+  e.phases.push_back(
+      {fmt::format("prefill of {} tokens", prompt) +
+           (q.image_tokens > 0 ? fmt::format(", {} of an image", q.image_tokens) : std::string()),
+       cost.iteration(prefill), cost.explain(prefill)});
+  const models::IterationWork decode{
+      .decode_sequences = q.batch, .decode_context = q.batch * context, .logits = q.batch};
   e.phases.push_back({fmt::format("decode of {} sequence{} at context {}", q.batch,
                                   q.batch > 1 ? "s" : "", context),
                       cost.iteration(decode), cost.explain(decode)});
@@ -133,9 +132,9 @@ void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, std::int64_
 
 void explain_graph(const ExplainQuestion& q, const world::GraphModel& m, Explanation& e) {
   const models::GraphCost& cost = *m.cost;
-  e.phases.push_back({q.batch == 1 ? std::string("one input")
-                                   : fmt::format("a batch of {} inputs", q.batch),
-                      cost.batch(q.batch), cost.explain(q.batch)});
+  e.phases.push_back(
+      {q.batch == 1 ? std::string("one input") : fmt::format("a batch of {} inputs", q.batch),
+       cost.batch(q.batch), cost.explain(q.batch)});
   const models::GraphVariant& v = cost.variant();
   e.peak = models::usable_peak(cost.unit(), v.weights, v.activations);
   e.weight_bytes = cost.weight_bytes();
@@ -149,8 +148,7 @@ Explanation explain(const ExplainQuestion& q) {
   need(q.sequence >= 0 && q.sequence <= 100'000'000, "--sequence", "between 1 and 1e8", q.sequence);
   need(q.context >= 0 && q.context <= 100'000'000, "--context", "between 1 and 1e8", q.context);
   need(q.image_tokens >= 0, "--image-tokens", "positive", q.image_tokens);
-  const LoadedScenario loaded =
-      q.scenario.empty() ? as_scenario(q) : load(q.scenario, q.set);
+  const LoadedScenario loaded = q.scenario.empty() ? as_scenario(q) : load(q.scenario, q.set);
   const world::Service& s = chosen_service(*loaded.scenario, q.service);
   const world::NodeGroup& group = loaded.scenario->nodes[s.group];
   const models::ComputeUnit& unit = group.units[s.unit];
@@ -186,8 +184,11 @@ std::string to_json(const Explanation& e) {
   for (const ExplainedPhase& p : e.phases) {
     json rows = json::array();
     for (const models::OperatorCost& r : p.rows) {
-      json row{{"name", r.name},   {"kind", r.kind}, {"flops", r.flops},
-               {"bytes", r.bytes}, {"bound", models::name_of(r.bound)}};
+      json row{{"name", r.name},
+               {"kind", r.kind},
+               {"flops", r.flops},
+               {"bytes", r.bytes},
+               {"bound", models::name_of(r.bound)}};
       row["prediction"] = prediction(r.prediction);
       rows.push_back(std::move(row));
     }

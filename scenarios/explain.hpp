@@ -26,8 +26,8 @@ struct ExplainQuestion {
   std::int64_t image_tokens = 0;  //!< prompt tokens that come from an image
   std::int64_t image = 0;         //!< side of a built-in graph's input, pixels; 0 = as published
   std::map<std::string, std::int64_t> axes;  //!< sizes of the named axes of an ONNX file
-  std::int64_t parallel = 1;      //!< accelerators together
-  std::vector<Override> set;      //!< further settings of the service, by JSON pointer
+  std::int64_t parallel = 1;                 //!< accelerators together
+  std::vector<Override> set;                 //!< further settings of the service, by JSON pointer
   //! Explains a service of this scenario file instead; model and device must be empty.
   std::filesystem::path scenario;
   std::string service;  //!< its name; "" = the only one with a model
@@ -42,12 +42,12 @@ struct ExplainedPhase {
 
 struct Explanation {
   std::string model, variant, device, unit, profile;
-  double peak = 0;             //!< dense peak that the variant uses, operations/s
-  double compute_roof = 0;     //!< peak x compute efficiency
-  double bandwidth = 0;        //!< nominal, bytes/s
-  double bandwidth_roof = 0;   //!< bandwidth x bandwidth efficiency
-  double weight_bytes = 0;     //!< of all units together
-  double activation_bytes = 0;  //!< peak of live activations of the batch; graphs only
+  double peak = 0;                //!< dense peak that the variant uses, operations/s
+  double compute_roof = 0;        //!< peak x compute efficiency
+  double bandwidth = 0;           //!< nominal, bytes/s
+  double bandwidth_roof = 0;      //!< bandwidth x bandwidth efficiency
+  double weight_bytes = 0;        //!< of all units together
+  double activation_bytes = 0;    //!< peak of live activations of the batch; graphs only
   double kv_bytes_per_token = 0;  //!< language models only
   std::int64_t kv_capacity_tokens = 0;
   std::vector<ExplainedPhase> phases;

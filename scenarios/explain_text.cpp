@@ -40,12 +40,11 @@ std::string error_text(const models::Prediction& p) {
 
 void row_text(std::string& out, const models::OperatorCost& r, std::size_t width, double total_ns) {
   const double ns = ns_of(r.prediction);
-  out += fmt::format("  {:{}} {:16} {:>11} {:>9} {:>8} {:>8} {:>11} {:>6.1f} %  {}\n", r.name,
-                     width, r.kind, r.flops > 0 ? si(r.flops, "FLOP") : "-",
-                     r.bytes > 0 ? si(r.bytes, "B") : "-",
-                     r.bytes > 0 ? fmt::format("{:.3g}", r.flops / r.bytes) : "-",
-                     models::name_of(r.bound), time_text(ns), total_ns > 0 ? 100 * ns / total_ns : 0,
-                     error_text(r.prediction));
+  out += fmt::format(
+      "  {:{}} {:16} {:>11} {:>9} {:>8} {:>8} {:>11} {:>6.1f} %  {}\n", r.name, width, r.kind,
+      r.flops > 0 ? si(r.flops, "FLOP") : "-", r.bytes > 0 ? si(r.bytes, "B") : "-",
+      r.bytes > 0 ? fmt::format("{:.3g}", r.flops / r.bytes) : "-", models::name_of(r.bound),
+      time_text(ns), total_ns > 0 ? 100 * ns / total_ns : 0, error_text(r.prediction));
 }
 
 void phase_text(std::string& out, const ExplainedPhase& p, std::size_t top) {
@@ -81,8 +80,7 @@ void phase_text(std::string& out, const ExplainedPhase& p, std::size_t top) {
                        time_text(total - shown), 100 * (total - shown) / total);
   out += fmt::format("  {:{}} {:16} {:>11} {:>9} {:>8} {:>8} {:>11}\n", "sum", width, "",
                      si(flops, "FLOP"), si(bytes, "B"),
-                     bytes > 0 ? fmt::format("{:.3g}", flops / bytes) : "-", "",
-                     time_text(total));
+                     bytes > 0 ? fmt::format("{:.3g}", flops / bytes) : "-", "", time_text(total));
 }
 
 // Operators of one kind together, as the chart shows them.

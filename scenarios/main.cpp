@@ -127,7 +127,8 @@ int dispatch(int argc, char** argv) {
   auto* show = profile->add_subcommand("show", "what a profile holds and how good it is");
   show->add_option("file", o.name, "profile (HDF5)")->required();
   show->callback([&] { code = command_profile_show(o.name); });
-  auto* check = profile->add_subcommand("check", "how well the rows of profiles predict each other");
+  auto* check =
+      profile->add_subcommand("check", "how well the rows of profiles predict each other");
   check->add_option("files", o.paths, "profiles (HDF5)")->required();
   check->add_option("--device", o.name, "device of the catalogue, for its peaks");
   check->callback([&] { code = command_profile_check(o.paths, o.name); });
@@ -153,67 +154,68 @@ int dispatch(int argc, char** argv) {
       ->type_size(1)
       ->allow_extra_args(false);
   import->add_option("--time", o.import.time, "csv: column:unit, unit ns, us, ms or s");
-  import->callback([&] { code = command_profile_import(o.import); });
-  auto* ncnn = profile->add_subcommand(
-      "validate-ncnn", "predict held-out whole-network times of ncnn's benchmark");
-  ncnn->add_option("--data", o.name, "folder of devices.csv, runs.csv, results.csv")->required();
-  ncnn->add_option("--models", o.kind, "folder of its graphs (*.param)")->required();
-  ncnn->callback([&] { code = command_validate_ncnn(o.name, o.kind); });
+  import->callback([&] { code = command_profile_import(o.import);
+});
+auto* ncnn = profile->add_subcommand("validate-ncnn",
+                                     "predict held-out whole-network times of ncnn's benchmark");
+ncnn->add_option("--data", o.name, "folder of devices.csv, runs.csv, results.csv")->required();
+ncnn->add_option("--models", o.kind, "folder of its graphs (*.param)")->required();
+ncnn->callback([&] { code = command_validate_ncnn(o.name, o.kind); });
 
-  auto* graph = app.add_subcommand(
-      "graph", "summarize an operator graph, or write it as Graphviz or JSON");
-  graph->add_option("graph", o.graph.source.name, "built-in graph, or file (.onnx, .param, .json)")
-      ->required();
-  graph->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
-      ->type_size(1)
-      ->allow_extra_args(false);
-  graph->add_option("--image", o.graph.source.arguments.image, "side of the input image, pixels");
-  graph->add_option("--sequence", o.graph.source.arguments.sequence, "input tokens");
-  graph->add_option("--context", o.graph.source.arguments.context, "tokens in the KV cache");
-  graph->add_option("--image-tokens", o.graph.source.arguments.image_tokens,
-                    "input tokens from an image");
-  graph->add_flag("--allow-unsupported", o.graph.source.allow_unsupported,
-                  "keep operators that are not supported as copies");
-  graph->add_option("--dot", o.graph.dot, "Graphviz file to write, - for stdout");
-  graph->add_option("--json", o.graph.json, "JSON file to write, - for stdout");
-  graph->callback([&] { code = command_graph(o.graph); });
+auto* graph =
+    app.add_subcommand("graph", "summarize an operator graph, or write it as Graphviz or JSON");
+graph->add_option("graph", o.graph.source.name, "built-in graph, or file (.onnx, .param, .json)")
+    ->required();
+graph->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
+    ->type_size(1)
+    ->allow_extra_args(false);
+graph->add_option("--image", o.graph.source.arguments.image, "side of the input image, pixels");
+graph->add_option("--sequence", o.graph.source.arguments.sequence, "input tokens");
+graph->add_option("--context", o.graph.source.arguments.context, "tokens in the KV cache");
+graph->add_option("--image-tokens", o.graph.source.arguments.image_tokens,
+                  "input tokens from an image");
+graph->add_flag("--allow-unsupported", o.graph.source.allow_unsupported,
+                "keep operators that are not supported as copies");
+graph->add_option("--dot", o.graph.dot, "Graphviz file to write, - for stdout");
+graph->add_option("--json", o.graph.json, "JSON file to write, - for stdout");
+graph->callback([&] { code = command_graph(o.graph); });
 
-  auto* explain = app.add_subcommand(
-      "explain", "where the time of a model on a device goes, operator by operator");
-  explain->add_option("model", o.question.model, "model of the catalogue, built-in, or a file");
-  explain->add_option("--on", o.question.device, "device of the catalogue, or device/unit");
-  explain->add_option("--scenario", o.question.scenario, "explain a service of this file instead");
-  explain->add_option("--service", o.question.service, "which service of the scenario");
-  explain->add_option("--variant", o.question.variant, "variant, or a number format");
-  explain->add_option("--batch", o.question.batch, "inputs, or decoding sequences, at once");
-  explain->add_option("--sequence", o.question.sequence, "tokens of the prompt or input");
-  explain->add_option("--context", o.question.context, "decode context, tokens");
-  explain->add_option("--image-tokens", o.question.image_tokens, "prompt tokens from an image");
-  explain->add_option("--image", o.question.image, "side of a built-in graph's input, pixels");
-  explain->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
-      ->type_size(1)
-      ->allow_extra_args(false);
-  explain->add_option("--parallel", o.question.parallel, "accelerators together");
-  explain->add_option("--profile", o.question.profile, "kernel profile (HDF5) of the unit");
-  explain->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
-  explain->add_option("--top", o.top, "show the longest operators only");
-  explain->add_flag("--no-chart", o.no_chart, "without the roofline");
-  explain->add_flag("--json", o.run.json, "print JSON instead of text");
-  explain->callback([&] {
-    for (const std::string& s : o.run.set) o.question.set.push_back(split_override(s));
-    o.question.axes = bound_axes(o.graph.bind);
-    code = command_explain(o.question, o.top, !o.no_chart, o.run.json);
-  });
+auto* explain = app.add_subcommand(
+    "explain", "where the time of a model on a device goes, operator by operator");
+explain->add_option("model", o.question.model, "model of the catalogue, built-in, or a file");
+explain->add_option("--on", o.question.device, "device of the catalogue, or device/unit");
+explain->add_option("--scenario", o.question.scenario, "explain a service of this file instead");
+explain->add_option("--service", o.question.service, "which service of the scenario");
+explain->add_option("--variant", o.question.variant, "variant, or a number format");
+explain->add_option("--batch", o.question.batch, "inputs, or decoding sequences, at once");
+explain->add_option("--sequence", o.question.sequence, "tokens of the prompt or input");
+explain->add_option("--context", o.question.context, "decode context, tokens");
+explain->add_option("--image-tokens", o.question.image_tokens, "prompt tokens from an image");
+explain->add_option("--image", o.question.image, "side of a built-in graph's input, pixels");
+explain->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
+    ->type_size(1)
+    ->allow_extra_args(false);
+explain->add_option("--parallel", o.question.parallel, "accelerators together");
+explain->add_option("--profile", o.question.profile, "kernel profile (HDF5) of the unit");
+explain->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
+explain->add_option("--top", o.top, "show the longest operators only");
+explain->add_flag("--no-chart", o.no_chart, "without the roofline");
+explain->add_flag("--json", o.run.json, "print JSON instead of text");
+explain->callback([&] {
+  for (const std::string& s : o.run.set) o.question.set.push_back(split_override(s));
+  o.question.axes = bound_axes(o.graph.bind);
+  code = command_explain(o.question, o.top, !o.no_chart, o.run.json);
+});
 
-  app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });
+app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? exit_ok : exit_input;
-  }
-  return code;
+try {
+  app.parse(argc, argv);
+} catch (const CLI::ParseError& e) {
+  return app.exit(e) == 0 ? exit_ok : exit_input;
 }
+return code;
+}  // namespace
 
 }  // namespace
 

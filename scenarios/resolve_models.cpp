@@ -83,9 +83,9 @@ models::LlmShape shape_of_view(const std::string& name, const ObjectView& v,
   s.heads = integer_of(v, "heads", 0);
   s.kv_heads = integer_of(v, "kv_heads", s.heads);
   if (!v.has("head_dim") && s.hidden % s.heads != 0)
-    problems.add(v.at("heads"), v.pointer_to("heads"),
-                 fmt::format("hidden {} is not a multiple of {} heads; give head_dim", s.hidden,
-                             s.heads));
+    problems.add(
+        v.at("heads"), v.pointer_to("heads"),
+        fmt::format("hidden {} is not a multiple of {} heads; give head_dim", s.hidden, s.heads));
   s.head_dim = integer_of(v, "head_dim", s.hidden / s.heads);
   s.ffn = integer_of(v, "ffn", 0);
   s.vocab = integer_of(v, "vocab", 0);
@@ -111,8 +111,8 @@ models::LlmShape shape_of_view(const std::string& name, const ObjectView& v,
 // The graph of an entry: a file or a built-in one with arguments.
 models::OperatorGraph graph_of_entry(const Resolution& r, const ObjectView& v) {
   models::GraphSource source;
-  source.name = v.has("file") ? expand_path(v.text("file"), r.document.folder).string()
-                              : v.text("shape");
+  source.name =
+      v.has("file") ? expand_path(v.text("file"), r.document.folder).string() : v.text("shape");
   if (v.has("file")) require_regular_file(source.name);
   source.arguments.image = integer_of(v, "image", 0);
   source.arguments.sequence = integer_of(v, "sequence", 0);
@@ -130,12 +130,11 @@ void apply_passes(Resolution& r, const ObjectView& v, ChosenModel& m) {
       r.problems.add(passes->at, v.pointer_to("passes"), "only operator graphs have passes");
     return;
   }
-  models::ModelVersion version{.graph = *m.graph,
-                               .weights = m.variant.weights,
-                               .activations = m.variant.activations};
+  models::ModelVersion version{
+      .graph = *m.graph, .weights = m.variant.weights, .activations = m.variant.activations};
   if (m.accuracy_known)
-    version.accuracy = models::Accuracy{m.variant.accuracy, m.variant.accuracy_metric,
-                                        m.variant.accuracy_source};
+    version.accuracy =
+        models::Accuracy{m.variant.accuracy, m.variant.accuracy_metric, m.variant.accuracy_source};
   try {
     version = models::apply_passes(std::move(version), nlohmann::json::parse(to_text(*passes, 0)),
                                    v.pointer_to("passes"));
@@ -217,9 +216,9 @@ void choose_variant(Resolution& r, const std::string& model, const ObjectView* e
   if (variants)
     for (const Member& v : variants->members) known.push_back(v.key);
   for (const auto& row : models::precisions) known.emplace_back(row.name);
-  r.problems.add(at, pointer,
-                 fmt::format("\"{}\" has no variant \"{}\"{}", model, wanted,
-                             suggestion(wanted, known)));
+  r.problems.add(
+      at, pointer,
+      fmt::format("\"{}\" has no variant \"{}\"{}", model, wanted, suggestion(wanted, known)));
   m.variant.name = wanted;
 }
 
@@ -306,8 +305,8 @@ void check_own_models(Resolution& r, const ObjectView& root) {
     apply_passes(r, v, m);
     if (const Value* variants = v.find("variants"))
       for (const Member& one : variants->members)
-        need_source(r, {&one.value, variant_spec(), child(v.pointer_to("variants"), one.key),
-                        one.at});
+        need_source(r,
+                    {&one.value, variant_spec(), child(v.pointer_to("variants"), one.key), one.at});
   }
 }
 

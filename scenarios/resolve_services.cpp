@@ -29,8 +29,8 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
   try {
     std::shared_ptr<const models::KernelProfile> profile;
     if (!unit.profile.empty())
-      profile = std::make_shared<const models::KernelProfile>(
-          models::KernelProfile::load(unit.profile));
+      profile =
+          std::make_shared<const models::KernelProfile>(models::KernelProfile::load(unit.profile));
     if (m.llm) {
       world::LlmModel llm;
       llm.shape = m.shape;
@@ -39,10 +39,9 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       if (out.parallel > 1 && bandwidth <= 0)
         throw InputError(fmt::format("parallel {} needs the interconnect_bandwidth of \"{}\"",
                                      out.parallel, group.name));
-      llm.cost = std::make_shared<const models::LlmCost>(llm.shape, llm.variant, unit,
-                                                         static_cast<int>(out.parallel), bandwidth,
-                                                         node.duration("interconnect_latency"),
-                                                         profile.get());
+      llm.cost = std::make_shared<const models::LlmCost>(
+          llm.shape, llm.variant, unit, static_cast<int>(out.parallel), bandwidth,
+          node.duration("interconnect_latency"), profile.get());
       const auto& c = out.batching.continuous;
       const std::int64_t tokens =
           c.kv_tokens > 0 ? c.kv_tokens : llm.cost->kv_capacity_tokens(c.memory_utilization);

@@ -36,7 +36,9 @@ std::vector<Field> variant_fields() {
   };
 }
 
-Field size(const char* name, const char* help) { return integer(name, help).at_least(1).at_most(1e9); }
+Field size(const char* name, const char* help) {
+  return integer(name, help).at_least(1).at_most(1e9);
+}
 
 // A row for a parameter of a pass; objects in lists get tables of their own, which live for ever.
 Field row_of(const std::string& pass, const models::PassParameter& p,
@@ -90,7 +92,8 @@ const ObjectSpec& vision_tower_spec() {
       "vision tower",
       "The ViT of a vision-language model.",
       {size("layers", "blocks").needed(), size("hidden", "width").needed(),
-       size("heads", "attention heads").needed(), size("ffn", "width inside the feed-forward").needed(),
+       size("heads", "attention heads").needed(),
+       size("ffn", "width inside the feed-forward").needed(),
        size("patch", "pixels per patch side").needed(),
        size("merge", "merge x merge patches become one token").by_default("1"),
        quantity("merger_params", Unit::none, "parameters of patch embedding and merger together")
@@ -105,7 +108,8 @@ const ObjectSpec& llm_shape_spec() {
   static const ObjectSpec spec{
       "llm shape",
       "A decoder-only language model, as its config.json describes it.",
-      {text("config", "config.json of the checkpoint, instead of all fields below").default_is("none"),
+      {text("config", "config.json of the checkpoint, instead of all fields below")
+           .default_is("none"),
        size("layers", "decoder layers (num_hidden_layers)").default_is("needed without config"),
        size("hidden", "width (hidden_size)").default_is("needed without config"),
        size("heads", "query heads (num_attention_heads)").default_is("needed without config"),
@@ -120,7 +124,8 @@ const ObjectSpec& llm_shape_spec() {
        integer("experts", "experts per layer; 0 = dense").at_most(1e6).by_default("0"),
        integer("experts_active", "experts per token").at_most(1e6).by_default("0"),
        size("max_positions", "longest sequence, tokens").by_default("131072"),
-       object("vision", vision_tower_spec, "what turns images into tokens").default_is("text only")},
+       object("vision", vision_tower_spec, "what turns images into tokens")
+           .default_is("text only")},
       "",
       {}};
   return spec;
@@ -129,7 +134,8 @@ const ObjectSpec& llm_shape_spec() {
 const ObjectSpec& model_spec() {
   static const ObjectSpec spec{
       "model",
-      "A model: an entry of the catalogue, or of the scenario's own \"models\". Give one of `shape`, "
+      "A model: an entry of the catalogue, or of the scenario's own \"models\". Give one of "
+      "`shape`, "
       "`file` and `llm`.",
       {text("summary", "what it is").default_is("none"),
        text("shape", "built-in language model or operator graph").default_is("none"),
@@ -140,7 +146,8 @@ const ObjectSpec& model_spec() {
        object("llm", llm_shape_spec, "a language model of one's own").default_is("none"),
        word("kind", {"llm", "graph"}, "language model or operator graph")
            .default_is("as shape, file or llm say"),
-       map("bind", size("", "size"), "sizes of the named axes of an ONNX file; the batch stays free")
+       map("bind", size("", "size"),
+           "sizes of the named axes of an ONNX file; the batch stays free")
            .default_is("none"),
        size("image", "side of a built-in graph's input image, pixels").default_is("as published"),
        size("sequence", "input tokens of a built-in graph").default_is("the graph's"),

@@ -35,7 +35,8 @@ std::vector<Field> unit_fields() {
           .default_is("idle_power"),
       quantity("compute_power", Unit::power, "while compute-bound work runs")
           .default_is("bandwidth_power"),
-      text("profile", "path of an HDF5 kernel profile with measured times, relative to this file; "
+      text("profile",
+           "path of an HDF5 kernel profile with measured times, relative to this file; "
            "$ISTHMUS_PROFILES/... names a shipped one")
           .default_is("none: roofline times"),
   };
@@ -59,9 +60,10 @@ std::vector<Field> machine_fields() {
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),
       quantity("download_power", Unit::power, "on top while it receives").by_default("0 W"),
       quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),
-      quantity("purchase_price", Unit::money,
-               "of buying one machine, for cards and modules that part alone; kept for cost studies, "
-               "nothing is billed for it")
+      quantity(
+          "purchase_price", Unit::money,
+          "of buying one machine, for cards and modules that part alone; kept for cost studies, "
+          "nothing is billed for it")
           .default_is("unknown"),
       quantity(
           "interconnect_bandwidth", Unit::bandwidth,

@@ -71,15 +71,18 @@ std::vector<double> doublings(double from, double to) {
   return v;
 }
 
-const Axes gemm_axes{
-    {32, 64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
-     10240, 12288, 16384, 65536},
-    {32, 64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
-     10240, 12288, 16384, 65536},
-    {1, 2, 4, 8, 16, 32, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024, 2048, 4096,
-     8192}};
-const Axes decode_axes{{8, 12, 16, 24, 32, 40, 48, 64}, {1, 2, 4, 8},      {128}, {0},
-                       doublings(1, 1024),              doublings(1, 1 << 17)};
+const Axes gemm_axes{{32,   64,   128,  256,  512,  768,  1024,  1536,  2048,  2560, 3072,
+                      3584, 4096, 5120, 6144, 7168, 8192, 10240, 12288, 16384, 65536},
+                     {32,   64,   128,  256,  512,  768,  1024,  1536,  2048,  2560, 3072,
+                      3584, 4096, 5120, 6144, 7168, 8192, 10240, 12288, 16384, 65536},
+                     {1,   2,   4,   8,   16,  32,  48,   64,   80,   96,  128,
+                      160, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192}};
+const Axes decode_axes{{8, 12, 16, 24, 32, 40, 48, 64},
+                       {1, 2, 4, 8},
+                       {128},
+                       {0},
+                       doublings(1, 1024),
+                       doublings(1, 1 << 17)};
 const Axes prefill_axes{{8, 12, 16, 24, 32, 40, 48, 64},
                         {1, 2, 4, 8},
                         {64, 128},
@@ -106,8 +109,7 @@ std::vector<std::vector<double>> shapes(const Axes& axes, Order order) {
       else if (order == Order::random)
         s.push_back(a.front() + (a.back() - a.front()) * u * u * u);
       else
-        s.push_back(i + 2 < axes.size() ? a[a.size() / 2]
-                                        : walk[i] + static_cast<double>(n % 512));
+        s.push_back(i + 2 < axes.size() ? a[a.size() / 2] : walk[i] + static_cast<double>(n % 512));
     }
     result.push_back(std::move(s));
   }
@@ -116,11 +118,10 @@ std::vector<std::vector<double>> shapes(const Axes& axes, Order order) {
 
 void lookups(const char* name, const KernelGrid& grid, const Axes& axes, std::uint64_t calls) {
   std::printf("%s: %zu cells\n", name, grid.cells());
-  const std::pair<const char*, Order> orders[] = {{"  rows, random order", Order::rows},
-                                                  {"  between rows on all axes, random order",
-                                                   Order::random},
-                                                  {"  between rows on two axes, small steps",
-                                                   Order::near}};
+  const std::pair<const char*, Order> orders[] = {
+      {"  rows, random order", Order::rows},
+      {"  between rows on all axes, random order", Order::random},
+      {"  between rows on two axes, small steps", Order::near}};
   for (const auto& [text, order] : orders) {
     const auto asked_shapes = shapes(axes, order);
     report(text, calls, [&](std::size_t i) { return grid.ns(asked_shapes[i]); });
@@ -139,10 +140,9 @@ void run(std::uint64_t calls) {
   profile.add(table("gemm", {"n", "k", "m"}, gemm_axes));
   profile.add(table("decode_attention",
                     {"heads", "kv_heads", "head_dim", "window", "batch", "context"}, decode_axes));
-  profile.add(
-      table("prefill_attention",
-            {"heads", "kv_heads", "head_dim", "window", "batch", "context", "tokens"},
-            prefill_axes));
+  profile.add(table("prefill_attention",
+                    {"heads", "kv_heads", "head_dim", "window", "batch", "context", "tokens"},
+                    prefill_axes));
   const Precision p = Precision::bf16;
   lookups("gemm, 3 parameters", *profile.grid("gemm", p), gemm_axes, calls);
   lookups("decode attention, 6 parameters", *profile.grid("decode_attention", p), decode_axes,
@@ -158,9 +158,10 @@ void run(std::uint64_t calls) {
   const auto iterations = [&](const char* name, const LlmCost& cost) {
     report(name, calls, [&](std::size_t i) {
       const auto n = static_cast<std::int64_t>(1 + i % 64);
-      return static_cast<double>(cost.iteration_ns(
-          {.decode_sequences = n, .decode_context = n * 700 + static_cast<std::int64_t>(i),
-           .logits = n}));
+      return static_cast<double>(
+          cost.iteration_ns({.decode_sequences = n,
+                             .decode_context = n * 700 + static_cast<std::int64_t>(i),
+                             .logits = n}));
     });
   };
   std::printf("whole models\n");

@@ -117,7 +117,8 @@ TEST(EfficiencyModel, DeviceFitBendsTheClassOnlyAsFarAsNeeded) {
   const auto measured = networks(device, 60, 0.02, 5), fresh = networks(device, 40, 0, 6);
   const EfficiencyModel fitted = fit_device(shape, measured);
   double worst = 0;
-  for (const auto& n : fresh) worst = std::max(worst, std::abs(fitted.predict_ns(n.work) / n.ns - 1));
+  for (const auto& n : fresh)
+    worst = std::max(worst, std::abs(fitted.predict_ns(n.work) / n.ns - 1));
   EXPECT_LT(worst, 0.04);
   // Two measurements cannot bend much: nearly the class.
   const EfficiencyModel two = fit_device(shape, {measured[0], measured[1]}, 10);
@@ -142,8 +143,8 @@ TEST(EfficiencyModel, SortsTheWorkOfANetwork) {
   const OperatorGraph g = builtin_graph("resnet-50");
   const WorkAmounts w = work_of(g);
   double macs = 0;
-  for (const Work k : {Work::pointwise, Work::winograd, Work::convolution, Work::grouped,
-                       Work::depthwise})
+  for (const Work k :
+       {Work::pointwise, Work::winograd, Work::convolution, Work::grouped, Work::depthwise})
     macs += w[static_cast<std::size_t>(k)];
   // The classifier reads its weights and is not counted as arithmetic.
   EXPECT_NEAR(macs, g.totals().macs - 2048000, 1);

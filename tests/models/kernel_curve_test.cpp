@@ -45,7 +45,8 @@ TEST(KernelCurve, ScalesCountAndAxis) {
 }
 
 TEST(MeasuredCurve, FollowsTheTable) {
-  KernelProfile profile({.device = "d", .provenance = "p", .licence = "CC0-1.0", .program_version = "1"});
+  KernelProfile profile(
+      {.device = "d", .provenance = "p", .licence = "CC0-1.0", .program_version = "1"});
   KernelTable t;
   t.kind = "gemm";
   t.parameters = {"n", "k", "m"};

@@ -169,9 +169,9 @@ TEST(KernelGrid, FollowsTheCurveOfPrompts) {
   const auto line = p.line("prefill_attention", bf16, Shape{24, 8, 128, 3, 0}, 4, 64, 16384);
   EXPECT_GT(line->x.size(), 30U);
   for (double tokens = 64; tokens < 16384; tokens *= 1.01)
-    EXPECT_NEAR(line->at(tokens) /
-                    p.lookup("prefill_attention", bf16, Shape{24, 8, 128, 3, tokens})->ns,
-                1, 1e-12);
+    EXPECT_NEAR(
+        line->at(tokens) / p.lookup("prefill_attention", bf16, Shape{24, 8, 128, 3, tokens})->ns, 1,
+        1e-12);
 }
 
 TEST(KernelGrid, FilledHolesStayBetweenTheirNeighbours) {

@@ -93,8 +93,9 @@ TEST(KernelProfile, ReportsItsLeaveOneOutError) {
   const auto linear = profile_of(table({1}, {1, 2, 3, 4}, product));
   EXPECT_NEAR(linear.leave_one_out_error("test", fp32).value(), 0, 1e-12);
   // At 10, 8, 14 only the middle row is enclosed: predicted 12 instead of 8.
-  const auto dip = profile_of(
-      table({1}, {1, 2, 3}, [](double, double b) { return b == 1 ? 10 : b == 2 ? 8 : 14; }));
+  const auto dip = profile_of(table({1}, {1, 2, 3}, [](double, double b) {
+    return b == 1 ? 10 : b == 2 ? 8 : 14;
+  }));
   EXPECT_NEAR(dip.leave_one_out_error("test", fp32).value(), 0.5, 1e-12);
   EXPECT_NEAR(dip.lookup("test", fp32, std::vector<double>{1, 2.5})->relative_error, 0.5, 1e-6);
   EXPECT_NEAR(dip.lookup("test", fp32, std::vector<double>{1, 2})->relative_error, 0, 1e-12);
@@ -195,9 +196,8 @@ bool same(const KernelProfile& p, const KernelProfile& q) {
     if (!found) return false;
     const KernelTable& b = *found;
     if (a.parameters != b.parameters || a.description != b.description || a.shapes != b.shapes ||
-        a.median_ns != b.median_ns ||
-        a.p10_ns != b.p10_ns || a.p90_ns != b.p90_ns || a.n != b.n || a.flags != b.flags ||
-        a.power_w != b.power_w)
+        a.median_ns != b.median_ns || a.p10_ns != b.p10_ns || a.p90_ns != b.p90_ns || a.n != b.n ||
+        a.flags != b.flags || a.power_w != b.power_w)
       return false;
   }
   return true;

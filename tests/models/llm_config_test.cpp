@@ -16,8 +16,9 @@ namespace {
 
 class Config : public ::testing::Test {
  protected:
-  Config() : path_(std::filesystem::temp_directory_path() /
-                   ("config-" + std::to_string(std::random_device{}()) + ".json")) {}
+  Config()
+      : path_(std::filesystem::temp_directory_path() /
+              ("config-" + std::to_string(std::random_device{}()) + ".json")) {}
   ~Config() override { std::filesystem::remove(path_); }
   LlmShape read(const std::string& text) {
     std::ofstream(path_) << text;
@@ -107,9 +108,8 @@ TEST_F(Config, RefusalsNameFileAndKey) {
               HasSubstr("needs intermediate_size"));
   EXPECT_THAT(error("{" + base + R"(, "head_dim": 8, "intermediate_size": 9})"),
               HasSubstr("needs vocab_size"));
-  EXPECT_THAT(
-      error("{" + base + R"(, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 5})"),
-      HasSubstr("num_experts_per_tok"));
+  EXPECT_THAT(error("{" + base + R"(, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 5})"),
+              HasSubstr("num_experts_per_tok"));
 }
 
 }  // namespace

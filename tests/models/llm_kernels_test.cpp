@@ -105,9 +105,8 @@ TEST(LlmKernels, MeasuredShapesAreCalledMeasured) {
   const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
   EXPECT_EQ(cost.iteration({.decode_sequences = 8, .decode_context = 8 * 128, .logits = 8}).kind,
             PredictionKind::measured);
-  EXPECT_EQ(
-      cost.iteration({.decode_sequences = 8, .decode_context = 8 * 100000, .logits = 8}).kind,
-      PredictionKind::extrapolated);
+  EXPECT_EQ(cost.iteration({.decode_sequences = 8, .decode_context = 8 * 100000, .logits = 8}).kind,
+            PredictionKind::extrapolated);
 }
 
 TEST(LlmKernels, ChunksCostAsMuchAsTheirPrompt) {
@@ -156,10 +155,8 @@ TEST(LlmKernels, RequestIsThePrefillAndEveryDecode) {
   const LlmShape s = builtin_llm("llama-3.1-8b");
   const KernelProfile profile = profile_for(s);
   const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
-  const IterationWork prefill{.prefill_tokens = 100,
-                              .prefill_attention = 5000,
-                              .prefill_context = 100,
-                              .logits = 1};
+  const IterationWork prefill{
+      .prefill_tokens = 100, .prefill_attention = 5000, .prefill_context = 100, .logits = 1};
   double ns = d(cost.iteration_ns(prefill));
   for (int i = 1; i < 2000; ++i)
     ns += d(cost.iteration_ns({.decode_sequences = 1, .decode_context = 100 + i, .logits = 1}));
@@ -184,8 +181,8 @@ TEST(LlmKernels, TheRooflineAnswersForTheRest) {
   const LlmCost mixed(same, int4, u, 1, 0, Duration::zero(), &profile);
   for (const auto& row : mixed.explain(w)) {
     if (row.kind == "overhead") continue;
-    EXPECT_EQ(row.prediction.kind, row.kind == "attention" ? PredictionKind::interpolated
-                                                           : PredictionKind::roofline)
+    EXPECT_EQ(row.prediction.kind,
+              row.kind == "attention" ? PredictionKind::interpolated : PredictionKind::roofline)
         << row.name;
   }
   EXPECT_EQ(mixed.iteration(w).kind, PredictionKind::roofline);

@@ -27,7 +27,8 @@ TEST(ParseCores, ReadsClustersFastestFirst) {
   EXPECT_EQ(rk[1].core->name, "Cortex-A55");
 
   // The little cores stand first here; a clock without a name belongs to the core before it.
-  const auto sd = parse_cores("Qualcomm Snapdragon 765G (Kyro 1.8GHz x 6 + Kyro 2.2GHz x 2 + Adreno 620)");
+  const auto sd =
+      parse_cores("Qualcomm Snapdragon 765G (Kyro 1.8GHz x 6 + Kyro 2.2GHz x 2 + Adreno 620)");
   ASSERT_EQ(sd.size(), 2u);
   EXPECT_DOUBLE_EQ(sd[0].clock, 2.2);
   EXPECT_EQ(sd[0].count, 2);
@@ -111,8 +112,9 @@ TEST_F(Ncnn, IsTheSameEveryTime) {
 
 class NcnnFiles : public ::testing::Test {
  protected:
-  NcnnFiles() : folder_(std::filesystem::temp_directory_path() /
-                        ("ncnn" + std::to_string(std::random_device{}()))) {
+  NcnnFiles()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("ncnn" + std::to_string(std::random_device{}()))) {
     std::filesystem::create_directories(folder_);
     write("net.param",
           "7767517\n2 2\nInput i 0 1 x 0=4 1=4 2=3\nConvolution c 1 1 x y 0=2 1=1 6=6\n");

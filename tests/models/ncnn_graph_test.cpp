@@ -20,8 +20,9 @@ using ::testing::HasSubstr;
 
 class NcnnGraph : public ::testing::Test {
  protected:
-  NcnnGraph() : path_(std::filesystem::temp_directory_path() /
-                      ("g" + std::to_string(std::random_device{}()) + ".param")) {}
+  NcnnGraph()
+      : path_(std::filesystem::temp_directory_path() /
+              ("g" + std::to_string(std::random_device{}()) + ".param")) {}
   ~NcnnGraph() override { std::filesystem::remove(path_); }
   OperatorGraph import(const std::string& text, const NcnnOptions& o = {}) {
     std::ofstream(path_) << text;
@@ -60,8 +61,7 @@ TEST_F(NcnnGraph, SmallNetworkByHand) {
 }
 
 TEST_F(NcnnGraph, InputsNeedAShape) {
-  const std::string text =
-      "7767517\n2 2\nInput in 0 1 x\nConvolution c 1 1 x y 0=2 1=1 6=6\n";
+  const std::string text = "7767517\n2 2\nInput in 0 1 x\nConvolution c 1 1 x y 0=2 1=1 6=6\n";
   EXPECT_THAT(error(text), HasSubstr("does not state the shape of input 'in'"));
   EXPECT_EQ(import(text, {.input = Shape{3, 5, 5}}).totals().macs, 25 * 6);
 }
@@ -122,8 +122,9 @@ TEST_F(NcnnGraph, InfersShapesWithoutHints) {
   const auto folder = testing::data_root();
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no shared data beside the sources";
   const auto total = [&](const char* name, Shape input) {
-    return import_ncnn_graph((folder / "models/ncnn_param" / (std::string(name) + ".param")).string(),
-                             {.input = std::move(input)})
+    return import_ncnn_graph(
+               (folder / "models/ncnn_param" / (std::string(name) + ".param")).string(),
+               {.input = std::move(input)})
         .totals();
   };
   // ViT-B/32 at 384: 145 tokens. 12 blocks of 12 d^2 per token and 2 t^2 d, patches 144 x 3072 x d.

@@ -34,8 +34,10 @@ class Maker {
     t->set_elem_type(type);
     for (const std::string& d : dims) {
       auto* dim = t->mutable_shape()->add_dim();
-      if (d[0] >= '0' && d[0] <= '9') dim->set_dim_value(std::stoll(d));
-      else if (d != "?") dim->set_dim_param(d);
+      if (d[0] >= '0' && d[0] <= '9')
+        dim->set_dim_value(std::stoll(d));
+      else if (d != "?")
+        dim->set_dim_param(d);
     }
   }
   void weight(const std::string& name, const std::vector<std::int64_t>& dims,
@@ -46,7 +48,8 @@ class Maker {
     t->set_data_location(onnx::TensorProto::EXTERNAL);  // only its shape is needed
     for (const auto d : dims) t->add_dims(d);
   }
-  void integers(const std::string& name, const std::vector<std::int64_t>& values, bool scalar = false) {
+  void integers(const std::string& name, const std::vector<std::int64_t>& values,
+                bool scalar = false) {
     auto* t = model_.mutable_graph()->add_initializer();
     t->set_name(name);
     t->set_data_type(onnx::TensorProto::INT64);
@@ -98,8 +101,9 @@ class Maker {
 
 class Onnx : public ::testing::Test {
  protected:
-  Onnx() : path_(std::filesystem::temp_directory_path() /
-                 ("m" + std::to_string(std::random_device{}()) + ".onnx")) {}
+  Onnx()
+      : path_(std::filesystem::temp_directory_path() /
+              ("m" + std::to_string(std::random_device{}()) + ".onnx")) {}
   ~Onnx() override { std::filesystem::remove(path_); }
   void write(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
   OnnxModel import(Maker& m, const OnnxOptions& o = {}) {
@@ -215,13 +219,15 @@ TEST_F(Onnx, OpenAxesAreListed) {
   EXPECT_THAT(error(), HasSubstr("bind them, e.g. sequence=128"));
   EXPECT_THAT(error({.axes = {{"sequnce", 5}}, .batch_axis = ""}),
               HasSubstr("no input has an axis 'sequnce'"));
-  EXPECT_THAT(error({.axes = {{"sequence", -5}}, .batch_axis = ""}), HasSubstr("cannot have the size -5"));
+  EXPECT_THAT(error({.axes = {{"sequence", -5}}, .batch_axis = ""}),
+              HasSubstr("cannot have the size -5"));
   Maker unnamed;
   unnamed.input("x", {"1", "?"});
   unnamed.node("Relu", {"x"}, {"y"});
   write(unnamed.bytes());
   EXPECT_THAT(error(), HasSubstr("'x:1' of x[1]"));
-  EXPECT_EQ(import(unnamed, {.axes = {{"x:1", 9}}, .batch_axis = ""}).graph.at(1).output, (Shape{9}));
+  EXPECT_EQ(import(unnamed, {.axes = {{"x:1", 9}}, .batch_axis = ""}).graph.at(1).output,
+            (Shape{9}));
 }
 
 TEST_F(Onnx, UnsupportedOperatorsAreNamedAndCounted) {
@@ -272,7 +278,8 @@ TEST_F(Onnx, BrokenFilesAreRefused) {
   std::mt19937 random(1);
   for (int trial = 0; trial < 500; ++trial) {
     std::string bytes = whole;
-    for (int k = 0; k < 3; ++k) bytes[random() % bytes.size()] ^= static_cast<char>(1 << random() % 8);
+    for (int k = 0; k < 3; ++k)
+      bytes[random() % bytes.size()] ^= static_cast<char>(1 << random() % 8);
     write(bytes);
     error();
   }
@@ -281,8 +288,11 @@ TEST_F(Onnx, BrokenFilesAreRefused) {
 TEST_F(Onnx, LoadingGoesByTheEndingOfTheName) {
   Maker m = cnn("batch");
   write(m.bytes());
-  EXPECT_EQ(load_graph({.name = path_.string(), .arguments = {}, .axes = {}}).graph.totals().operators, 6u);
-  EXPECT_THROW(load_graph({.name = path_.string(), .arguments = {.image = 5}, .axes = {}}), InputError);
+  EXPECT_EQ(
+      load_graph({.name = path_.string(), .arguments = {}, .axes = {}}).graph.totals().operators,
+      6u);
+  EXPECT_THROW(load_graph({.name = path_.string(), .arguments = {.image = 5}, .axes = {}}),
+               InputError);
   EXPECT_THROW(load_graph({.name = "resnet-50", .arguments = {}, .axes = {{"n", 1}}}), InputError);
   EXPECT_THROW(load_graph({.name = "/no/such.json", .arguments = {}, .axes = {}}), InputError);
 }

@@ -142,8 +142,8 @@ TEST(ProfileAccuracy, PromisesHoldForRowsHeldOut) {
     std::vector<double> errors;
     double within = 0;
     for (const std::size_t row : held_out) {
-      const auto v = profile.lookup(
-          t.kind, t.precision, std::span<const double>(t.shapes).subspan(row * width, width));
+      const auto v = profile.lookup(t.kind, t.precision,
+                                    std::span<const double>(t.shapes).subspan(row * width, width));
       ASSERT_TRUE(v);
       if (v->kind == PredictionKind::extrapolated) continue;
       errors.push_back(std::abs(v->ns / t.median_ns[row] - 1));
@@ -151,9 +151,10 @@ TEST(ProfileAccuracy, PromisesHoldForRowsHeldOut) {
     }
     const ErrorSummary e = summarize(errors);
     within /= static_cast<double>(e.count);
-    std::printf("%-18s %zu of %zu rows held out: %.1f %% median, %.1f %% mean; %.0f %% within two "
-                "standard errors\n",
-                t.kind.c_str(), e.count, t.rows(), 100 * e.median, 100 * e.mean, 100 * within);
+    std::printf(
+        "%-18s %zu of %zu rows held out: %.1f %% median, %.1f %% mean; %.0f %% within two "
+        "standard errors\n",
+        t.kind.c_str(), e.count, t.rows(), 100 * e.median, 100 * e.mean, 100 * within);
     EXPECT_LE(e.median, aim);
     EXPECT_GE(within, 0.85);
   }

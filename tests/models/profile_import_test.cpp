@@ -20,8 +20,9 @@ using ::testing::HasSubstr;
 
 class Import : public ::testing::Test {
  protected:
-  Import() : folder_(std::filesystem::temp_directory_path() /
-                     ("import" + std::to_string(std::random_device{}()))) {
+  Import()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("import" + std::to_string(std::random_device{}()))) {
     std::filesystem::create_directories(folder_);
   }
   ~Import() override { std::filesystem::remove_all(folder_); }
@@ -56,10 +57,10 @@ class Import : public ::testing::Test {
 constexpr const char* gemm_header = "device,op_name,kernel_source,gemm_dtype,m,n,k,latency\n";
 
 TEST_F(Import, AiconfiguratorIsInMilliseconds) {
-  const auto p = import("aiconfigurator", {file(std::string(gemm_header) +
-                                                "GPU X,gemm,a,bfloat16,16,256,64,0.5\r\n"
-                                                "GPU X,gemm,a,int4_wo,16,256,64,0.25\r\n"
-                                                "GPU X,gemm,b,fp8,16,256,64,0.125")});
+  const auto p = import("aiconfigurator",
+                        {file(std::string(gemm_header) + "GPU X,gemm,a,bfloat16,16,256,64,0.5\r\n"
+                                                         "GPU X,gemm,a,int4_wo,16,256,64,0.25\r\n"
+                                                         "GPU X,gemm,b,fp8,16,256,64,0.125")});
   EXPECT_EQ(p.info().device, "GPU X");
   EXPECT_EQ(ns(p, "gemm", Precision::bf16, {256, 64, 16}), 500000);
   EXPECT_EQ(ns(p, "gemm", Precision::fp8, {256, 64, 16}), 125000);
@@ -80,10 +81,10 @@ TEST_F(Import, AiconfiguratorCountsMessagesInElements) {
 }
 
 TEST_F(Import, DuplicatesBecomeTheirMedian) {
-  const auto p = import("aiconfigurator", {file(std::string(gemm_header) +
-                                                "d,gemm,a,bfloat16,1,1,1,1\n"
-                                                "d,gemm,a,bfloat16,1,1,1,2\n"
-                                                "d,gemm,a,bfloat16,1,1,1,9\n")});
+  const auto p =
+      import("aiconfigurator", {file(std::string(gemm_header) + "d,gemm,a,bfloat16,1,1,1,1\n"
+                                                                "d,gemm,a,bfloat16,1,1,1,2\n"
+                                                                "d,gemm,a,bfloat16,1,1,1,9\n")});
   const KernelTable& t = *p.table("gemm", Precision::bf16);
   ASSERT_EQ(t.rows(), 1u);
   EXPECT_EQ(t.median_ns[0], 2e6);
@@ -94,9 +95,9 @@ TEST_F(Import, DuplicatesBecomeTheirMedian) {
 }
 
 TEST_F(Import, TwoThatDisagreeAreNoisy) {
-  const auto p = import("aiconfigurator", {file(std::string(gemm_header) +
-                                                "d,gemm,a,bfloat16,1,1,1,1\n"
-                                                "d,gemm,a,bfloat16,1,1,1,3\n")});
+  const auto p =
+      import("aiconfigurator", {file(std::string(gemm_header) + "d,gemm,a,bfloat16,1,1,1,1\n"
+                                                                "d,gemm,a,bfloat16,1,1,1,3\n")});
   const KernelTable& t = *p.table("gemm", Precision::bf16);
   EXPECT_EQ(t.median_ns[0], 2e6);
   EXPECT_EQ(t.p10_ns[0], 1e6);
@@ -104,7 +105,8 @@ TEST_F(Import, TwoThatDisagreeAreNoisy) {
   EXPECT_EQ(t.flags.at(0), kernel_flag_noisy);
 }
 
-// Shape (1, 1, 1) was timed with both kernels: that of the larger table is kept, whatever the order.
+// Shape (1, 1, 1) was timed with both kernels: that of the larger table is kept, whatever the
+// order.
 TEST_F(Import, SourcesAreNeverMerged) {
   const std::string rows =
       "d,gemm,b,bfloat16,1,1,1,8\nd,gemm,a,bfloat16,1,1,1,2\nd,gemm,b,bfloat16,2,1,1,16\n";
@@ -135,14 +137,17 @@ TEST_F(Import, FlagsStreamingKernelsFasterThanMemory) {
 
 TEST_F(Import, LlmServingSimVersionZeroIsInNanoseconds) {
   const ImportOptions o{.model = "llama-3.1-8b", .columns = {}};
-  auto p = import("llmservingsim", {file("layer_name,input,kv_cache,tp_size,latency(ns)\n"
-                                         "k_proj,8,0,2,7295\nlm_head,8,0,2,178069\n"
-                                         "rope,8,0,2,30050\nattn,8,0,2,9193\n")}, o);
+  auto p = import("llmservingsim",
+                  {file("layer_name,input,kv_cache,tp_size,latency(ns)\n"
+                        "k_proj,8,0,2,7295\nlm_head,8,0,2,178069\n"
+                        "rope,8,0,2,30050\nattn,8,0,2,9193\n")},
+                  o);
   EXPECT_EQ(ns(p, "gemm", Precision::bf16, {512, 4096, 8}), 7295);  // 8 x 128 / 2
   EXPECT_EQ(ns(p, "gemm", Precision::bf16, {64128, 4096, 8}), 178069);
   EXPECT_EQ(report_.skipped.size(), 2u);
-  p = import("llmservingsim", {file("prefill_chunk_size,kv_cache_size,batch_size,is_prefill,mean_ns,"
-                                    "p50_ns,p90_ns,max_ns\n32,64,1,True,8274.4,8242.5,8390.1,8528\n")},
+  p = import("llmservingsim",
+             {file("prefill_chunk_size,kv_cache_size,batch_size,is_prefill,mean_ns,"
+                   "p50_ns,p90_ns,max_ns\n32,64,1,True,8274.4,8242.5,8390.1,8528\n")},
              {.model = "llama-3.1-8b", .precision = Precision::fp16, .columns = {}});
   EXPECT_EQ(ns(p, "prefill_attention", Precision::fp16, {32, 8, 128, 0, 1, 64, 32}), 8242.5);
   EXPECT_EQ(p.table("prefill_attention", Precision::fp16)->p90_ns.at(0), 8390.1);
@@ -153,7 +158,8 @@ TEST_F(Import, NcnnLeavesOutInt8OnVulkan) {
   file("run_id,device_id,num_threads,powersave,gpu_device\n1,7,4,0,-1\n2,7,4,0,0\n", "runs.csv");
   const std::string path = file(
       "run_id,model,min_ms,max_ms,avg_ms\n1,a,1,3,2\n1,a_int8,1,3,2\n2,a,1,3,2\n2,a_int8,1,3,2\n"
-      "2,b,0,0,0\n", "results.csv");
+      "2,b,0,0,0\n",
+      "results.csv");
   ImportOptions o;
   o.run = "1";
   EXPECT_NE(import("ncnn", {path}, o).table("network_a", Precision::int8), nullptr);
@@ -170,9 +176,10 @@ TEST_F(Import, NcnnLeavesOutInt8OnVulkan) {
 }
 
 TEST_F(Import, ProvenanceCountsRows) {
-  const auto p = import("aiconfigurator", {file(std::string(gemm_header) +
-                                                "d,gemm,a,bfloat16,1,1,1,1\n"
-                                                "d,gemm,a,int4_wo,1,1,1,1\n", "table.csv")});
+  const auto p =
+      import("aiconfigurator", {file(std::string(gemm_header) + "d,gemm,a,bfloat16,1,1,1,1\n"
+                                                                "d,gemm,a,int4_wo,1,1,1,1\n",
+                                     "table.csv")});
   EXPECT_EQ(p.info().provenance,
             "Imported from ai-dynamo/aiconfigurator: table.csv; 2 rows read, 1 kept, 1 times left "
             "out, 0 flagged as cached, 0 as noisy");
@@ -181,14 +188,15 @@ TEST_F(Import, ProvenanceCountsRows) {
 
 TEST_F(Import, VidurKnowsShapesOfShards) {
   std::string header, values;
-  for (const char* op : {"attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj", "mlp_act",
-                         "add", "input_layernorm", "emb"})
+  for (const char* op : {"attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj",
+                         "mlp_act", "add", "input_layernorm", "emb"})
     for (const char* stat : {"min", "max", "mean", "median", "std"}) {
       header += std::string("time_stats.") + op + "." + stat + ",";
       values += std::string(stat) == "std" ? "0.01," : std::string(stat) == "max" ? "0.4," : "0.2,";
     }
-  header += "n_head,n_kv_head,n_embd,n_expanded_embd,vocab_size,use_gated_mlp,num_tokens,"
-            "num_tensor_parallel_workers\n";
+  header +=
+      "n_head,n_kv_head,n_embd,n_expanded_embd,vocab_size,use_gated_mlp,num_tokens,"
+      "num_tensor_parallel_workers\n";
   const auto p = import("vidur", {file(header + values + "32,8,4096,14336,128256,True,64,2\n")});
   EXPECT_EQ(ns(p, "gemm", Precision::fp16, {3072, 4096, 64}), 200000);   // (32 + 2 x 8) x 128 / 2
   EXPECT_EQ(ns(p, "gemm", Precision::fp16, {14336, 4096, 64}), 200000);  // gated: twice, halved
@@ -201,7 +209,8 @@ TEST_F(Import, VidurKnowsShapesOfShards) {
 
 TEST_F(Import, LlmServingSimIsInMicroseconds) {
   const ImportOptions o{.model = "llama-3.1-8b", .columns = {}};
-  auto p = import("llmservingsim", {file("layer,tokens,time_us\nqkv_proj,16,12.5\nrotary,1,1\n")}, o);
+  auto p =
+      import("llmservingsim", {file("layer,tokens,time_us\nqkv_proj,16,12.5\nrotary,1,1\n")}, o);
   EXPECT_EQ(ns(p, "gemm", Precision::bf16, {6144, 4096, 16}), 12500);
   p = import("llmservingsim",
              {file("prefill_chunk,kv_prefill,n_decode,kv_decode,time_us\n0,0,4,512,7\n")}, o);
@@ -221,7 +230,8 @@ TEST_F(Import, CsvTakesAnyTable) {
   EXPECT_THAT(error("csv", "rows,cols,t\n1,1,1\n", o), HasSubstr("ns, us, ms or s"));
   o.time_unit = "s";
   o.columns["p"] = "rows";
-  EXPECT_THAT(error("csv", "rows,cols,t\n1,1,1\n", o), HasSubstr("no parameter of kernel kind gemm"));
+  EXPECT_THAT(error("csv", "rows,cols,t\n1,1,1\n", o),
+              HasSubstr("no parameter of kernel kind gemm"));
   o.columns = {{"m", "rows"}};
   EXPECT_THAT(error("csv", "rows,cols,t\n1,1,1\n", o), HasSubstr("also needs --map"));
   EXPECT_THAT(error("csv", "a\n1\n"), HasSubstr("needs --kind"));
@@ -309,7 +319,8 @@ TEST_F(PublicFiles, FlagsRowsFasterThanMemory) {
 }
 
 TEST_F(PublicFiles, Vidur) {
-  const auto p = import("vidur", csvs(root() / "vidur/compute/a100"), {.device = "A100", .columns = {}});
+  const auto p =
+      import("vidur", csvs(root() / "vidur/compute/a100"), {.device = "A100", .columns = {}});
   // The row that PROVENANCE quotes: Llama-2-70B on two, one sequence, 32 tokens of context.
   EXPECT_NEAR(ns(p, "decode_attention", Precision::fp16, {32, 4, 128, 0, 1, 32}), 15000, 1);
   EXPECT_GT(p.table("gemm", Precision::fp16)->rows(), 5000u);
@@ -337,10 +348,10 @@ TEST_F(PublicFiles, EverythingCanBeImported) {
     }
   for (const std::string& f : csvs(root() / "vidur")) EXPECT_NO_THROW(import("vidur", {f})) << f;
   for (const std::string& f : csvs(root() / "llmservingsim"))
-    EXPECT_NO_THROW(import("llmservingsim", {f},
-                           {.model = f.find("Qwen3-30B") != std::string::npos ? "qwen3-30b-a3b"
-                                                                              : "llama-3.1-8b",
-                            .columns = {}}))
+    EXPECT_NO_THROW(import(
+        "llmservingsim", {f},
+        {.model = f.find("Qwen3-30B") != std::string::npos ? "qwen3-30b-a3b" : "llama-3.1-8b",
+         .columns = {}}))
         << f;
 }
 

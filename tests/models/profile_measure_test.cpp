@@ -64,8 +64,7 @@ TEST_P(EveryKind, IsTimedWithTheParametersOfItsKind) {
     EXPECT_TRUE(WorkModel::of(t->kind, t->parameters));
   }
   EXPECT_FALSE(p.info().device.empty());
-  EXPECT_NE(p.info().provenance.find(library == "eigen" ? "Eigen 3" : "oneDNN"),
-            std::string::npos);
+  EXPECT_NE(p.info().provenance.find(library == "eigen" ? "Eigen 3" : "oneDNN"), std::string::npos);
   EXPECT_NE(p.info().provenance.find("warm weights and caches"), std::string::npos);
 }
 
@@ -82,9 +81,9 @@ INSTANTIATE_TEST_SUITE_P(MeasureProfile, EveryKind, testing::ValuesIn(all_kinds(
 
 TEST(MeasureProfile, KnowsTheKindsOfCnnsAndTransformers) {
   const auto kinds = measurable_kinds();
-  for (const char* kind : {"gemm", "batched_gemm", "conv", "depthwise_conv", "norm", "softmax",
-                           "encoder_attention", "decode_attention", "elementwise", "activation",
-                           "copy", "embedding"})
+  for (const char* kind :
+       {"gemm", "batched_gemm", "conv", "depthwise_conv", "norm", "softmax", "encoder_attention",
+        "decode_attention", "elementwise", "activation", "copy", "embedding"})
     EXPECT_NE(std::find(kinds.begin(), kinds.end(), kind), kinds.end()) << kind;
 }
 
@@ -149,7 +148,8 @@ TEST(MeasureProfile, RefusesWhatCannotBeMeasured) {
   expect_refused(with([](auto& o) { o.core = 100000; }), "there is no core");
   expect_refused(with([](auto& o) { o.core = -1; }), "there is no core -1");
   expect_refused(with([](auto& o) { o.core = CPU_SETSIZE - 1; }), "cannot run on core");
-  expect_refused(with([](auto& o) { o.core = CPU_SETSIZE - 1, o.threads = 2; }), "there is no core");
+  expect_refused(with([](auto& o) { o.core = CPU_SETSIZE - 1, o.threads = 2; }),
+                 "there is no core");
   expect_refused(with([](auto& o) { o.threads = 0; }), "0 threads");
   expect_refused(with([](auto& o) { o.min_repeats = 0; }), "repetition");
   for (const double s : {-1.0, 1e9, std::numeric_limits<double>::quiet_NaN()})
@@ -178,8 +178,8 @@ double share_inside(double kernel, double stride, double side) {
 // The profile that oneDNN measured: rows predict each other as well as docs/profile_format.md says,
 // narrower formats are faster, and no time is shorter than the core's peak allows.
 TEST(MeasureProfile, ShippedProfileOfOneDnnIsSound) {
-  const auto p = KernelProfile::load(ISTHMUS_SOURCE_DIR
-                                     "/models/profiles/amd-epyc-zen4-1core-onednn.h5");
+  const auto p =
+      KernelProfile::load(ISTHMUS_SOURCE_DIR "/models/profiles/amd-epyc-zen4-1core-onednn.h5");
   for (const KernelTable* t : p.tables()) {
     const auto errors = p.leave_one_out(t->kind, t->precision);
     ASSERT_TRUE(errors) << t->kind;

@@ -80,7 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Printed{"vit-b32", 88224232, 4.41e9, "torchvision, 4.41 GMAC"},
                       Printed{"vit-l16", 304326632, 61.55e9, "torchvision, 61.55 GMAC"},
                       Printed{"deit-tiny", 5717416, 1.258e9, "arXiv:2012.12877; timm 1.26 GMAC"},
-                      Printed{"deit-small", 22050664, 4.608e9, "arXiv:2012.12877; timm 4.61 GMAC"}));
+                      Printed{"deit-small", 22050664, 4.608e9,
+                              "arXiv:2012.12877; timm 4.61 GMAC"}));
 
 TEST(BuiltinGraphs, BertWorkIsLinearPlusQuadratic) {
   // 12 layers: 12 d^2 multiply-adds per token, 2 d per pair of tokens, the pooler once.
@@ -101,7 +102,8 @@ TEST(BuiltinGraphs, LanguageModelsAgreeWithTheirShapes) {
     double active = s.text_params() - static_cast<double>(s.vocab * s.hidden);
     if (s.tied_embeddings) active += static_cast<double>(s.vocab * s.hidden);
     if (s.experts > 0)
-      active -= static_cast<double>(s.layers * (s.experts - s.experts_active) * 3 * s.hidden * s.ffn);
+      active -=
+          static_cast<double>(s.layers * (s.experts - s.experts_active) * 3 * s.hidden * s.ffn);
     EXPECT_NEAR(g.totals().macs / active, 1, 0.01) << name;
   }
 }
@@ -116,8 +118,8 @@ TEST(BuiltinGraphs, ContextAddsAttentionOnly) {
     return builtin_graph("llama-3.1-8b", {.sequence = n}).totals().macs;
   };
   const double head = static_cast<double>(s.vocab * s.hidden);
-  EXPECT_DOUBLE_EQ(macs(100) - head, 100 * (macs(1) - head - 32.0 * 2 * 4096) +
-                                         32.0 * 2 * 4096 * (100 * 101 / 2.0));
+  EXPECT_DOUBLE_EQ(macs(100) - head,
+                   100 * (macs(1) - head - 32.0 * 2 * 4096) + 32.0 * 2 * 4096 * (100 * 101 / 2.0));
 }
 
 // Multiples of 28 pixels: 1092 x 2408 would be 3,354 tokens; twice the pixels exceed 5,000,000, so
@@ -132,12 +134,12 @@ TEST(ImageTokens, OfAScreenshotAreThoseOfAutoGlm) {
 }
 
 TEST(BuiltinGraphs, AutoGlmSeesAScreenshot) {
-  const OperatorGraph g = builtin_graph("autoglm-phone-9b", {.sequence = 3620, .image_tokens = image_tokens(1080, 2400)});
+  const OperatorGraph g = builtin_graph(
+      "autoglm-phone-9b", {.sequence = 3620, .image_tokens = image_tokens(1080, 2400)});
   const LlmShape s = builtin_llm("autoglm-phone-9b");
   EXPECT_NEAR(g.totals().params / (s.text_params() + s.vision_params()), 1, 0.002);
   std::size_t layers = 0;
-  for (std::size_t v = 0; v < g.size(); ++v)
-    layers += g.at(v).kind == OperatorKind::attention;
+  for (std::size_t v = 0; v < g.size(); ++v) layers += g.at(v).kind == OperatorKind::attention;
   EXPECT_EQ(layers, 40u + 24u);
 }
 

@@ -34,28 +34,28 @@ TEST(WorkModel, CountsByHand) {
   EXPECT_EQ(work("gemm", "n k m", {5, 4, 3}).traffic(Precision::bf16), 94);
   EXPECT_EQ(work("batched_gemm", "count n k m", {10, 5, 4, 3}).flops, 1200);
   // 3x3, 8 -> 16 channels, 100 positions: 2 * 100 * 16 * 72; in 2 groups half of it.
-  EXPECT_EQ(work("conv", "kernel stride groups in_channels out_channels positions",
-                 {3, 1, 1, 8, 16, 100})
-                .flops,
-            230400);
-  EXPECT_EQ(work("conv", "kernel stride groups in_channels out_channels positions",
-                 {3, 1, 2, 8, 16, 100})
-                .flops,
-            115200);
+  EXPECT_EQ(
+      work("conv", "kernel stride groups in_channels out_channels positions", {3, 1, 1, 8, 16, 100})
+          .flops,
+      230400);
+  EXPECT_EQ(
+      work("conv", "kernel stride groups in_channels out_channels positions", {3, 1, 2, 8, 16, 100})
+          .flops,
+      115200);
   // One prompt of 4 tokens behind 2: 3 + 4 + 5 + 6 pairs.
   const char* prefill = "heads kv_heads head_dim window batch context tokens";
   EXPECT_EQ(work("prefill_attention", prefill, {2, 1, 8, 0, 1, 2, 4}).flops, 4 * 2 * 8 * 18);
   // Window of 4: 3 + 4 + 4 + 4.
   EXPECT_EQ(work("prefill_attention", prefill, {2, 1, 8, 4, 1, 2, 4}).flops, 4 * 2 * 8 * 15);
   // Decode reads keys and values of the context and its own: 2 * 8 * (2 + 101).
-  EXPECT_EQ(work("decode_attention", "heads kv_heads head_dim window batch context",
-                 {2, 1, 8, 0, 1, 100})
-                .elements,
-            2 * 8 * (2 + 101));
+  EXPECT_EQ(
+      work("decode_attention", "heads kv_heads head_dim window batch context", {2, 1, 8, 0, 1, 100})
+          .elements,
+      2 * 8 * (2 + 101));
   // Without a window column there is no window.
-  EXPECT_EQ(work("decode_attention", "heads kv_heads head_dim batch context", {2, 1, 8, 1, 100})
-                .flops,
-            4 * 2 * 8 * 101);
+  EXPECT_EQ(
+      work("decode_attention", "heads kv_heads head_dim batch context", {2, 1, 8, 1, 100}).flops,
+      4 * 2 * 8 * 101);
   EXPECT_EQ(work("all_reduce", "devices bytes", {8, 1000}).bytes, 1750);
 }
 

@@ -23,8 +23,10 @@ using testing::TemporaryFolder;
 std::string scenario(const std::string& model, const std::string& more = "") {
   return R"({"isthmus": 1, "name": "own", "duration": "5 s",
     "nodes": {"board": {"device": "raspberry-pi-5", "memory": "100 GB"}},
-    "models": {"mine": )" + model + R"(},
-    "services": {"s": {"model": "mine", "on": "board")" + more + R"(}},
+    "models": {"mine": )" +
+         model + R"(},
+    "services": {"s": {"model": "mine", "on": "board")" +
+         more + R"(}},
     "workload": [{"source": "poisson", "rate": "1 /s", "target": "s", "clients": {"on": "board"}}]})";
 }
 
@@ -47,7 +49,8 @@ TEST(OwnModels, GraphsTakeSizesAndPasses) {
             models::builtin_graph("bert-base", {.sequence = 32}).totals().macs);
   const auto half = load_text(scenario(
       R"({"shape": "bert-base", "sequence": 32, "passes": [{"pass": "distill", "keep_every": 2}]})"));
-  EXPECT_NEAR(graph_of(half).graph().totals().macs / graph_of(plain).graph().totals().macs, 0.5, 0.01);
+  EXPECT_NEAR(graph_of(half).graph().totals().macs / graph_of(plain).graph().totals().macs, 0.5,
+              0.01);
   const auto int8 = load_text(scenario(
       R"({"shape": "bert-base", "passes": [{"pass": "precision",
           "rules": [{"match": "layers", "weights": "int8", "activations": "fp32"}]}]})"));
@@ -63,9 +66,10 @@ TEST(OwnModels, AccuracyIsCarriedOrGone) {
   };
   EXPECT_EQ(accuracy(R"([{"pass": "fuse"}])"), 0.76);
   EXPECT_EQ(accuracy(R"([{"pass": "prune", "rules": [{"match": "*", "ratio": 0.25}]}])"), 0);
-  EXPECT_EQ(accuracy(R"([{"pass": "prune", "rules": [{"match": "*", "ratio": 0.25}], "accuracy": 0.7,
+  EXPECT_EQ(
+      accuracy(R"([{"pass": "prune", "rules": [{"match": "*", "ratio": 0.25}], "accuracy": 0.7,
                           "source": "measured"}])"),
-            0.7);
+      0.7);
   EXPECT_THAT(error(R"({"shape": "resnet-50", "variants": {"v": {"weights": "fp32",
                         "accuracy": 0.76}}})"),
               HasSubstr("needs its \"accuracy_source\""));
@@ -89,7 +93,8 @@ TEST(OwnModels, FilesAreRelativeToTheScenario) {
   const auto graph = load_text(scenario(R"({"file": "g.json"})"), {}, "s", folder.path());
   EXPECT_EQ(graph_of(graph).graph().totals().params,
             models::builtin_graph("mobilenet-v2").totals().params);
-  const auto llm = load_text(scenario(R"({"llm": {"config": "config.json"}})"), {}, "s", folder.path());
+  const auto llm =
+      load_text(scenario(R"({"llm": {"config": "config.json"}})"), {}, "s", folder.path());
   EXPECT_EQ(std::get<world::LlmModel>(llm.scenario->services[0].work).shape.layers, 2);
   // The same files in a question.
   ExplainQuestion q;
