@@ -180,6 +180,23 @@ Prediction GraphCost::operator_time(std::size_t index, std::int64_t batch) const
           .compute_share = impl_->compute_bound(index, static_cast<double>(batch)) ? 1.0 : 0.0};
 }
 
+OperatorTimeParts GraphCost::operator_parts(std::size_t index, std::int64_t batch) const {
+  if (impl_->graph.at(index).kind == OperatorKind::input) return {};
+  const double size = static_cast<double>(batch);
+  const double launch_ns = static_cast<double>(impl_->unit.launch_overhead.ns());
+  const double body = std::max(impl_->time(index, batch).ns - launch_ns, 0.0) * 1e-9;
+  return {.launch = impl_->unit.launch_overhead.seconds(),
+          .body = body,
+          .compute = std::min(impl_->flop_ns(index, size) * 1e-9, body),
+          .memory = std::min(impl_->byte_ns(index, size) * 1e-9, body),
+          .bytes = impl_->bytes(index, size)};
+}
+
+double GraphCost::output_bytes(std::size_t index, std::int64_t batch) const {
+  return elements(impl_->graph.at(index).output) * static_cast<double>(batch) *
+         bytes_of(impl_->activations_of(index));
+}
+
 std::vector<OperatorCost> GraphCost::explain(std::int64_t batch) const {
   const double size = static_cast<double>(batch);
   const double launch = static_cast<double>(impl_->unit.launch_overhead.ns());

@@ -23,6 +23,16 @@ struct GraphVariant {
   std::string accuracy_metric, accuracy_source;
 };
 
+//! What the time of one operator is made of, in seconds. An executor that slows the clock stretches
+//! `compute`, one that shares the memory stretches `memory`; the rest of `body` stays.
+struct OperatorTimeParts {
+  double launch = 0;   //!< the unit's launch_overhead
+  double body = 0;     //!< the rest of operator_time(): what a profile measured, or the roofline
+  double compute = 0;  //!< of `body` at most: arithmetic alone, at the efficiency of large products
+  double memory = 0;   //!< of `body` at most: memory traffic alone, at the reachable bandwidth
+  double bytes = 0;    //!< memory traffic
+};
+
 //! Prepared for one (graph, variant, unit); immutable and safe from many threads. The time is that
 //! of the serial execution of all operators on the unit.
 //!
@@ -45,6 +55,10 @@ class GraphCost {
   //! Time of operator `index` of graph() alone, launch included; for executors that schedule
   //! operators one by one.
   Prediction operator_time(std::size_t index, std::int64_t batch) const;
+  //! The same time in parts, not rounded.
+  OperatorTimeParts operator_parts(std::size_t index, std::int64_t batch) const;
+  //! Bytes of the output of operator `index`, in the format of its activations.
+  double output_bytes(std::size_t index, std::int64_t batch) const;
   //! What is executed: the graph after fusion.
   const OperatorGraph& graph() const;
   const GraphVariant& variant() const;

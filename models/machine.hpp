@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "models/operator_kind.hpp"
 #include "models/precision.hpp"
 #include "sim/core/time.hpp"
 
@@ -30,6 +31,10 @@ struct ComputeUnit {
   double bandwidth_power = 0;   //!< W while memory-bound
   double compute_power = 0;     //!< W while compute-bound
   std::string profile;          //!< path of an HDF5 kernel profile, "" = roofline only
+  //! What graphs must run on another unit of the node; services on this unit alone ignore it.
+  OperatorKinds unsupported{};
+
+  bool supports(OperatorKind kind) const { return !unsupported[static_cast<std::size_t>(kind)]; }
 };
 
 //! Peak of the fastest path on which `weights` x `activations` products can run: the activation
