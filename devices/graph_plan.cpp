@@ -84,6 +84,20 @@ UnitTransfers UnitTransfers::shared_memory(std::uint32_t units, double latency) 
           std::vector<double>(pairs, latency), -1};
 }
 
+UnitTransfers UnitTransfers::of_node(std::span<const models::UnitKind> kinds, double bandwidth,
+                                     double latency) {
+  const std::size_t units = kinds.size();
+  UnitTransfers t = shared_memory(static_cast<std::uint32_t>(units), latency);
+  if (bandwidth == std::numeric_limits<double>::infinity()) return t;
+  for (std::size_t from = 0; from < units; ++from) {
+    if (kinds[from] == models::UnitKind::cpu && t.host < 0) t.host = static_cast<int>(from);
+    for (std::size_t to = 0; to < units; ++to)
+      if (kinds[from] != models::UnitKind::cpu || kinds[to] != models::UnitKind::cpu)
+        t.bandwidth[from * units + to] = bandwidth;
+  }
+  return t;
+}
+
 GraphPlan plan_graph(std::span<const GraphCost* const> costs, std::int64_t batch,
                      const UnitTransfers& transfers) {
   if (batch < 1) throw InputError(fmt::format("a batch has at least one input, not {}", batch));

@@ -34,6 +34,10 @@ struct UnitTransfers {
 
   //! `units` units over one memory that hand tensors over within `latency` seconds.
   static UnitTransfers shared_memory(std::uint32_t units, double latency);
+  //! Units of a node where copies run at `bandwidth` bytes/s. Infinite: one memory. Otherwise CPU
+  //! units share one, every other unit has its own, and the first CPU unit is the host.
+  static UnitTransfers of_node(std::span<const models::UnitKind> kinds, double bandwidth,
+                               double latency);
 };
 
 //! Prepared for one (graph, variant, batch, node). Operators are those of the graph after fusion,

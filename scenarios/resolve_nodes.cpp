@@ -76,6 +76,8 @@ models::ComputeUnit unit_of(const std::string& name, const ObjectView& v,
   u.idle_power = v.number("idle_power");
   u.bandwidth_power = v.number_or("bandwidth_power", u.idle_power);
   u.compute_power = v.number_or("compute_power", u.bandwidth_power);
+  for (const std::string& kind : v.texts("unsupported"))
+    u.unsupported.set(static_cast<std::size_t>(*models::operator_kind_from(kind)));
   if (u.bandwidth_power < u.idle_power || u.compute_power < u.idle_power)
     problems.add(v.at("idle_power"), v.pointer(),
                  "idle_power must not exceed bandwidth_power or compute_power");
@@ -108,6 +110,9 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
     g.download_power = v.number("download_power");
     g.price_per_hour = v.number("price");
     g.billed_when_idle = v.flag("billed_when_idle");
+    const ObjectView transfer = v.object("unit_transfer");
+    g.unit_bandwidth = transfer.number_or("bandwidth", g.unit_bandwidth);
+    g.unit_latency = transfer.number("latency");
     first += g.count;
     if (static_cast<double>(first) > max_nodes) {
       r.problems.add(v.at("count"), v.pointer_to("count"),

@@ -11,6 +11,7 @@ const ObjectSpec& scenario_spec();  //!< the whole file
 const ObjectSpec& node_spec();  //!< tables_nodes.cpp
 const ObjectSpec& unit_spec();
 const ObjectSpec& peak_spec();
+const ObjectSpec& unit_transfer_spec();
 const ObjectSpec& device_spec();  //!< entry of catalogue/devices.json
 
 const ObjectSpec& network_spec();  //!< tables_network.cpp

@@ -1,9 +1,17 @@
+#include "models/operator_kind.hpp"
 #include "models/precision.hpp"
 #include "scenarios/tables.hpp"
 
 namespace isthmus::scenarios {
 
 namespace {
+
+std::vector<std::string> operator_kinds() {
+  std::vector<std::string> names;
+  for (const std::string_view name : models::operator_kind_names)
+    if (name != "input") names.emplace_back(name);
+  return names;
+}
 
 // What describes a compute unit, in "units" and, for the main unit, on the node itself.
 std::vector<Field> unit_fields() {
@@ -39,6 +47,10 @@ std::vector<Field> unit_fields() {
            "path of an HDF5 kernel profile with measured times, relative to this file; "
            "$ISTHMUS_PROFILES/... names a shipped one")
           .default_is("none: roofline times"),
+      list("unsupported", word("", operator_kinds(), "operator kind"),
+           "operator kinds that graphs spread over several units must run elsewhere, such as "
+           "attention on an NPU without it")
+          .default_is("none"),
   };
 }
 
@@ -72,6 +84,8 @@ std::vector<Field> machine_fields() {
           .default_is("none"),
       quantity("interconnect_latency", Unit::duration, "of one collective operation")
           .by_default("0 s"),
+      object("unit_transfer", unit_transfer_spec,
+             "how tensors get from unit to unit when a graph runs on several"),
   };
 }
 
@@ -89,6 +103,24 @@ const ObjectSpec& peak_spec() {
           quantity(std::string(row.name), Unit::compute, "in " + std::string(row.name)));
     return s;
   }();
+  return spec;
+}
+
+const ObjectSpec& unit_transfer_spec() {
+  static const ObjectSpec spec{
+      "unit_transfer",
+      "From unit to unit of one machine, for graphs that run on several of them.",
+      {quantity(
+           "bandwidth", Unit::bandwidth,
+           "of copies to and from units with a memory of their own, such as a GPU behind PCIe; "
+           "CPU units share theirs. Inputs then start in the memory of the first CPU unit")
+           .above(0)
+           .default_is("none: all units share one memory and nothing is copied"),
+       quantity("latency", Unit::duration,
+                "per tensor that goes to another unit: synchronization, and setting up the copy")
+           .by_default("0 s")},
+      "",
+      {}};
   return spec;
 }
 

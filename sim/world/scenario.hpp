@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct NodeGroup {
   std::uint32_t first = 0, count = 1;
   schedulers::Tier tier = schedulers::Tier::cloud;
   std::vector<models::ComputeUnit> units;  //!< kinds of units of one node
+  //! Between units (devices/graph_plan.hpp): bytes/s, infinite over one memory; s per tensor.
+  double unit_bandwidth = std::numeric_limits<double>::infinity(), unit_latency = 0;
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
   double base_power = 0;               //!< W, whole node without its units (screen, board)
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight

@@ -137,6 +137,22 @@ TEST(GraphPlan, FallsBackToUnitsThatSupportTheKind) {
                             "the kind, unit 1 cannot compute the format")));
 }
 
+TEST(GraphPlan, CpuUnitsShareTheMemoryOfTheHost) {
+  using models::UnitKind;
+  const UnitKind kinds[] = {UnitKind::gpu, UnitKind::cpu, UnitKind::cpu};
+  const double inf = std::numeric_limits<double>::infinity();
+  const auto card = UnitTransfers::of_node(kinds, 2e10, 1e-5);
+  EXPECT_EQ(card.host, 1);
+  EXPECT_EQ(card.bandwidth,
+            (std::vector<double>{2e10, 2e10, 2e10, 2e10, inf, inf, 2e10, inf, inf}));
+  EXPECT_EQ(card.latency, std::vector<double>(9, 1e-5));
+  const auto chip = UnitTransfers::of_node(kinds, inf, 2e-5);
+  EXPECT_EQ(chip.host, -1);
+  EXPECT_EQ(chip.bandwidth, std::vector<double>(9, inf));
+  // Two cards and no CPU: the inputs are wherever they are needed.
+  EXPECT_EQ(UnitTransfers::of_node({kinds, 1}, 2e10, 0).host, -1);
+}
+
 TEST(GraphPlan, TakesTheOverheadOfTheUnitsInUse) {
   ComputeUnit slow_start = unit("npu", 1e12, 1e11);
   slow_start.iteration_overhead = Duration(90000);
