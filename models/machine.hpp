@@ -30,6 +30,7 @@ struct ComputeUnit {
   double idle_power = 0;        //!< W
   double bandwidth_power = 0;   //!< W while memory-bound
   double compute_power = 0;     //!< W while compute-bound
+  std::uint32_t streams = 1;    //!< operators that run on it at once, sharing its arithmetic
   std::string profile;          //!< path of an HDF5 kernel profile, "" = roofline only
   //! What graphs must run on another unit of the node; services on this unit alone ignore it.
   OperatorKinds unsupported{};

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include "devices/plan_schedule.hpp"
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
@@ -73,6 +74,7 @@ models::ComputeUnit unit_of(const std::string& name, const ObjectView& v,
   u.efficiency_error = v.number("efficiency_error");
   u.launch_overhead = v.duration("launch_overhead");
   u.iteration_overhead = v.duration("iteration_overhead");
+  u.streams = v.count("streams");
   u.idle_power = v.number("idle_power");
   u.bandwidth_power = v.number_or("bandwidth_power", u.idle_power);
   u.compute_power = v.number_or("compute_power", u.bandwidth_power);
@@ -138,6 +140,8 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
       const ObjectView unit(&own, unit_spec(), v.pointer(), v.at());
       g.units.push_back(unit_of(unit.text("kind"), unit, r.document.folder, r.problems));
     }
+
+    g.executor = devices::executor_spec(g.units, g.unit_bandwidth, v.number("memory_share"));
 
     std::vector<std::uint32_t> zones;
     for (const std::string& zone : v.texts("zone")) {

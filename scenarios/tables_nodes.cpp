@@ -38,6 +38,12 @@ std::vector<Field> unit_fields() {
       quantity("iteration_overhead", Unit::duration,
                "fixed time of the framework per batch or engine iteration")
           .by_default("0 s"),
+      integer("streams",
+              "operators of spread graphs that run on it at once, sharing its arithmetic (streams "
+              "of a GPU)")
+          .at_least(1)
+          .at_most(64)
+          .by_default("1"),
       quantity("idle_power", Unit::power, "while nothing runs").by_default("0 W"),
       quantity("bandwidth_power", Unit::power, "while memory-bound work runs")
           .default_is("idle_power"),
@@ -67,6 +73,12 @@ std::vector<Field> machine_fields() {
           .at_least(1)
           .at_most(1024)
           .by_default("1"),
+      quantity("memory_share", Unit::fraction,
+               "of the memory's bandwidth that all units reach together; one unit alone reaches "
+               "its bandwidth_efficiency")
+          .above(0)
+          .at_most(1)
+          .by_default("0.8"),
       quantity("base_power", Unit::power, "whole machine without its units (screen, board, fans)")
           .by_default("0 W"),
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),

@@ -23,6 +23,7 @@ enum class EventKind : std::uint8_t {
   control,           //!< an autoscaler or another controller decides
   sample,            //!< the recorder takes an interval sample
   phase_end,         //!< the warm-up or the run ends
+  machine_work,      //!< operators ended on the units of a node
   count_
 };
 
@@ -49,6 +50,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::control, 8, "control"},
     {EventKind::sample, 9, "sample"},
     {EventKind::phase_end, 10, "phase_end"},
+    {EventKind::machine_work, 2, "machine_work"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -70,9 +70,8 @@ void World::start_services() {
 bool World::start_replica(std::uint32_t service, bool at_once) {
   const Service& spec = scenario_.services[service];
   const NodeGroup& group = scenario_.nodes[spec.group];
-  const bool law = std::holds_alternative<ServiceLaw>(spec.work);
-  if (law || group.units.empty()) {
-    // Laws take no unit: spread them over the nodes in turn.
+  if (!spec.takes_units() || group.units.empty()) {
+    // No unit of its own: spread them over the nodes in turn.
     for (std::uint32_t k = 0; k < group.count; ++k) {
       const std::uint32_t node = group.first + (services_[service].next_number + k) % group.count;
       if (!nodes_[node].up) continue;
@@ -117,7 +116,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
     p.batches.resize(spec.slots);
   }
   NodeState& n = nodes_[node];
-  if (!std::holds_alternative<ServiceLaw>(spec.work) && !n.free_units.empty()) {
+  if (spec.takes_units() && !n.free_units.empty()) {
     if (n.free_units[spec.unit] < spec.parallel)
       throw InputError(fmt::format("service \"{}\": no free unit on \"{}\" (another service has it)",
                                    spec.name, scenario_.nodes[n.group].name));
@@ -207,7 +206,7 @@ void World::remove_replica(std::uint32_t id) {
   queue_.cancel(p.look_again);
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];
-  if (!std::holds_alternative<ServiceLaw>(spec.work) && !n.free_units.empty())
+  if (spec.takes_units() && !n.free_units.empty())
     n.free_units[spec.unit] += spec.parallel;
   --n.hosted;
   if (n.hosted == 0 && !scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 0);

@@ -64,6 +64,11 @@ void World::fail_node(std::uint32_t node) {
       update_ready(p.service);
     }
   }
+  if (n.executor) {
+    std::vector<std::uint64_t> batches;  // their requests are among the lost ones already
+    n.executor->clear(now_, batches);
+    watch_machine(node);
+  }
   n.power.set(now_, Watts(0));
   n.busy_units.set(now_, 0);
   for (const std::uint64_t tag : lost) {

@@ -62,7 +62,9 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
   c.name = service.name;
   c.tier = group.tier;
   c.accuracy = service.accuracy;
-  c.service = service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
+  c.service = service.execution()
+                  ? plan_of(index, 1).makespan()
+                  : service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
   c.parallel_speedup = s.parallel_speedup;
   std::uint32_t node = ~0U;
 
@@ -106,7 +108,9 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
     const NodeGroup& client = scenario_.nodes[nodes_[r.host].group];
     c.client_energy = client.upload_power * upload + client.download_power * download +
                       client.base_power * (c.network + c.service).seconds();
-    if (service.local && !group.units.empty())
+    if (service.local && service.execution())
+      c.client_energy += plan_of(index, 1).energy();
+    else if (service.local && !group.units.empty())
       c.client_energy += devices::active_power(group.units[service.unit], 0.0).value() *
                          service.parallel * c.service.seconds();
   }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "devices/execution_plan.hpp"
 #include "models/graph_cost.hpp"
 #include "models/llm_cost.hpp"
 #include "models/llm_shape.hpp"
@@ -18,6 +19,7 @@
 #include "results/recorder.hpp"
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "sim/world/distribution.hpp"
@@ -34,6 +36,7 @@ struct NodeGroup {
   std::vector<models::ComputeUnit> units;  //!< kinds of units of one node
   //! Between units (devices/graph_plan.hpp): bytes/s, infinite over one memory; s per tensor.
   double unit_bandwidth = std::numeric_limits<double>::infinity(), unit_latency = 0;
+  devices::ExecutorSpec executor;      //!< the same units, as graph executors see them
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
   double base_power = 0;               //!< W, whole node without its units (screen, board)
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
@@ -47,9 +50,21 @@ struct ServiceLaw {
   double per_item = 0;                 //!< seconds per request in the batch
 };
 
+//! Instances of a graph run operator by operator over several units of a node, beside all others
+//! there (devices/graph_executor.hpp).
+struct GraphExecution {
+  std::vector<std::uint32_t> units;    //!< indices into the group's units
+  //! One per entry of `units`; null: that unit cannot run the graph.
+  std::vector<std::shared_ptr<const models::GraphCost>> costs;
+  const schedulers::PolicyEntry<schedulers::ListScheduler>* scheduler = nullptr;
+  std::optional<schedulers::Parameters> parameters;
+  std::int32_t priority = 0;           //!< larger first, at operator boundaries
+};
+
 //! An operator graph with everything needed to time it.
 struct GraphModel {
   std::shared_ptr<const models::GraphCost> cost;
+  std::optional<GraphExecution> execution;  //!< none: the whole batch on one unit that it has alone
 };
 
 //! A language model with everything needed to time it.
@@ -103,6 +118,16 @@ struct Service {
   Autoscaling autoscaling;
   double timing_error = 0;             //!< relative standard error of its service times
   std::string timing;                  //!< evidence in words, for the report
+
+  //! The graph execution of the service; null when it has none.
+  const GraphExecution* execution() const {
+    const auto* graph = std::get_if<GraphModel>(&work);
+    return graph && graph->execution ? &*graph->execution : nullptr;
+  }
+  //! A replica has its unit for itself; laws and graphs spread over units do not.
+  bool takes_units() const {
+    return !std::holds_alternative<ServiceLaw>(work) && execution() == nullptr;
+  }
 };
 
 enum class ArrivalKind : std::uint8_t {

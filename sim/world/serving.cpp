@@ -98,9 +98,6 @@ void World::start_batch(std::uint32_t replica) {
                        : queue_.push(again, EventKind::dispatch, replica, p.number);
     return;
   }
-  double compute_share = 0;
-  const std::int64_t ns = service_ns(service, batch_, compute_share);
-
   // Occupy a slot and the unit's power.
   const auto it = std::find_if(p.batches.begin(), p.batches.end(), [](const Batch& b) { return !b.live; });
   Batch& b = *it;
@@ -108,14 +105,8 @@ void World::start_batch(std::uint32_t replica) {
   b.live = true;
   b.tags = batch_;
   b.start = now_;
-  const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
-  b.watts = group.units.empty()
-                ? 0.0
-                : devices::active_power(group.units[service.unit], compute_share).value() *
-                      service.parallel / static_cast<double>(service.slots);
-  nodes_[p.node].power.change(now_, Watts(b.watts));
-  nodes_[p.node].busy_units.change(now_, static_cast<double>(service.parallel) / service.slots);
-  b.done = queue_.push(now_ + Duration(ns), EventKind::work_done, replica, index);
+  if (service.execution()) start_on_units(replica, index);
+  else occupy_unit(replica, index);
 
   ServiceState& s = services_[p.service];
   ++s.batches;
@@ -128,6 +119,24 @@ void World::start_batch(std::uint32_t replica) {
   }
 }
 
+// The whole batch on a unit that the replica has for itself.
+void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
+  Replica& p = replicas_[replica];
+  Batch& b = p.batches[index];
+  const Service& service = scenario_.services[p.service];
+  double compute_share = 0;
+  const std::int64_t ns = service_ns(service, b.tags, compute_share);
+  const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
+  b.watts = group.units.empty()
+                ? 0.0
+                : devices::active_power(group.units[service.unit], compute_share).value() *
+                      service.parallel / static_cast<double>(service.slots);
+  b.joules = 0;
+  nodes_[p.node].power.change(now_, Watts(b.watts));
+  nodes_[p.node].busy_units.change(now_, static_cast<double>(service.parallel) / service.slots);
+  b.done = queue_.push(now_ + Duration(ns), EventKind::work_done, replica, index);
+}
+
 void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
@@ -135,9 +144,12 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   const auto size = static_cast<std::uint32_t>(b.tags.size());
   p.server->finish(size);
   b.live = false;
-  nodes_[p.node].power.change(now_, Watts(-b.watts));
-  nodes_[p.node].busy_units.change(now_, -static_cast<double>(service.parallel) / service.slots);
-  const double energy = b.watts * (now_ - b.start).seconds() / size;
+  if (!service.execution()) {
+    nodes_[p.node].power.change(now_, Watts(-b.watts));
+    nodes_[p.node].busy_units.change(now_, -static_cast<double>(service.parallel) / service.slots);
+    b.joules = b.watts * (now_ - b.start).seconds();
+  }
+  const double energy = b.joules / size;
   batch_ = b.tags;
   for (const std::uint64_t tag : batch_) {
     Request* r = find(Handle::unpack(tag));

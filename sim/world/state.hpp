@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "devices/batch_server.hpp"
+#include "devices/graph_executor.hpp"
 #include "devices/llm_engine.hpp"
 #include "devices/power_meter.hpp"
 #include "results/records.hpp"
@@ -72,6 +73,7 @@ struct Batch {
   std::vector<std::uint64_t> tags;
   Instant start;
   double watts = 0;
+  double joules = 0;                   // above idle, when operators run one by one
   bool live = false;
   EventHandle done;
 };
@@ -126,6 +128,7 @@ struct ServiceState {
   std::uint32_t max_ready = 0;
   std::uint64_t batches = 0, batched = 0, cold_starts = 0;
   std::uint64_t iterations = 0, preemptions = 0;  // of engines that are gone
+  std::vector<std::shared_ptr<const devices::ExecutionPlan>> plans;  // by batch size - 1; made when needed
 };
 
 struct NodeState {
@@ -136,7 +139,11 @@ struct NodeState {
   std::vector<std::uint32_t> free_units; // per unit kind of the group
   std::uint32_t hosted = 0;              // replicas that are starting, ready or draining
   TimeAverage billed;                    // 1 while it is paid for
-  TimeAverage busy_units;
+  TimeAverage busy_units;                // units that one service has alone
+  std::unique_ptr<devices::GraphExecutor> executor;  // operators on units; null: none runs here
+  EventHandle machine_work;
+  Instant machine_date = Instant::never();  // of that event
+  double energy_before = 0, busy_before = 0;  // of the executor, when the warm-up ended
 };
 
 //! A client in a closed loop.

@@ -18,6 +18,10 @@ void World::reset_totals() {
     n.power.reset(now_);
     n.billed.reset(now_);
     n.busy_units.reset(now_);
+    if (n.executor) {
+      n.energy_before = n.executor->energy(now_);
+      n.busy_before = n.executor->busy_seconds(now_);
+    }
   }
   egress_cost_ = 0;
   carried_before_.clear();
@@ -47,8 +51,8 @@ results::WorldTotals World::totals() {
     n.name = group.name;
     n.count = group.count;
     for (std::uint32_t i = group.first; i < group.first + group.count; ++i) {
-      n.energy += nodes_[i].power.energy(now_).value();
-      n.busy_seconds += nodes_[i].busy_units.integral(now_);
+      n.energy += node_energy(nodes_[i]);
+      n.busy_seconds += node_busy_seconds(nodes_[i]);
       n.hours += nodes_[i].billed.integral(now_) / 3600.0;
     }
     n.cost = n.hours * group.price_per_hour;

@@ -112,6 +112,7 @@ void World::handle(const Event& e) {
       every(scenario_.sample_period, EventKind::sample, 0);
       break;
     case EventKind::phase_end: on_phase_end(e.payload); break;
+    case EventKind::machine_work: on_machine_work(e.target); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -77,6 +77,7 @@ class World final : public network::EventLoop {
   void request_dispatch(std::uint32_t replica);
   void dispatch(std::uint32_t replica);
   void start_batch(std::uint32_t replica);
+  void occupy_unit(std::uint32_t replica, std::uint32_t batch);
   void dispatch_engine(std::uint32_t replica);
   void on_work_done(std::uint32_t replica, std::uint64_t payload);
   void on_batch_done(std::uint32_t replica, std::uint32_t batch);
@@ -85,6 +86,14 @@ class World final : public network::EventLoop {
   void show_load(std::uint32_t replica);
   std::int64_t service_ns(const Service& service, const std::vector<std::uint64_t>& batch,
                           double& compute_share);
+
+  // machines.cpp: operators on the units of nodes
+  const devices::ExecutionPlan& plan_of(std::uint32_t service, std::size_t batch);
+  void start_on_units(std::uint32_t replica, std::uint32_t batch);
+  void on_machine_work(std::uint32_t node);
+  void watch_machine(std::uint32_t node);
+  double node_energy(const NodeState& node) const;
+  double node_busy_seconds(const NodeState& node) const;
 
   // offloading.cpp: what clients see, and their choice
   std::uint32_t choose_service(std::uint32_t slot);
@@ -150,6 +159,7 @@ class World final : public network::EventLoop {
   std::vector<devices::Admission> admitted_;
   std::vector<devices::Progress> progress_;
   std::vector<network::FlowEnd> ends_;
+  std::vector<devices::FinishedInstance> finished_;
 };
 
 }  // namespace isthmus::world

@@ -1,0 +1,86 @@
+// Operators on the units of nodes: plans, executors, and the events that drive them.
+#include <algorithm>
+
+#include "devices/plan_schedule.hpp"
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+// Plans are made when a batch size comes up for the first time.
+const devices::ExecutionPlan& World::plan_of(std::uint32_t service, std::size_t batch) {
+  auto& plans = services_[service].plans;
+  if (plans.size() < batch) plans.resize(batch);
+  auto& plan = plans[batch - 1];
+  if (plan) return *plan;
+  const Service& spec = scenario_.services[service];
+  const GraphExecution& e = *spec.execution();
+  const NodeGroup& group = scenario_.nodes[spec.group];
+  std::vector<const models::GraphCost*> costs;
+  std::vector<models::UnitKind> kinds;
+  for (std::size_t k = 0; k < e.units.size(); ++k) {
+    costs.push_back(e.costs[k].get());
+    kinds.push_back(group.units[e.units[k]].kind);
+  }
+  const auto transfers =
+      devices::UnitTransfers::of_node(kinds, group.unit_bandwidth, group.unit_latency);
+  const devices::GraphPlan graph =
+      devices::plan_graph(costs, static_cast<std::int64_t>(batch), transfers);
+  const schedulers::Schedule schedule =
+      e.scheduler->make(*e.parameters)
+          ->schedule(devices::lane_graph(graph, group.executor, e.units));
+  plan = std::make_shared<const devices::ExecutionPlan>(devices::make_plan(
+      devices::plan_input(graph, schedule, group.executor, e.units, group.units), group.executor));
+  return *plan;
+}
+
+// Batch `index` of the replica joins whatever runs on the node.
+void World::start_on_units(std::uint32_t replica, std::uint32_t index) {
+  Replica& p = replicas_[replica];
+  Batch& b = p.batches[index];
+  NodeState& n = nodes_[p.node];
+  if (!n.executor)
+    n.executor = std::make_unique<devices::GraphExecutor>(scenario_.nodes[n.group].executor);
+  const devices::ExecutionPlan& plan = plan_of(p.service, b.tags.size());
+  b.watts = 0;
+  b.joules = plan.energy();
+  n.executor->start(now_, plan, static_cast<std::uint64_t>(replica) << 32 | index,
+                    scenario_.services[p.service].execution()->priority);
+  watch_machine(p.node);
+}
+
+void World::on_machine_work(std::uint32_t node) {
+  nodes_[node].machine_date = Instant::never();
+  finished_.clear();
+  nodes_[node].executor->advance(now_, finished_);
+  const std::vector<devices::FinishedInstance> ended = finished_;  // batches may start meanwhile
+  for (const devices::FinishedInstance& f : ended) {
+    const auto replica = static_cast<std::uint32_t>(f.tag >> 32);
+    const auto batch = static_cast<std::uint32_t>(f.tag);
+    if (replicas_[replica].batches[batch].live) on_batch_done(replica, batch);
+  }
+  watch_machine(node);
+}
+
+// Keeps one event at the executor's next date.
+void World::watch_machine(std::uint32_t node) {
+  NodeState& n = nodes_[node];
+  Instant next = n.executor->next();
+  if (!next.is_never() && next < now_) next = now_;
+  if (next == n.machine_date) return;
+  queue_.cancel(n.machine_work);
+  n.machine_date = next;
+  n.machine_work =
+      next.is_never() ? EventHandle() : queue_.push(next, EventKind::machine_work, node, 0);
+}
+
+double World::node_energy(const NodeState& n) const {
+  const double operators = n.executor ? n.executor->energy(now_) - n.energy_before : 0.0;
+  return n.power.energy(now_).value() + operators;
+}
+
+double World::node_busy_seconds(const NodeState& n) const {
+  const double operators = n.executor ? n.executor->busy_seconds(now_) - n.busy_before : 0.0;
+  return n.busy_units.integral(now_) + operators;
+}
+
+}  // namespace isthmus::world
