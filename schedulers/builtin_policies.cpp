@@ -2,6 +2,7 @@
 // entry, and the entry in its kind's table. Order is that of the documentation.
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 
@@ -36,6 +37,10 @@ PolicyEntry<BatchingPolicy> batching_greedy();
 PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
 PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
 PolicyEntry<AutoscalingPolicy> autoscaling_queue_length();
+
+PolicyEntry<ListScheduler> list_fifo();
+PolicyEntry<ListScheduler> list_critical_path();
+PolicyEntry<ListScheduler> list_heft();
 
 const std::vector<PolicyEntry<OffloadPolicy>>& offload_policies() {
   static const std::vector<PolicyEntry<OffloadPolicy>> table{
@@ -72,6 +77,15 @@ const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
       autoscaling_fixed(),
       autoscaling_hpa(),
       autoscaling_queue_length(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<ListScheduler>>& list_schedulers() {
+  static const std::vector<PolicyEntry<ListScheduler>> table{
+      list_fifo(),
+      list_critical_path(),
+      list_heft(),
   };
   return table;
 }

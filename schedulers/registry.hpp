@@ -9,6 +9,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "sim/core/errors.hpp"
@@ -26,6 +27,8 @@ template <>
 inline constexpr std::string_view policy_kind<BatchingPolicy> = "batching";
 template <>
 inline constexpr std::string_view policy_kind<AutoscalingPolicy> = "autoscaling";
+template <>
+inline constexpr std::string_view policy_kind<ListScheduler> = "list-scheduler";
 
 //! The names of a table, in its order.
 template <class Policy>
