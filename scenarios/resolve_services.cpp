@@ -13,6 +13,71 @@ namespace isthmus::scenarios {
 
 namespace {
 
+// A policy row that is a name or an object.
+template <class Policy>
+void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
+                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                 const schedulers::PolicyEntry<Policy>*& entry,
+                 std::optional<schedulers::Parameters>& parameters) {
+  Value storage;
+  const ObjectView v = policy_view(s, name, spec, storage);
+  if (v.variant().empty()) return;
+  entry = &schedulers::find_entry(table, v.variant());
+  parameters = parameters_of(*entry, v);
+  try {
+    entry->make(*parameters);  // combinations that only the policy itself can judge
+  } catch (const InputError& e) {
+    r.problems.add(s.at(name), s.pointer_to(name), e.what());
+  }
+}
+
+std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted) {
+  std::vector<std::string> known;
+  for (const auto& u : group.units) known.push_back(u.name);
+  const auto it = std::find(known.begin(), known.end(), wanted);
+  if (it == known.end())
+    throw InputError(
+        fmt::format("\"{}\" has no unit \"{}\"{}", group.name, wanted, suggestion(wanted, known)));
+  return static_cast<std::uint32_t>(it - known.begin());
+}
+
+std::shared_ptr<const models::KernelProfile> profile_of(const models::ComputeUnit& unit) {
+  if (unit.profile.empty()) return nullptr;
+  return std::make_shared<const models::KernelProfile>(models::KernelProfile::load(unit.profile));
+}
+
+// A graph spread over units of a node. Throws InputError.
+world::GraphExecution read_execution(Resolution& r, const ObjectView& s, const ChosenModel& m,
+                                     const world::NodeGroup& group) {
+  world::GraphExecution e;
+  for (const std::string& name : s.texts("units")) {
+    const std::uint32_t unit = unit_named(group, name);
+    if (std::find(e.units.begin(), e.units.end(), unit) != e.units.end())
+      throw InputError(fmt::format("unit \"{}\" is named twice", name));
+    if (group.units[unit].kind != models::UnitKind::cpu && group.accelerators > 1)
+      throw InputError(
+          fmt::format("\"{}\" has {} accelerators; graphs are spread over machines with one",
+                      group.name, group.accelerators));
+    e.units.push_back(unit);
+    try {
+      e.costs.push_back(std::make_shared<const models::GraphCost>(
+          *m.graph, m.graph_variant(), group.units[unit], profile_of(group.units[unit])));
+    } catch (const InputError& error) {  // such as a format that it does not have
+      e.costs.push_back(nullptr);
+      r.scenario.notices.push_back(fmt::format("service \"{}\": nothing runs on unit \"{}\": {}",
+                                               s.pointer().substr(10), name, error.what()));
+    }
+  }
+  if (std::all_of(e.costs.begin(), e.costs.end(), [](const auto& c) { return c == nullptr; }))
+    throw InputError("none of its units can run the graph");
+  read_policy(r, s, "scheduler", list_scheduler_spec(), schedulers::list_schedulers(), e.scheduler,
+              e.parameters);
+  e.priority = static_cast<std::int32_t>(s.number("priority"));
+  if (!r.problems.any())
+    world::execution_plan(e, group, 1);  // what cannot be planned is refused here
+  return e;
+}
+
 // A model on a unit: its cost model, with errors placed at the service.
 void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out) {
   const world::NodeGroup& group = r.scenario.nodes[out.group];
@@ -27,10 +92,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
                     out.name, out.model, out.variant));
   if (r.problems.any()) return;  // a half-known unit or variant would only add noise
   try {
-    std::shared_ptr<const models::KernelProfile> profile;
-    if (!unit.profile.empty())
-      profile =
-          std::make_shared<const models::KernelProfile>(models::KernelProfile::load(unit.profile));
+    std::shared_ptr<const models::KernelProfile> profile = profile_of(unit);
     if (m.llm) {
       world::LlmModel llm;
       llm.shape = m.shape;
@@ -56,6 +118,13 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       world::GraphModel graph;
       graph.cost = std::make_shared<const models::GraphCost>(*m.graph, m.graph_variant(), unit,
                                                              std::move(profile));
+      if (s.has("units")) {
+        try {
+          graph.execution = read_execution(r, s, m, group);
+        } catch (const InputError& e) {
+          r.problems.add(s.at("units"), s.pointer_to("units"), e.what());
+        }
+      }
       const models::Prediction one = graph.cost->batch(1);
       out.timing = std::string(models::name_of(one.kind));
       out.timing_error = one.relative_error;
@@ -68,24 +137,6 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
   out.timing_error = s.number_or("timing_error", out.timing_error);
   if (out.timing_error > 0)
     out.timing += fmt::format(", standard error {:.0f} %", 100 * out.timing_error);
-}
-
-// A policy row that is a name or an object.
-template <class Policy>
-void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
-                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
-                 const schedulers::PolicyEntry<Policy>*& entry,
-                 std::optional<schedulers::Parameters>& parameters) {
-  Value storage;
-  const ObjectView v = policy_view(s, name, spec, storage);
-  if (v.variant().empty()) return;
-  entry = &schedulers::find_entry(table, v.variant());
-  parameters = parameters_of(*entry, v);
-  try {
-    entry->make(*parameters);  // combinations that only the policy itself can judge
-  } catch (const InputError& e) {
-    r.problems.add(s.at(name), s.pointer_to(name), e.what());
-  }
 }
 
 void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service& out) {
@@ -160,16 +211,19 @@ void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
 void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
   const world::NodeGroup& group = r.scenario.nodes[out.group];
   if (s.has("unit")) {
-    const std::string wanted = s.text("unit");
-    std::vector<std::string> known;
-    for (const auto& u : group.units) known.push_back(u.name);
-    const auto it = std::find(known.begin(), known.end(), wanted);
-    if (it == known.end())
-      r.problems.add(s.at("unit"), s.pointer_to("unit"),
-                     fmt::format("\"{}\" has no unit \"{}\"{}", group.name, wanted,
-                                 suggestion(wanted, known)));
-    else
-      out.unit = static_cast<std::uint32_t>(it - known.begin());
+    try {
+      out.unit = unit_named(group, s.text("unit"));
+    } catch (const InputError& e) {
+      r.problems.add(s.at("unit"), s.pointer_to("unit"), e.what());
+    }
+    if (s.has("units"))
+      r.problems.add(s.at("unit"), s.pointer_to("unit"), "give either \"unit\" or \"units\"");
+  } else if (s.has("units")) {
+    try {
+      out.unit = unit_named(group, s.texts("units").front());
+    } catch (const InputError& e) {
+      r.problems.add(s.at("units"), s.pointer_to("units"), e.what());
+    }
   }
   out.parallel = s.count("parallel");
   out.local = s.has("local") ? s.flag("local") : group.tier == schedulers::Tier::device;
@@ -263,7 +317,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       out.accuracy = s.number_or("accuracy", 0);
       out.timing_error = s.number_or("timing_error", 0);
       out.timing = "given";
-      for (const char* other : {"variant", "parallel", "unit"})
+      for (const char* other : {"variant", "parallel", "unit", "units", "scheduler", "priority"})
         if (s.has(other))
           r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
     } else if (s.has("model")) {
@@ -272,7 +326,15 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       if (llm && s.has("slots"))
         r.problems.add(s.at("slots"), s.pointer_to("slots"),
                        "language models batch continuously; see batching.max_batch");
-      check_capacity(r, s, out);
+      if (llm)
+        for (const char* other : {"units", "scheduler", "priority"})
+          if (s.has(other))
+            r.problems.add(s.at(other), s.pointer_to(other), "only graphs are spread over units");
+      if (!s.has("units")) {
+        for (const char* other : {"scheduler", "priority"})
+          if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");
+        check_capacity(r, s, out);
+      }
       build_work(r, s, node, out);
     }
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));

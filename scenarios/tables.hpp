@@ -39,6 +39,7 @@ const ObjectSpec& offload_spec();  //!< tables_policies.cpp, from the registered
 const ObjectSpec& batching_spec();
 const ObjectSpec& routing_spec();
 const ObjectSpec& autoscaling_spec();
+const ObjectSpec& list_scheduler_spec();
 
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp
 const ObjectSpec& routing_view_spec();

@@ -159,4 +159,15 @@ const ObjectSpec& autoscaling_spec() {
   return spec;
 }
 
+const ObjectSpec& list_scheduler_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "scheduler";
+    s.help = "Which unit runs each operator of a graph, and in which order.";
+    add_policies(s, schedulers::list_schedulers());
+    return s;
+  }();
+  return spec;
+}
+
 }  // namespace isthmus::scenarios

@@ -44,7 +44,21 @@ const ObjectSpec& service_spec() {
         quantity("per_item", Unit::duration, "with service_time: added per request in the batch")
             .by_default("0 s"),
         refer("on", Reference::group, "node group that serves it").needed(),
-        text("unit", "compute unit that it runs on").default_is("the main unit"),
+        text("unit", "compute unit that it runs on, alone").default_is("the main unit"),
+        list("units", text("", "compute unit"),
+             "compute units over which the operators of the graph are spread, beside whatever "
+             "else is spread over them")
+            .at_least(1)
+            .default_is("none: the whole graph on `unit`"),
+        policy("scheduler", list_scheduler_spec(),
+               "with units: which of them runs each operator, and in which order")
+            .by_default("heft"),
+        integer("priority",
+                "with units: larger goes first when services meet on a unit, at operator "
+                "boundaries")
+            .at_least(-1e6)
+            .at_most(1e6)
+            .by_default("0"),
         integer("parallel", "accelerators per replica (tensor parallel)")
             .at_least(1)
             .at_most(1024)

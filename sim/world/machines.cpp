@@ -6,15 +6,8 @@
 
 namespace isthmus::world {
 
-// Plans are made when a batch size comes up for the first time.
-const devices::ExecutionPlan& World::plan_of(std::uint32_t service, std::size_t batch) {
-  auto& plans = services_[service].plans;
-  if (plans.size() < batch) plans.resize(batch);
-  auto& plan = plans[batch - 1];
-  if (plan) return *plan;
-  const Service& spec = scenario_.services[service];
-  const GraphExecution& e = *spec.execution();
-  const NodeGroup& group = scenario_.nodes[spec.group];
+devices::ExecutionPlan execution_plan(const GraphExecution& e, const NodeGroup& group,
+                                      std::int64_t batch) {
   std::vector<const models::GraphCost*> costs;
   std::vector<models::UnitKind> kinds;
   for (std::size_t k = 0; k < e.units.size(); ++k) {
@@ -23,13 +16,24 @@ const devices::ExecutionPlan& World::plan_of(std::uint32_t service, std::size_t 
   }
   const auto transfers =
       devices::UnitTransfers::of_node(kinds, group.unit_bandwidth, group.unit_latency);
-  const devices::GraphPlan graph =
-      devices::plan_graph(costs, static_cast<std::int64_t>(batch), transfers);
+  const devices::GraphPlan graph = devices::plan_graph(costs, batch, transfers);
   const schedulers::Schedule schedule =
       e.scheduler->make(*e.parameters)
           ->schedule(devices::lane_graph(graph, group.executor, e.units));
-  plan = std::make_shared<const devices::ExecutionPlan>(devices::make_plan(
-      devices::plan_input(graph, schedule, group.executor, e.units, group.units), group.executor));
+  return devices::make_plan(
+      devices::plan_input(graph, schedule, group.executor, e.units, group.units), group.executor);
+}
+
+// Plans are made when a batch size comes up for the first time.
+const devices::ExecutionPlan& World::plan_of(std::uint32_t service, std::size_t batch) {
+  auto& plans = services_[service].plans;
+  if (plans.size() < batch) plans.resize(batch);
+  auto& plan = plans[batch - 1];
+  if (!plan) {
+    const Service& spec = scenario_.services[service];
+    plan = std::make_shared<const devices::ExecutionPlan>(execution_plan(
+        *spec.execution(), scenario_.nodes[spec.group], static_cast<std::int64_t>(batch)));
+  }
   return *plan;
 }
 

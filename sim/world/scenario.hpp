@@ -252,4 +252,9 @@ struct Scenario {
   }
 };
 
+//! The plan of a batch of `batch` >= 1 on a node of the group. Throws InputError when the graph
+//! cannot run there, such as an operator that no unit supports.
+devices::ExecutionPlan execution_plan(const GraphExecution& execution, const NodeGroup& group,
+                                      std::int64_t batch);
+
 }  // namespace isthmus::world
