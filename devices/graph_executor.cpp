@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "devices/max_min.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::devices {
@@ -15,36 +16,6 @@ constexpr std::int64_t forever = Instant::never().ns();
 // ns until `left` is done; rounded up, but not for the last bit of a quotient.
 std::int64_t until(double left, double rate) {
   return static_cast<std::int64_t>(std::ceil(left / rate - 1e-6));
-}
-
-// Max-min fair rates of `n` claims on `capacity`; claim i wants want(i) and gets rate(i) scaled
-// down. Small n: passes instead of sorting.
-template <class Want, class Rate>
-void water_fill(std::size_t n, double capacity, std::vector<std::uint8_t>& served, Want want,
-                Rate scale) {
-  double total = 0;
-  std::size_t open = 0;
-  for (std::size_t i = 0; i < n; ++i)
-    if (!served[i]) {
-      total += want(i);
-      ++open;
-    }
-  if (total <= capacity) return;
-  for (;;) {
-    const double fair = capacity / static_cast<double>(open);
-    bool again = false;
-    for (std::size_t i = 0; i < n; ++i)
-      if (!served[i] && want(i) <= fair) {
-        served[i] = 1;
-        capacity -= want(i);
-        --open;
-        again = true;
-      }
-    if (again && open > 0) continue;
-    for (std::size_t i = 0; i < n; ++i)
-      if (!served[i]) scale(i, fair / want(i));
-    return;
-  }
 }
 
 }  // namespace
@@ -67,7 +38,7 @@ GraphExecutor::GraphExecutor(const ExecutorSpec& spec, bool leaps) : spec_(spec)
   for (std::size_t d = 0; d < lanes_in_domain.size(); ++d)
     if (lanes_in_domain[d] > 1 && std::isfinite(spec.memory_bandwidth[d])) may_contend_ = true;
   rates_.resize(lanes_.size());
-  served_.resize(lanes_.size());
+  open_.resize(lanes_.size());
   next_ = forever;
 }
 
@@ -409,21 +380,21 @@ void GraphExecutor::share(std::int64_t now) {
 
 // Rates of busy lanes: arithmetic first, then what that leaves of the demand for bandwidth.
 void GraphExecutor::divide() {
-  for (std::size_t l = 0; l < lanes_.size(); ++l) rates_[l] = 1;
-  const auto scale = [&](std::size_t l, double to) { rates_[l] *= to; };
+  const std::size_t n = lanes_.size();
+  for (std::size_t l = 0; l < n; ++l) rates_[l] = 1;
   for (const Unit& u : units_) {
     if (u.lanes == 1) continue;
-    for (std::size_t l = 0; l < lanes_.size(); ++l)
-      served_[l] = !(lanes_[l].busy && l >= u.first_lane && l < u.first_lane + u.lanes);
-    water_fill(
-        lanes_.size(), 1.0, served_, [&](std::size_t l) { return lanes_[l].occupancy; }, scale);
+    for (std::size_t l = 0; l < n; ++l)
+      open_[l] = lanes_[l].busy && l >= u.first_lane && l < u.first_lane + u.lanes;
+    const auto want = [&](std::size_t l) { return lanes_[l].occupancy; };
+    share_max_min(n, 1.0, open_, want, [&](std::size_t l, double s) { rates_[l] = s / want(l); });
   }
   for (std::size_t d = 0; d < spec_.memory_bandwidth.size(); ++d) {
-    for (std::size_t l = 0; l < lanes_.size(); ++l)
-      served_[l] = !(lanes_[l].busy && units_[lanes_[l].unit].domain == d);
-    water_fill(
-        lanes_.size(), spec_.memory_bandwidth[d] * 1e-9, served_,
-        [&](std::size_t l) { return lanes_[l].demand * rates_[l]; }, scale);
+    for (std::size_t l = 0; l < n; ++l)
+      open_[l] = lanes_[l].busy && units_[lanes_[l].unit].domain == d;
+    const auto want = [&](std::size_t l) { return lanes_[l].demand * rates_[l]; };
+    share_max_min(n, spec_.memory_bandwidth[d] * 1e-9, open_, want,
+                  [&](std::size_t l, double s) { rates_[l] *= s / want(l); });
   }
 }
 

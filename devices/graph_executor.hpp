@@ -144,7 +144,7 @@ class GraphExecutor {
   double watts_ = 0, busy_units_ = 0;       // from accounted_ on
 
   std::vector<double> rates_;  // scratch, per lane
-  std::vector<std::uint8_t> served_;
+  std::vector<unsigned char> open_;
 
   // The instance that is being leapt over.
   const ExecutionPlan* leap_ = nullptr;

@@ -2,6 +2,7 @@
 // entry, and the entry in its kind's table. Order is that of the documentation.
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
@@ -37,6 +38,16 @@ PolicyEntry<BatchingPolicy> batching_greedy();
 PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
 PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
 PolicyEntry<AutoscalingPolicy> autoscaling_queue_length();
+
+PolicyEntry<GovernorPolicy> governor_performance();
+PolicyEntry<GovernorPolicy> governor_powersave();
+PolicyEntry<GovernorPolicy> governor_userspace();
+PolicyEntry<GovernorPolicy> governor_ondemand();
+PolicyEntry<GovernorPolicy> governor_conservative();
+PolicyEntry<GovernorPolicy> governor_schedutil();
+PolicyEntry<GovernorPolicy> governor_deadline();
+PolicyEntry<GovernorPolicy> governor_load_threshold();
+PolicyEntry<GovernorPolicy> governor_battery_saver();
 
 PolicyEntry<ListScheduler> list_fifo();
 PolicyEntry<ListScheduler> list_critical_path();
@@ -77,6 +88,15 @@ const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
       autoscaling_fixed(),
       autoscaling_hpa(),
       autoscaling_queue_length(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<GovernorPolicy>>& governor_policies() {
+  static const std::vector<PolicyEntry<GovernorPolicy>> table{
+      governor_performance(), governor_powersave(),      governor_userspace(),
+      governor_ondemand(),    governor_conservative(),   governor_schedutil(),
+      governor_deadline(),    governor_load_threshold(), governor_battery_saver(),
   };
   return table;
 }

@@ -9,6 +9,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
@@ -27,6 +28,8 @@ template <>
 inline constexpr std::string_view policy_kind<BatchingPolicy> = "batching";
 template <>
 inline constexpr std::string_view policy_kind<AutoscalingPolicy> = "autoscaling";
+template <>
+inline constexpr std::string_view policy_kind<GovernorPolicy> = "governor";
 template <>
 inline constexpr std::string_view policy_kind<ListScheduler> = "list-scheduler";
 

@@ -1,0 +1,68 @@
+// Heat in a machine: a lumped network of capacitances and resistances, advanced exactly.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace isthmus::devices {
+
+struct ThermalNode {
+  std::string name;
+  double capacitance = 1;                                       //!< J/K, > 0
+  double to_ambient = std::numeric_limits<double>::infinity();  //!< K/W; infinite: no direct path
+  double leakage = 0;  //!< W/K above the reference temperature, drawn and turned into heat here
+};
+
+struct ThermalLink {
+  std::uint32_t a = 0, b = 0;
+  double resistance = 1;  //!< K/W, > 0
+};
+
+struct ThermalNetworkSpec {
+  std::vector<ThermalNode> nodes;
+  std::vector<ThermalLink> links;
+  double leakage_reference = 25;  //!< degrees Celsius at which leakage counts as part of idle power
+};
+
+//! C dT/dt = P + k (T - T_ref) - (T - T_ambient)/R - flows between nodes, for piecewise constant P
+//! and ambient. The system is diagonalized once, so a step of any length costs one exponential per
+//! node and is exact up to rounding. Temperatures in degrees Celsius, powers in W.
+class ThermalNetwork {
+ public:
+  //! Starts in equilibrium with `ambient` without power. Throws InputError for a network without
+  //! nodes, non-positive figures, or a node with no path to ambient (it would heat for ever).
+  ThermalNetwork(const ThermalNetworkSpec& spec, double ambient);
+
+  //! Power into each node from now on, leakage not counted.
+  void set_power(std::uint32_t node, double watts);
+  void set_ambient(double celsius);
+  //! Lets `seconds` >= 0 pass. Adds what leaked to leaked().
+  void advance(double seconds);
+
+  double temperature(std::uint32_t node) const;
+  //! `seconds` from now with the present powers.
+  double temperature_after(std::uint32_t node, double seconds) const;
+  //! Where the node ends up with the present powers; infinite in a thermal runaway.
+  double settles_at(std::uint32_t node) const;
+  double leakage() const;                     //!< W at this moment
+  double leaked() const { return leaked_; }   //!< J so far
+  double leaked_after(double seconds) const;  //!< J that leak in the next `seconds`
+  //! Leakage feeds itself faster than heat gets out: some temperature grows without bound.
+  bool runs_away() const { return rates_.minCoeff() <= 0; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(rates_.size()); }
+
+ private:
+  void target();
+  Eigen::VectorXd rates_;     // 1/s, eigenvalues; a mode decays as exp(-rate t)
+  Eigen::MatrixXd to_nodes_;  // temperatures from modes
+  Eigen::MatrixXd to_modes_;  // modes from K
+  Eigen::VectorXd modes_;     // state
+  Eigen::VectorXd forced_;    // d mode / dt without decay, K/s in mode space
+  Eigen::VectorXd power_, from_ambient_, leak_, capacity_, leak_modes_;
+  double ambient_, reference_, leaked_ = 0;
+};
+
+}  // namespace isthmus::devices
