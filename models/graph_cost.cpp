@@ -34,9 +34,9 @@ OperatorGraph fused(const OperatorGraph& graph, const GraphVariant& variant) {
 }  // namespace
 
 struct GraphCost::Impl {
-  Impl(const OperatorGraph& graph_in, const GraphVariant& variant_in, const ComputeUnit& unit_in,
+  Impl(OperatorGraph fused_graph, const GraphVariant& variant_in, const ComputeUnit& unit_in,
        std::shared_ptr<const KernelProfile> profile_in)
-      : graph(fused(graph_in, variant_in)),
+      : graph(std::move(fused_graph)),
         variant(variant_in),
         unit(unit_in),
         profile(std::move(profile_in)) {
@@ -162,7 +162,14 @@ struct GraphCost::Impl {
 
 GraphCost::GraphCost(const OperatorGraph& graph, const GraphVariant& variant,
                      const ComputeUnit& unit, std::shared_ptr<const KernelProfile> profile)
-    : impl_(std::make_shared<const Impl>(graph, variant, unit, std::move(profile))) {}
+    : impl_(
+          std::make_shared<const Impl>(fused(graph, variant), variant, unit, std::move(profile))) {}
+
+GraphCost GraphCost::on(const ComputeUnit& unit,
+                        std::shared_ptr<const KernelProfile> profile) const {
+  return GraphCost(
+      std::make_shared<const Impl>(impl_->graph, impl_->variant, unit, std::move(profile)));
+}
 
 Prediction GraphCost::batch(std::int64_t batch) const {
   if (batch < 1) throw InternalError("GraphCost: a batch has at least one input");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/machine.hpp"
@@ -46,6 +47,8 @@ class GraphCost {
   //! `profile` may be null. Throws InputError when the unit cannot compute the variant's format.
   GraphCost(const OperatorGraph& graph, const GraphVariant& variant, const ComputeUnit& unit,
             std::shared_ptr<const KernelProfile> profile);
+  //! The same fused graph and variant on another unit. Throws as the constructor.
+  GraphCost on(const ComputeUnit& unit, std::shared_ptr<const KernelProfile> profile) const;
   //! Time of a batch of `batch` >= 1 inputs, the unit's iteration_overhead included.
   Prediction batch(std::int64_t batch) const;
   std::int64_t batch_ns(std::int64_t batch) const;
@@ -69,6 +72,7 @@ class GraphCost {
 
  private:
   struct Impl;
+  explicit GraphCost(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };
 

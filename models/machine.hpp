@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "models/operator_kind.hpp"
 #include "models/precision.hpp"
@@ -12,6 +13,10 @@
 namespace isthmus::models {
 
 enum class UnitKind : std::uint8_t { cpu, gpu, npu };
+
+constexpr std::string_view name_of(UnitKind k) {
+  return k == UnitKind::cpu ? "cpu" : k == UnitKind::gpu ? "gpu" : "npu";
+}
 
 //! One compute unit (CPU cluster, GPU, NPU). All rates are dense peaks; efficiencies turn them into
 //! what large kernels reach. Unknown optional figures are 0.

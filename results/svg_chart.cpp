@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "results/axis_ticks.hpp"
+
 namespace isthmus::results {
 
 namespace {
@@ -14,15 +16,6 @@ constexpr double width = 720, height = 300, left = 64, right = 12, top = 30, bot
 // Okabe and Ito's palette, distinguishable with colour-blind eyes.
 constexpr std::array<const char*, 7> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                              "#e69f00", "#56b4e9", "#000000"};
-
-// Step of 1, 2 or 5 times a power of ten that cuts `range` into about five.
-double nice_step(double range) {
-  const double raw = range / 5;
-  const double power = std::pow(10, std::floor(std::log10(raw)));
-  for (const double m : {1.0, 2.0, 5.0})
-    if (raw <= m * power) return m * power;
-  return 10 * power;
-}
 
 // Maps values of one axis to 0 ... 1 and lists its ticks.
 struct Axis {

@@ -11,6 +11,7 @@
 #include "models/graph_loading.hpp"
 #include "scenarios/compose.hpp"
 #include "scenarios/explain.hpp"
+#include "scenarios/schedule_question.hpp"
 
 namespace isthmus::scenarios {
 
@@ -84,6 +85,15 @@ int command_validate_ncnn(const std::string& data, const std::string& models);
 //! Prints where the time of a model on a device goes: a table per phase (operators beyond the `top`
 //! longest summed up, 0 = all) and rooflines, or JSON.
 int command_explain(const ExplainQuestion& question, std::size_t top, bool chart, bool json);
+
+//! How `schedule` answers.
+struct ScheduleFlags {
+  std::size_t top = 0;  //!< operators to list, 0 = all
+  bool json = false;
+  std::string gantt;  //!< SVG file to write, "-" = stdout instead of text, "" = none
+};
+//! Prints who runs what of a graph on several units of a device, and draws it.
+int command_schedule(const ScheduleQuestion& question, const ScheduleFlags& flags);
 
 //! What `graph` is told.
 struct GraphFlags {

@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "models/builtin_graphs.hpp"
 #include "models/graph_cost.hpp"
-#include "models/graph_loading.hpp"
 #include "models/llm_cost.hpp"
-#include "scenarios/file_reading.hpp"
+#include "scenarios/own_model.hpp"
 #include "scenarios/reader.hpp"
 #include "sim/core/errors.hpp"
 
@@ -21,39 +19,12 @@ using nlohmann::json;
 
 double d(std::int64_t v) { return static_cast<double>(v); }
 
-// The question's model as an entry of "models", when it is a file or has sizes; null otherwise.
-json own_model(const ExplainQuestion& q) {
-  const auto graphs = models::builtin_graph_names();
-  const bool built_in = std::find(graphs.begin(), graphs.end(), q.model) != graphs.end();
-  json entry;
-  if (models::is_graph_file(q.model)) {
-    const std::string path = std::filesystem::absolute(q.model).string();
-    const bool is_json = q.model.ends_with(".json");
-    const std::string text = is_json ? read_regular_file(path, 64 << 20) : "";
-    // A graph of ours says so; any other JSON file is taken for a config.json.
-    if (is_json && text.find("\"isthmus_graph\"") == std::string::npos)
-      entry["llm"] = {{"config", path}};
-    else
-      entry["file"] = path;
-  } else if (built_in && (q.sequence > 0 || q.image > 0)) {
-    entry["shape"] = q.model;
-    if (q.sequence > 0) entry["sequence"] = q.sequence;
-  }
-  if (entry.is_null()) return entry;
-  if (q.image > 0) entry["image"] = q.image;
-  for (const auto& [axis, size] : q.axes) entry["bind"][axis] = size;
-  return entry;
-}
-
 // A scenario of one node and one service, so that every rule of scenario files holds here too.
 LoadedScenario as_scenario(const ExplainQuestion& q) {
   const std::size_t slash = q.device.find('/');
   json node{{"device", q.device.substr(0, slash)}};
   if (q.parallel > 1) node["accelerators"] = q.parallel;
-  const json own = own_model(q);
-  if (own.is_null() && q.image > 0)
-    throw InputError("--image is for built-in graphs and ncnn files");
-  if (own.is_null() && !q.axes.empty()) throw InputError("--bind is for ONNX files");
+  const json own = own_model(q.model, {q.sequence, q.image, q.axes});
   json service{
       {"model", own.is_null() ? q.model : "own"}, {"on", "node"}, {"parallel", q.parallel}};
   if (slash != std::string::npos) service["unit"] = q.device.substr(slash + 1);

@@ -19,6 +19,8 @@ struct Options {
   bool resume = false;
   GraphFlags graph;
   ExplainQuestion question;
+  ScheduleQuestion schedule;
+  ScheduleFlags schedule_flags;
   ImportFlags import;
   MeasureFlags measure;
   std::size_t top = 0;
@@ -205,6 +207,33 @@ explain->callback([&] {
   for (const std::string& s : o.run.set) o.question.set.push_back(split_override(s));
   o.question.axes = bound_axes(o.graph.bind);
   code = command_explain(o.question, o.top, !o.no_chart, o.run.json);
+});
+
+auto* schedule = app.add_subcommand(
+    "schedule", "a graph on several units of a device: who runs what and when");
+schedule->add_option("model", o.schedule.model, "model of the catalogue, built-in, or a graph file");
+schedule->add_option("--on", o.schedule.device, "device of the catalogue");
+schedule->add_option("--units", o.schedule.units, "units to use, e.g. gpu,npu (default: all)")
+    ->delimiter(',');
+schedule->add_option("--scheduler", o.schedule.scheduler, "list scheduler (default: heft)");
+schedule->add_option("--variant", o.schedule.variant, "variant, or a number format");
+schedule->add_option("--batch", o.schedule.batch, "inputs at once");
+schedule->add_option("--sequence", o.schedule.sizes.sequence, "tokens of the input");
+schedule->add_option("--image", o.schedule.sizes.image, "side of the input image, pixels");
+schedule->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
+    ->type_size(1)
+    ->allow_extra_args(false);
+schedule->add_option("--scenario", o.schedule.scenario, "schedule a service of this file instead");
+schedule->add_option("--service", o.schedule.service, "which service of the scenario");
+schedule->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
+schedule->add_option("--gantt", o.schedule_flags.gantt, "SVG file to write, - for stdout");
+schedule->add_option("--top", o.schedule_flags.top, "show the longest operators only");
+schedule->add_flag("--compare", o.schedule.compare, "ask every list scheduler");
+schedule->add_flag("--json", o.schedule_flags.json, "print JSON instead of text");
+schedule->callback([&] {
+  for (const std::string& s : o.run.set) o.schedule.set.push_back(split_override(s));
+  o.schedule.sizes.axes = bound_axes(o.graph.bind);
+  code = command_schedule(o.schedule, o.schedule_flags);
 });
 
 app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });

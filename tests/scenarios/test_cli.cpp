@@ -151,6 +151,24 @@ TEST_F(Cli, PoliciesDecideOnViews) {
   EXPECT_THAT(o.text, HasSubstr("\"desired\": 4"));
 }
 
+TEST_F(Cli, SchedulesGraphsAndDrawsThem) {
+  Output o = run("schedule yolov5n --on rockchip-rk3588 --units gpu,cpu --compare --gantt y.svg");
+  EXPECT_EQ(o.code, 0) << o.text;
+  EXPECT_THAT(o.text, StartsWith("yolov5n (fp32), batch 1, on rockchip-rk3588 by heft\n"));
+  EXPECT_THAT(o.text, HasSubstr("lower bounds: longest path"));
+  EXPECT_THAT(o.text, HasSubstr("over best"));
+  EXPECT_THAT(slurp(folder_.path() / "y.svg"), StartsWith("<svg"));
+  o = run("schedule yolov5n --on rockchip-rk3588 --gantt - --batch 2");
+  EXPECT_THAT(o.text, StartsWith("<svg"));
+  EXPECT_THAT(run("schedule yolov5n --on rockchip-rk3588 --json").text, StartsWith("{"));
+  o = run("schedule yolov5n --on rockchip-rk3588 --scheduler hefty");
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("did you mean \"heft\"?"));
+  EXPECT_EQ(run("schedule yolov5n --on rockchip-rk3588 --batch -1").code, 2);
+  EXPECT_EQ(run("schedule").code, 2);
+  EXPECT_EQ(run("schedule yolov5n --on rockchip-rk3588 --gantt /proc/nowhere/x.svg").code, 1);
+}
+
 TEST_F(Cli, ListsWhatThereIs) {
   EXPECT_THAT(run("devices").text, HasSubstr("jetson-orin-nano"));
   EXPECT_THAT(run("devices nvidia-t4").text, HasSubstr("\"sources\""));
