@@ -35,6 +35,21 @@ def explain(
     parallel: int,
     overrides: list[tuple[str, str]],
 ) -> str: ...
+def schedule(
+    *,
+    model: str,
+    device: str,
+    scenario: str,
+    service: str,
+    units: list[str],
+    scheduler: str,
+    variant: str,
+    batch: int,
+    sequence: int,
+    image: int,
+    compare: bool,
+    overrides: list[tuple[str, str]],
+) -> tuple[str, str]: ...
 def report(summary: str) -> str: ...
 def schema() -> str: ...
 def policies() -> list[tuple[str, str, str, str, str, list[tuple[str, float | str, str]]]]: ...

@@ -12,6 +12,7 @@
 #include "scenarios/explain.hpp"
 #include "scenarios/json_schema.hpp"
 #include "scenarios/reader.hpp"
+#include "scenarios/schedule_question.hpp"
 #include "schedulers/policy_docs.hpp"
 #include "schedulers/registry.hpp"
 #include "sim/core/errors.hpp"
@@ -112,6 +113,30 @@ std::string explain(const std::string& model, const std::string& device,
   return scenarios::to_json(scenarios::explain(q));
 }
 
+// JSON and the Gantt chart.
+std::pair<std::string, std::string> schedule(
+    const std::string& model, const std::string& device, const std::string& scenario,
+    const std::string& service, const std::vector<std::string>& units, const std::string& scheduler,
+    const std::string& variant, std::int64_t batch, std::int64_t sequence, std::int64_t image,
+    bool compare, const Pairs& overrides) {
+  scenarios::ScheduleQuestion q;
+  q.model = model;
+  q.device = device;
+  q.scenario = scenario;
+  q.service = service;
+  q.units = units;
+  q.scheduler = scheduler;
+  q.variant = variant;
+  q.batch = batch;
+  q.sizes.sequence = sequence;
+  q.sizes.image = image;
+  q.compare = compare;
+  q.set = overrides_of(overrides);
+  py::gil_scoped_release release;
+  const scenarios::GraphSchedule s = scenarios::schedule(q);
+  return {scenarios::to_json(s), scenarios::to_svg(s)};
+}
+
 // Every policy: kind, name, summary, source, when not, and parameters as (name, default, help).
 py::list policies() {
   py::list all;
@@ -178,6 +203,10 @@ PYBIND11_MODULE(_isthmus, m) {
         py::arg("scenario"), py::arg("service"), py::arg("variant"), py::arg("profile"),
         py::arg("batch"), py::arg("sequence"), py::arg("context"), py::arg("image_tokens"),
         py::arg("parallel"), py::arg("overrides"));
+  m.def("schedule", &schedule, py::kw_only(), py::arg("model"), py::arg("device"),
+        py::arg("scenario"), py::arg("service"), py::arg("units"), py::arg("scheduler"),
+        py::arg("variant"), py::arg("batch"), py::arg("sequence"), py::arg("image"),
+        py::arg("compare"), py::arg("overrides"));
   m.def("report", [](const std::string& json) {
     return results::run_report(results::summary_from_json(json));
   });

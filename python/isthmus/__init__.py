@@ -11,6 +11,7 @@ from isthmus.experiments import Comparison, compare, sweep
 from isthmus.explanation import Explanation, explain
 from isthmus.results import Result
 from isthmus.scenario import Scenario, load, loads, policies, run, schema, validate
+from isthmus.scheduling import Schedule, schedule
 
 __all__ = [
     "Comparison",
@@ -20,12 +21,14 @@ __all__ = [
     "InternalError",
     "Result",
     "Scenario",
+    "Schedule",
     "compare",
     "explain",
     "load",
     "loads",
     "policies",
     "run",
+    "schedule",
     "schema",
     "sweep",
     "validate",

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from isthmus.experiments import Comparison
 from isthmus.explanation import Explanation
 from isthmus.results import Result
+from isthmus.scheduling import Schedule
 
 
 def latency_cdf(results: Result | Sequence[Result], *, ax: Axes | None = None) -> Axes:
@@ -136,4 +137,94 @@ def roofline(found: Explanation, *, phase: int | str = 0, ax: Axes | None = None
         for m in ax.collections
     ]
     ax.legend(handles=entries, fontsize="small", loc="lower right")
+    return ax
+
+
+# By kind of operator, as in the SVG pictures; Okabe and Ito's palette first.
+_KIND_COLOURS = dict(
+    zip(
+        (
+            "input conv depthwise_conv gemm batched_gemm attention elementwise pool norm softmax "
+            "embedding copy"
+        ).split(),
+        (
+            "#0072b2 #56b4e9 #009e73 #e69f00 #d55e00 #cc79a7 #999999 #b5a400 #7a5195 #8c564b "
+            "#4c9f70 #5b6b7a"
+        ).split(),
+        strict=True,
+    )
+)
+
+
+def _time_unit(seconds: float) -> tuple[str, float]:
+    for name, per_second, limit in (("ns", 1e9, 1e-6), ("µs", 1e6, 1e-3), ("ms", 1e3, 1.0)):
+        if seconds < limit:
+            return name, per_second
+    return "s", 1.0
+
+
+def gantt(found: Schedule, *, ax: Axes | None = None) -> Axes:
+    """Draw who works on which operator when.
+
+    Parameters
+    ----------
+    found : Schedule
+        What :func:`isthmus.schedule` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Red edges above bars mark the chain that decides the end, lines are tensors
+        that go to another unit, the grey band is the framework.
+    """
+    units, operators = found.units, found.operators
+    first = dict(zip(units.index, np.cumsum([0, *units["lanes"]])[:-1], strict=True))
+    lanes = int(units["lanes"].sum())
+    if ax is None:
+        size = (min(24.0, 9 + 0.03 * len(operators)), 1.8 + 0.75 * lanes)
+        ax = plt.subplots(figsize=size, layout="constrained")[1]
+    name, per_second = _time_unit(found.makespan)
+    start, end = operators["start"] * per_second, operators["end"] * per_second
+    row = operators["unit"].map(first) + operators["lane"]
+    # Without edges where bars are narrow: edges would hide their colours.
+    pixel = found.makespan * per_second / (ax.figure.get_figwidth() * ax.figure.dpi)
+    for kind, rows in operators.groupby("kind", sort=False):
+        length = (end - start)[rows.index]
+        ax.barh(
+            row[rows.index],
+            length,
+            left=start[rows.index],
+            height=0.6,
+            color=_KIND_COLOURS[kind],
+            edgecolor=ax.get_facecolor(),
+            linewidth=np.where(length > 3 * pixel, 0.5, 0),
+            label=kind,
+        )
+    hot = operators["critical"].to_numpy()
+    ax.hlines(
+        row[hot] - 0.36, start[hot], end[hot], color="#b00020", lw=2.5, label="decides the end"
+    )
+    for t in found.transfers.itertuples():
+        ax.plot(
+            [t.start * per_second, t.end * per_second],
+            [first[t.from_unit] + t.from_lane, first[t.to_unit] + t.to_lane],
+            color="#b00020" if t.critical else "0.5",
+            lw=1.2 if t.critical else 0.5,
+            zorder=0.5,
+        )
+    ax.axvspan(0, found.data["overhead"] * per_second, color="0.5", alpha=0.2, lw=0)
+    labels = [
+        unit if lane == 0 else "" for unit, row in units.iterrows() for lane in range(row["lanes"])
+    ]
+    shares = dict(units["share"])
+    ax.set_yticks(range(lanes), [f"{u}\n{shares[u]:.0%} busy" if u else "" for u in labels])
+    ax.set(
+        xlim=(0, found.makespan * per_second * 1.01),
+        ylim=(lanes - 0.4, -0.6),
+        xlabel=f"time / {name}",
+        title=f"{found.data['model']} ({found.data['variant']}), batch {found.data['batch']}, on "
+        f"{found.data['device']} by {found.data['scheduler']}",
+    )
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_axisbelow(True)
+    ax.legend(
+        fontsize="small", ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.18 / lanes - 0.1)
+    )
     return ax
