@@ -63,7 +63,9 @@ def test_errors_name_what_is_wrong():
         isthmus.schedule("resnet-50", "rockchip-rk3588", units=["tpu"])
     with pytest.raises(isthmus.InputError, match='did you mean "heft"'):
         isthmus.schedule("resnet-50", "rockchip-rk3588", scheduler="hefty")
-    with pytest.raises(isthmus.InputError, match=r"no unit can run operator '.*' of kind embedding"):
+    with pytest.raises(
+        isthmus.InputError, match=r"no unit can run operator '.*' of kind embedding"
+    ):
         isthmus.schedule("bert-base", "coral-edge-tpu", variant="int8")
     with pytest.raises(isthmus.InputError, match="operator graph"):
         isthmus.schedule("llama-3.1-8b", "rockchip-rk3588")
@@ -75,3 +77,20 @@ def test_a_service_of_a_scenario():
     assert set(found.units.index) <= {"gpu", "cpu", "npu", "little"}
     with pytest.raises(isthmus.InputError, match="name a service: detector, classifier"):
         isthmus.schedule(scenario=path)
+
+
+def test_a_run_takes_what_the_schedule_says(tmp_path):
+    text = """{"isthmus": 1, "name": "alone", "duration": "20 s",
+      "nodes": {"phone": {"device": "snapdragon-8-gen3"}},
+      "services": {"s": {"model": "resnet-50", "variant": "fp16", "on": "phone",
+                         "units": ["gpu", "cpu"], "batching": "none"}},
+      "workload": [{"source": "deterministic", "rate": "1 /s", "target": "s",
+                    "clients": {"on": "phone"}}]}"""
+    (tmp_path / "alone.json").write_text(text)
+    requests = isthmus.run(tmp_path / "alone.json", directory=tmp_path / "run").requests
+    found = isthmus.schedule(scenario=tmp_path / "alone.json")
+    assert len(requests) > 10
+    served = (requests["served"] - requests["started"]).dropna()
+    assert served.to_numpy() == pytest.approx(found.makespan, abs=1e-9)
+    # On the same units without sharing, the same model takes what its best unit takes.
+    assert found.makespan < found.units["alone"].min()
