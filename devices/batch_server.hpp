@@ -34,6 +34,11 @@ class BatchServer {
   void clear(std::vector<std::uint64_t>& lost);
 
   std::uint32_t waiting() const { return static_cast<std::uint32_t>(queue_.size()); }
+  //! Calls `f` with the tag of every waiting request, in order.
+  template <class F>
+  void for_each_waiting(F f) const {
+    for (const Waiting& w : queue_) f(w.tag);
+  }
   std::uint32_t busy_slots() const { return busy_; }
   std::uint32_t in_service() const { return in_service_; }
   std::uint32_t slots() const { return slots_; }

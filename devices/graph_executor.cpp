@@ -159,7 +159,7 @@ void GraphExecutor::end_leap() {
   accounted_ = end.ns();
   executed_ += leap_->size();
   ++leapt_;
-  done_.push_back({leap_tag_, end});
+  done_.push_back({leap_tag_, end, all.energy});
   leap_ = nullptr;
   live_ = 0;
 }
@@ -196,6 +196,7 @@ void GraphExecutor::add_instance(std::int64_t now, const ExecutionPlan& plan, st
   i.deadline = deadline;
   i.priority = priority;
   i.left = static_cast<std::uint32_t>(plan.size());
+  i.energy = 0;
   i.pending.assign(plan.pending().begin(), plan.pending().end());
   i.cursor.assign(lanes_.size(), 0);
   ++live_;
@@ -264,6 +265,7 @@ void GraphExecutor::end_operator(std::uint32_t lane, std::int64_t now) {
   units_[l.unit].pending -= static_cast<double>(op.fixed + op.body) * 1e-9;
   if (runs_) runs_->push_back({i.tag, l.op, lane, Instant(l.began), Instant(now)});
   const std::uint32_t instance = l.instance;
+  i.energy += l.watts * l.alone * 1e-9;
   for (const PlannedEdge* e = plan.successors_begin(l.op); e != plan.successors_end(l.op); ++e) {
     if (e->delay > 0)
       push_arrival(now + e->delay, instance, e->to);
@@ -271,7 +273,7 @@ void GraphExecutor::end_operator(std::uint32_t lane, std::int64_t now) {
       satisfied(instance, e->to);
   }
   if (--i.left > 0) return;
-  done_.push_back({i.tag, Instant(now)});
+  done_.push_back({i.tag, Instant(now), i.energy});
   i.plan = nullptr;
   free_.push_back(instance);
   if (--live_ == 0)

@@ -13,6 +13,7 @@ namespace isthmus::devices {
 struct FinishedInstance {
   std::uint64_t tag = 0;
   Instant at;
+  double energy = 0;  //!< J above idle at the highest clocks, of this instance alone
 };
 
 //! An operator ran; for timelines.
@@ -74,6 +75,7 @@ class GraphExecutor {
     std::int64_t deadline = 0;
     std::int32_t priority = 0;
     std::uint32_t left = 0;              // operators that have not ended
+    double energy = 0;                   // J so far
     std::vector<std::uint32_t> pending;  // per operator: predecessors that have not arrived
     std::vector<std::uint32_t> cursor;   // per lane: place in the plan's order
   };

@@ -76,6 +76,10 @@ class LlmEngine {
   //! Ends the running span; appends what happened, in order of date.
   void finish(std::vector<Progress>& progress);
 
+  //! Iterations from the next span on take the times of `cost`, which is of the same model and unit
+  //! at another clock. Must not be called while a span runs.
+  void set_cost(std::shared_ptr<const models::LlmCost> cost) { cost_ = std::move(cost); }
+
   bool busy() const { return span_active_; }
   bool has_work() const { return running_ > 0 || !waiting_.empty(); }
   std::uint32_t waiting() const { return static_cast<std::uint32_t>(waiting_.size()); }

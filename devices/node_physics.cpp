@@ -389,6 +389,11 @@ double NodePhysics::battery_charge(Instant now) const {
   return b.charge();
 }
 
+bool NodePhysics::wants_deadlines() const {
+  return std::any_of(impl_->units.begin(), impl_->units.end(),
+                     [](const Unit& u) { return u.governor && u.governor->wants_deadline(); });
+}
+
 bool NodePhysics::shut_down() const { return impl_->dead; }
 
 double NodePhysics::power(Instant now) const {

@@ -56,6 +56,7 @@ class NodePhysics {
   //! Clock of the unit relative to its highest, (0, 1].
   double speed(std::uint32_t unit) const;
   double frequency(std::uint32_t unit) const;  //!< Hz, 0 when the spec names none
+  bool wants_deadlines() const;  //!< some governor looks at UnitActivity::deadline
   //! Index of the operating point.
   std::size_t point(std::uint32_t unit) const;
   double temperature(Instant now, std::uint32_t thermal_node) const;  //!< degrees Celsius

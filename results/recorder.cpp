@@ -136,6 +136,10 @@ void Recorder::add(const DecisionRecord& d) {
   if (!impl_->options.streaming && impl_->run_file) impl_->run_file->add(d);
 }
 
+void Recorder::add(const NodeSample& s) {
+  if (impl_->run_file) impl_->run_file->add(s);
+}
+
 void Recorder::Impl::check_conservation(const WorldTotals& totals) const {
   std::uint64_t seen = 0;
   for (const std::uint64_t n : by_status) seen += n;
@@ -209,6 +213,20 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   for (const NodeTotals& n : totals.nodes) spent.energy += n.energy, spent.cost += n.cost;
   all.spent = spent;
   s.metrics = compute_metrics(all);
+  for (const NodeTotals& n : totals.nodes) {
+    if (!n.physics) continue;
+    const NodeTotals::Physics& p = *n.physics;
+    for (const auto& [name, value] : {std::pair{"power.{}.mean", p.power_mean},
+                                      {"power.{}.stddev", p.power_stddev},
+                                      {"clock.{}.mean", p.speed_mean},
+                                      {"clock.{}.stddev", p.speed_stddev},
+                                      {"temperature.{}.max", p.hottest},
+                                      {"throttled.{}", p.throttled},
+                                      {"battery.{}", p.battery}}) {
+      const std::string full = fmt::format(fmt::runtime(name), n.name);
+      s.metrics.push_back({full, value, std::string(find_metric(full)->unit)});
+    }
+  }
 
   for (std::size_t w = 0; w < info.workloads.size(); ++w)
     s.by_workload[info.workloads[w]] = compute_metrics(source(w, {}));

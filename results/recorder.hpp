@@ -92,6 +92,7 @@ class Recorder {
   void add(const TaskRecord& record);
   void add(const ServiceSample& sample);
   void add(const DecisionRecord& decision);
+  void add(const NodeSample& sample);
   //! Ends the run: computes the summary and writes the directory (atomically: a temporary name,
   //! then a rename). Throws Error when created != completed + rejected + failed + in flight.
   Summary finish(const WorldTotals& totals);

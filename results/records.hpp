@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -76,6 +77,17 @@ struct ServiceSample {
   double utilization = 0;  //!< busy fraction of slots since the last sample
 };
 
+//! One line of the power trace of a node.
+struct NodeSample {
+  Instant at;
+  std::uint32_t group = 0;   //!< index into RunInfo::nodes
+  std::uint32_t node = 0;    //!< within the group
+  double power = 0;          //!< W, mean since the last sample
+  double temperature = 0;    //!< degrees Celsius of the hottest part; 0 without heat
+  double speed = 1;          //!< clock of the first unit relative to its highest
+  double busy = 0;           //!< busy share of the first unit since the last sample
+};
+
 //! One offload decision.
 struct DecisionRecord {
   Instant at;
@@ -93,6 +105,17 @@ struct NodeTotals {
   double busy_seconds = 0;  //!< unit-seconds in use
   double hours = 0;         //!< node-hours powered
   double cost = 0;          //!< USD
+  //! With clocks, heat or a battery (else absent): see docs/metrics.md.
+  struct Physics {
+    double throttled = 0;        //!< share of the time with a clock held down by heat
+    double hottest = 0;          //!< degrees Celsius, of any node; NaN without heat
+    double battery = 1;          //!< least charge at the end, [0, 1]
+    std::uint32_t shut_down = 0; //!< nodes that went down by heat or an empty battery
+    //! Over the samples of power traces of all nodes; NaN without.
+    double power_mean = 0, power_stddev = 0;  //!< W
+    double speed_mean = 0, speed_stddev = 0;  //!< clock relative to the highest
+  };
+  std::optional<Physics> physics;
 };
 
 //! Totals of one service over the measured part of the run.

@@ -24,6 +24,7 @@ RunFile::RunFile(const std::filesystem::path& path, const RunInfo& info, bool st
       requests_(file_.create_group("requests"), request_columns(info)),
       tasks_(file_.create_group("tasks"), task_columns(info)),
       intervals_(file_.create_group("intervals"), interval_columns(info)),
+      node_samples_(file_.create_group("node_samples"), node_sample_columns(info)),
       decisions_(file_.create_group("decisions"), decision_columns(info)) {
   file_.set_attribute("filetype", "isthmus run");
   file_.set_attribute("version", std::int64_t{results_version});
@@ -65,6 +66,7 @@ void RunFile::finish(const Summary& summary) {
   requests_.close();
   tasks_.close();
   intervals_.close();
+  node_samples_.close();
   decisions_.close();
   write_table(file_, "nodes", node_columns(), summary.nodes);
   write_table(file_, "replicas", service_columns(), summary.services);

@@ -17,6 +17,7 @@ class RunFile {
   void add(const RequestRecord& r) { requests_.add(r); }
   void add(const TaskRecord& r) { tasks_.add(r); }
   void add(const ServiceSample& r) { intervals_.add(r); }
+  void add(const NodeSample& r) { node_samples_.add(r); }
   void add(const DecisionRecord& r);
   //! Writes the totals and closes the file. Error when the disk refuses.
   void finish(const Summary& summary);
@@ -28,6 +29,7 @@ class RunFile {
   TableWriter<RequestRecord> requests_;
   TableWriter<TaskRecord> tasks_;
   TableWriter<ServiceSample> intervals_;
+  TableWriter<NodeSample> node_samples_;
   TableWriter<DecisionRow> decisions_;
   std::vector<std::string_view> reasons_;  // static texts, in order of first use
 };

@@ -80,7 +80,16 @@ std::string node_section(const Summary& s) {
     table.add_row({n.name, fmt::format("{}", n.count), format_quantity(n.energy, "J"),
                    format_figure(n.hours), format_quantity(n.cost, "USD")});
   if (table.empty()) return "";
-  return "\n" + table.text() +
+  TextTable physics({"clocks and heat", "throttled", "hottest", "battery", "shut down", "mean power"});
+  const auto known = [](double x, const std::string& text) { return std::isnan(x) ? "-" : text; };
+  for (const NodeTotals& n : s.nodes)
+    if (n.physics)
+      physics.add_row({n.name, fmt::format("{:.1f} %", 100 * n.physics->throttled),
+                       known(n.physics->hottest, fmt::format("{:.1f} C", n.physics->hottest)),
+                       fmt::format("{:.1f} %", 100 * n.physics->battery),
+                       fmt::format("{}", n.physics->shut_down),
+                       known(n.physics->power_mean, format_quantity(n.physics->power_mean, "W"))});
+  return "\n" + table.text() + (physics.empty() ? "" : physics.text()) +
          fmt::format("energy per request {}, at the clients {}; cost per 1000 requests {}\n",
                      format_quantity(s.value("energy_per_request"), "J"),
                      format_quantity(s.value("client_energy_per_request"), "J"),

@@ -96,13 +96,38 @@ RunInfo to_info(const Json& j) {
   return i;
 }
 
+Json from_physics(const NodeTotals::Physics& p) {
+  return {{"throttled", from_double(p.throttled)},
+          {"hottest", from_double(p.hottest)},
+          {"battery", from_double(p.battery)},
+          {"shut_down", p.shut_down},
+          {"power_mean", from_double(p.power_mean)},
+          {"power_stddev", from_double(p.power_stddev)},
+          {"speed_mean", from_double(p.speed_mean)},
+          {"speed_stddev", from_double(p.speed_stddev)}};
+}
+NodeTotals::Physics to_physics(const Json& j) {
+  NodeTotals::Physics p;
+  p.throttled = to_double(j.at("throttled"));
+  p.hottest = to_double(j.at("hottest"));
+  p.battery = to_double(j.at("battery"));
+  p.shut_down = j.at("shut_down");
+  p.power_mean = to_double(j.at("power_mean"));
+  p.power_stddev = to_double(j.at("power_stddev"));
+  p.speed_mean = to_double(j.at("speed_mean"));
+  p.speed_stddev = to_double(j.at("speed_stddev"));
+  return p;
+}
+
 Json from_node(const NodeTotals& n) {
-  return {{"name", n.name},
+  Json j = {{"name", n.name},
           {"count", n.count},
           {"energy", from_double(n.energy)},
           {"busy_seconds", from_double(n.busy_seconds)},
           {"hours", from_double(n.hours)},
           {"cost", from_double(n.cost)}};
+  if (n.physics) j["physics"] = from_physics(*n.physics);
+  return j;
 }
 NodeTotals to_node(const Json& j) {
   NodeTotals n;
@@ -112,6 +137,7 @@ NodeTotals to_node(const Json& j) {
   n.busy_seconds = to_double(j.at("busy_seconds"));
   n.hours = to_double(j.at("hours"));
   n.cost = to_double(j.at("cost"));
+  if (j.contains("physics")) n.physics = to_physics(j.at("physics"));
   return n;
 }
 

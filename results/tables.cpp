@@ -136,6 +136,19 @@ TableColumns<ServiceSample> interval_columns(const RunInfo& info) {
   return t;
 }
 
+TableColumns<NodeSample> node_sample_columns(const RunInfo& info) {
+  using R = NodeSample;
+  TableColumns<R> t;
+  t.push_back(date<R, &R::at>("at", "date of the sample", false));
+  t.push_back(index<R, &R::group>("group", "node group", info.nodes, false));
+  t.push_back(plain<R, &R::node>("node", "1", "node within the group"));
+  t.push_back(plain<R, &R::power>("power", "W", "mean power since the last sample"));
+  t.push_back(plain<R, &R::temperature>("temperature", "degC", "of the hottest part"));
+  t.push_back(plain<R, &R::speed>("speed", "1", "clock of the first unit over its highest"));
+  t.push_back(plain<R, &R::busy>("busy", "1", "busy share of the first unit since the last sample"));
+  return t;
+}
+
 TableColumns<DecisionRow> decision_columns(const RunInfo& info) {
   using R = DecisionRow;
   TableColumns<R> t;

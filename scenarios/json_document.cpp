@@ -329,6 +329,14 @@ Value text_value(std::string text, Position at) {
   return v;
 }
 
+Value flag_value(bool value, Position at) {
+  Value v;
+  v.kind = JsonKind::boolean;
+  v.boolean = value;
+  v.at = at;
+  return v;
+}
+
 Value object_value(Position at) {
   Value v;
   v.kind = JsonKind::object;

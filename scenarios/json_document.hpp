@@ -68,6 +68,7 @@ struct Member {
 //! Convenience for values that no file holds.
 Value text_value(std::string text, Position at);
 Value object_value(Position at);
+Value flag_value(bool value, Position at);
 
 //! Limits of what is accepted.
 inline constexpr std::size_t max_file_bytes = 64U << 20U;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,16 @@ ObjectView policy_view(const ObjectView& owner, std::string_view name, const Obj
 //! Parameters of a policy as the scenario states them.
 template <class Entry>
 schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view);
+
+//! Clocks and governor of a unit, powers of `count` of them together.
+devices::UnitPhysics unit_physics_of(const models::ComputeUnit& unit, const ObjectView& view,
+                                     std::uint32_t count, Problems& problems);
+//! Clocks, heat and battery of a node, or null without `physics`.
+std::shared_ptr<const devices::PhysicsSpec> physics_of(const ObjectView& node,
+                                                       const world::NodeGroup& group,
+                                                       std::vector<devices::UnitPhysics> units,
+                                                       std::span<const double> leakages,
+                                                       Problems& problems);
 
 //! The unit description of a node: its main unit with the node's own unit fields on top.
 models::ComputeUnit unit_of(const std::string& name, const ObjectView& view,

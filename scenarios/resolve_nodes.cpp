@@ -1,5 +1,8 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+
 #include "devices/plan_schedule.hpp"
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
@@ -49,6 +52,13 @@ void expand_catalogue(Value& root, const Catalogue& catalogue) {
       if (m.value.is(JsonKind::object)) expand(m.value);
   };
   each(root.find("nodes"), [&](Value& node) {
+    // Whoever states clocks, heat or a battery wants them; the catalogue's wait until asked for.
+    constexpr std::array asks{"governor", "ambient", "power_trace",     "thermal",
+                              "battery",  "leakage", "operating_points"};
+    if (!node.find("physics") && std::any_of(asks.begin(), asks.end(), [&](const char* field) {
+          return node.find(field) != nullptr;
+        }))
+      node.members.push_back({"physics", node.at, flag_value(true, node.at)});
     if (const Value* device = node.find("device"); device && device->is(JsonKind::text))
       put_below(node, catalogue.device(device->text));
   });
@@ -124,6 +134,14 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
 
     // Units of the catalogue or inline; the node's own unit fields change the main one.
     const Value own = unit_overrides(v);
+    std::vector<devices::UnitPhysics> clocks;
+    std::vector<double> leakages;
+    const auto add_unit = [&](const std::string& name, const ObjectView& unit) {
+      g.units.push_back(unit_of(name, unit, r.document.folder, r.problems));
+      const std::uint32_t count = g.units.back().kind == models::UnitKind::cpu ? 1 : g.accelerators;
+      clocks.push_back(unit_physics_of(g.units.back(), unit, count, r.problems));
+      leakages.push_back(unit.number("leakage") * count);
+    };
     const Value* units = v.find("units");
     if (units && !units->members.empty()) {
       for (std::size_t i = 0; i < units->members.size(); ++i) {
@@ -134,13 +152,14 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
             &merged, unit_spec(),
             i == 0 && !own.members.empty() ? v.pointer() : child(v.pointer_to("units"), u.key),
             u.at);
-        g.units.push_back(unit_of(u.key, unit, r.document.folder, r.problems));
+        add_unit(u.key, unit);
       }
     } else {
       const ObjectView unit(&own, unit_spec(), v.pointer(), v.at());
-      g.units.push_back(unit_of(unit.text("kind"), unit, r.document.folder, r.problems));
+      add_unit(unit.text("kind"), unit);
     }
 
+    g.physics = physics_of(v, g, std::move(clocks), leakages, r.problems);
     g.executor = devices::executor_spec(g.units, g.unit_bandwidth, v.number("memory_share"));
 
     std::vector<std::uint32_t> zones;

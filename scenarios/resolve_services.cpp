@@ -104,6 +104,22 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
       llm.cost = std::make_shared<const models::LlmCost>(
           llm.shape, llm.variant, unit, static_cast<int>(out.parallel), bandwidth,
           node.duration("interconnect_latency"), profile.get());
+      // A language model at every clock of its unit: the arithmetic peak scales, memory does not.
+      if (group.physics) {
+        const devices::UnitPhysics& clocks = group.physics->units[out.unit];
+        for (const devices::OperatingPoint& point : clocks.points) {
+          models::ComputeUnit slower = unit;
+          for (double& peak : slower.peak)
+            peak *= point.frequency / clocks.points.back().frequency;
+          llm.by_point.push_back(std::make_shared<const models::LlmCost>(
+              llm.shape, llm.variant, slower, static_cast<int>(out.parallel), bandwidth,
+              node.duration("interconnect_latency"), profile.get()));
+        }
+        if (profile && clocks.points.size() > 1)
+          r.scenario.notices.push_back(
+              fmt::format("service \"{}\": measured times of \"{}\" do not follow its clock",
+                          out.name, unit.name));
+      }
       const auto& c = out.batching.continuous;
       const std::int64_t tokens =
           c.kv_tokens > 0 ? c.kv_tokens : llm.cost->kv_capacity_tokens(c.memory_utilization);

@@ -12,6 +12,10 @@ const ObjectSpec& node_spec();  //!< tables_nodes.cpp
 const ObjectSpec& unit_spec();
 const ObjectSpec& peak_spec();
 const ObjectSpec& unit_transfer_spec();
+const ObjectSpec& operating_point_spec();  //!< tables_physics.cpp
+const ObjectSpec& thermal_spec();
+const ObjectSpec& battery_spec();
+const ObjectSpec& ambient_step_spec();
 const ObjectSpec& device_spec();  //!< entry of catalogue/devices.json
 
 const ObjectSpec& network_spec();  //!< tables_network.cpp
@@ -40,6 +44,7 @@ const ObjectSpec& batching_spec();
 const ObjectSpec& routing_spec();
 const ObjectSpec& autoscaling_spec();
 const ObjectSpec& list_scheduler_spec();
+const ObjectSpec& governor_spec();
 
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp
 const ObjectSpec& routing_view_spec();

@@ -14,6 +14,12 @@ std::vector<std::string> operator_kinds() {
 }
 
 // What describes a compute unit, in "units" and, for the main unit, on the node itself.
+std::vector<std::string> governor_names() {
+  std::vector<std::string> names;
+  for (const Variant& v : governor_spec().variants) names.push_back(v.value);
+  return names;
+}
+
 std::vector<Field> unit_fields() {
   return {
       word("kind", {"cpu", "gpu", "npu"}, "what the unit is").by_default("cpu"),
@@ -44,6 +50,18 @@ std::vector<Field> unit_fields() {
           .at_least(1)
           .at_most(64)
           .by_default("1"),
+      list("operating_points", object("", operating_point_spec, "a clock"),
+           "clocks of the unit, slowest first; its speeds and powers hold at the last one. Used "
+           "with `physics`")
+          .default_is("one: the clock is constant"),
+      either("governor",
+             {word("", governor_names(), "policy name"),
+              object("", governor_spec(), "policy with parameters")},
+             "which operating point it runs at. Used with `physics`")
+          .by_default("performance"),
+      quantity("leakage", Unit::leakage,
+               "that idle power grows with temperature, from 25 C. Used with `physics`")
+          .by_default("0 W/K"),
       quantity("idle_power", Unit::power, "while nothing runs").by_default("0 W"),
       quantity("bandwidth_power", Unit::power, "while memory-bound work runs")
           .default_is("idle_power"),
@@ -83,6 +101,8 @@ std::vector<Field> machine_fields() {
           .by_default("0 W"),
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),
       quantity("download_power", Unit::power, "on top while it receives").by_default("0 W"),
+      object("thermal", thermal_spec, "how it heats up and throttles. Used with `physics`"),
+      object("battery", battery_spec, "that it runs on. Used with `physics`"),
       quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),
       quantity(
           "purchase_price", Unit::money,
@@ -156,6 +176,19 @@ const ObjectSpec& node_spec() {
                {text("", "zone name"), list("", text("", "zone name"), "zone names").at_least(1)},
                "locality and failure domain; machines take the zones of a list in turn")
             .by_default("default"),
+        flag("physics",
+             "clocks, heat and battery take effect; else clocks are constant and nothing heats up")
+            .default_is("true when the node states a governor, an ambient, a power trace, heat, a "
+                        "battery or clocks itself"),
+        either("ambient",
+               {quantity("", Unit::temperature, "constant").at_least(-273),
+                list("", object("", ambient_step_spec, "a step"), "over time").at_least(1)},
+               "temperature around the machine")
+            .by_default("25 C"),
+        quantity("power_trace", Unit::duration,
+                 "sample power, temperature and clock of every machine this often")
+            .above(0)
+            .default_is("no trace; trip points are looked at every 10 ms"),
         flag("billed_when_idle", "false: paid only while a replica is on the machine")
             .by_default("true"),
     };

@@ -170,4 +170,15 @@ const ObjectSpec& list_scheduler_spec() {
   return spec;
 }
 
+const ObjectSpec& governor_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "governor";
+    s.help = "At which operating point a unit runs; heat may hold it lower.";
+    add_policies(s, schedulers::governor_policies());
+    return s;
+  }();
+  return spec;
+}
+
 }  // namespace isthmus::scenarios

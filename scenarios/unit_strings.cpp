@@ -46,6 +46,13 @@ constexpr std::array speeds{UnitName{"TFLOPS", T}, UnitName{"TOPS", T},   UnitNa
 constexpr std::array powers{UnitName{"W", 1}, UnitName{"mW", 1e-3}, UnitName{"kW", k}};
 constexpr std::array energies{UnitName{"J", 1},     UnitName{"mJ", 1e-3},   UnitName{"kJ", k},
                               UnitName{"Wh", 3600}, UnitName{"kWh", 3.6e6}, UnitName{"MJ", M}};
+constexpr std::array temperatures{UnitName{"C", 1}, UnitName{"degC", 1}, UnitName{"\u00b0C", 1}};
+constexpr std::array frequencies{UnitName{"MHz", M}, UnitName{"GHz", G}, UnitName{"kHz", k},
+                                 UnitName{"Hz", 1}};
+constexpr std::array voltages{UnitName{"V", 1}, UnitName{"mV", 1e-3}};
+constexpr std::array resistances{UnitName{"K/W", 1}};
+constexpr std::array heat_capacities{UnitName{"J/K", 1}, UnitName{"kJ/K", k}};
+constexpr std::array leakages{UnitName{"mW/K", 1e-3}, UnitName{"W/K", 1}};
 constexpr std::array monies{UnitName{"USD", 1}};
 constexpr std::array hourly{UnitName{"USD/h", 1}, UnitName{"USD/day", 1.0 / 24},
                             UnitName{"USD/month", 1.0 / month}, UnitName{"USD/year", 1.0 / year}};
@@ -88,6 +95,18 @@ std::span<const UnitName> units_of(Unit unit) {
       return powers;
     case Unit::energy:
       return energies;
+    case Unit::temperature:
+      return temperatures;
+    case Unit::frequency:
+      return frequencies;
+    case Unit::voltage:
+      return voltages;
+    case Unit::resistance:
+      return resistances;
+    case Unit::heat_capacity:
+      return heat_capacities;
+    case Unit::leakage:
+      return leakages;
     case Unit::money:
       return monies;
     case Unit::price_per_hour:
@@ -118,6 +137,18 @@ std::string_view name_of(Unit unit) {
       return "power";
     case Unit::energy:
       return "energy";
+    case Unit::temperature:
+      return "temperature";
+    case Unit::frequency:
+      return "frequency";
+    case Unit::voltage:
+      return "voltage";
+    case Unit::resistance:
+      return "thermal resistance";
+    case Unit::heat_capacity:
+      return "heat capacity";
+    case Unit::leakage:
+      return "leakage";
     case Unit::money:
       return "price";
     case Unit::price_per_hour:
@@ -148,6 +179,18 @@ std::string_view base_unit_of(Unit unit) {
       return "W";
     case Unit::energy:
       return "J";
+    case Unit::temperature:
+      return "C";
+    case Unit::frequency:
+      return "Hz";
+    case Unit::voltage:
+      return "V";
+    case Unit::resistance:
+      return "K/W";
+    case Unit::heat_capacity:
+      return "J/K";
+    case Unit::leakage:
+      return "W/K";
     case Unit::money:
       return "USD";
     case Unit::price_per_hour:
@@ -178,6 +221,18 @@ std::string_view example_of(Unit unit) {
       return "\"3 W\"";
     case Unit::energy:
       return "\"20 J\"";
+    case Unit::temperature:
+      return "\"25 C\"";
+    case Unit::frequency:
+      return "\"1.8 GHz\"";
+    case Unit::voltage:
+      return "\"0.85 V\"";
+    case Unit::resistance:
+      return "\"8 K/W\"";
+    case Unit::heat_capacity:
+      return "\"60 J/K\"";
+    case Unit::leakage:
+      return "\"15 mW/K\"";
     case Unit::money:
       return "\"2 USD\"";
     case Unit::price_per_hour:

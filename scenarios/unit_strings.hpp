@@ -19,6 +19,12 @@ enum class Unit : std::uint8_t {
   compute,         //!< operations/s
   power,           //!< W
   energy,          //!< J
+  temperature,     //!< degrees Celsius
+  frequency,       //!< Hz
+  voltage,         //!< V
+  resistance,      //!< K/W, thermal
+  heat_capacity,   //!< J/K
+  leakage,         //!< W/K
   money,           //!< USD
   price_per_hour,  //!< USD per hour
   price_per_byte,  //!< USD per byte

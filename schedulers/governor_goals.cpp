@@ -20,6 +20,7 @@ class DeadlineGovernor final : public GovernorPolicy {
     return left <= 0 ? v.frequencies.size() - 1 : v.at_least(v.pending / left);
   }
   Duration period() const override { return period_; }
+  bool wants_deadline() const override { return true; }
 
  private:
   double margin_;

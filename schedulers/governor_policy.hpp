@@ -37,6 +37,8 @@ class GovernorPolicy {
   virtual std::size_t decide(const GovernorView& view) = 0;
   //! Time between decisions; zero: the first one stands.
   virtual Duration period() const { return Duration::zero(); }
+  //! False spares the world the search for view.deadline.
+  virtual bool wants_deadline() const { return false; }
 };
 
 const std::vector<PolicyEntry<GovernorPolicy>>& governor_policies();

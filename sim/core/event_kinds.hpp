@@ -24,6 +24,7 @@ enum class EventKind : std::uint8_t {
   sample,            //!< the recorder takes an interval sample
   phase_end,         //!< the warm-up or the run ends
   machine_work,      //!< operators ended on the units of a node
+  machine_tick,      //!< governors, trip points and batteries of a node
   count_
 };
 
@@ -51,6 +52,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::sample, 9, "sample"},
     {EventKind::phase_end, 10, "phase_end"},
     {EventKind::machine_work, 2, "machine_work"},
+    {EventKind::machine_tick, 8, "machine_tick"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

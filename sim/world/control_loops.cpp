@@ -123,6 +123,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
     n.free_units[spec.unit] -= spec.parallel;
   }
   ++n.hosted;
+  n.replicas.push_back(id);
   if (!scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 1);
   s.replicas.push_back(id);
   if (spec.local) {
@@ -209,6 +210,7 @@ void World::remove_replica(std::uint32_t id) {
   if (spec.takes_units() && !n.free_units.empty())
     n.free_units[spec.unit] += spec.parallel;
   --n.hosted;
+  n.replicas.erase(std::find(n.replicas.begin(), n.replicas.end(), id));
   if (n.hosted == 0 && !scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 0);
 }
 

@@ -69,7 +69,15 @@ void World::fail_node(std::uint32_t node) {
     n.executor->clear(now_, batches);
     watch_machine(node);
   }
-  n.power.set(now_, Watts(0));
+  if (n.physics) {
+    for (NodeState::UnitLoad& l : n.loads) l = {};
+    n.nominal.set(now_, Watts(0));
+    show_activity(node);
+    n.physics->set_running(now_, false);
+    watch_physics(node);
+  } else {
+    n.power.set(now_, Watts(0));
+  }
   n.busy_units.set(now_, 0);
   for (const std::uint64_t tag : lost) {
     const Handle h = Handle::unpack(tag);
@@ -84,13 +92,21 @@ void World::fail_node(std::uint32_t node) {
 void World::recover_node(std::uint32_t node) {
   NodeState& n = nodes_[node];
   if (n.up) return;
+  if (n.physics && n.physics->shut_down()) return;  // too hot or empty: it stays down
   n.up = true;
   const NodeGroup& group = scenario_.nodes[n.group];
   double watts = group.base_power + (n.uploads > 0 ? group.upload_power : 0) +
                  (n.downloads > 0 ? group.download_power : 0);
   for (const auto& u : group.units)
     watts += u.idle_power * (u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
-  n.power.set(now_, Watts(watts));
+  if (n.physics) {
+    n.other_power = 0;
+    n.physics->set_running(now_, true);
+    draw(node, group.base_power + (n.uploads > 0 ? group.upload_power : 0) +
+                   (n.downloads > 0 ? group.download_power : 0));
+  } else {
+    n.power.set(now_, Watts(watts));
+  }
   for (std::uint32_t id = 0; id < replicas_.size(); ++id) {
     Replica& p = replicas_[id];
     if (p.node != node || p.phase != ReplicaPhase::starting) continue;

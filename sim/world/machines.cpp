@@ -42,13 +42,23 @@ void World::start_on_units(std::uint32_t replica, std::uint32_t index) {
   Replica& p = replicas_[replica];
   Batch& b = p.batches[index];
   NodeState& n = nodes_[p.node];
-  if (!n.executor)
-    n.executor = std::make_unique<devices::GraphExecutor>(scenario_.nodes[n.group].executor);
+  if (!n.executor) {
+    n.executor = std::make_unique<devices::GraphExecutor>(scenario_.nodes[n.group].executor,
+                                                          n.physics == nullptr);
+    if (n.physics)
+      for (std::uint32_t u = 0; u < n.loads.size(); ++u)
+        n.executor->set_speed(now_, u, n.physics->speed(u));
+  }
   const devices::ExecutionPlan& plan = plan_of(p.service, b.tags.size());
   b.watts = 0;
-  b.joules = plan.energy();
+  b.nominal = plan.energy();
+  if (n.physics) {
+    b.work_before = n.physics->dynamic_energy(now_);
+    b.nominal_before = n.nominal.energy(now_).value();
+  }
   n.executor->start(now_, plan, static_cast<std::uint64_t>(replica) << 32 | index,
                     scenario_.services[p.service].execution()->priority);
+  if (n.physics) show_activity(p.node);
   watch_machine(p.node);
 }
 
@@ -60,8 +70,12 @@ void World::on_machine_work(std::uint32_t node) {
   for (const devices::FinishedInstance& f : ended) {
     const auto replica = static_cast<std::uint32_t>(f.tag >> 32);
     const auto batch = static_cast<std::uint32_t>(f.tag);
-    if (replicas_[replica].batches[batch].live) on_batch_done(replica, batch);
+    Batch& b = replicas_[replica].batches[batch];
+    if (!b.live) continue;
+    b.nominal = f.energy;
+    on_batch_done(replica, batch);
   }
+  if (nodes_[node].physics) show_activity(node);
   watch_machine(node);
 }
 
@@ -78,6 +92,7 @@ void World::watch_machine(std::uint32_t node) {
 }
 
 double World::node_energy(const NodeState& n) const {
+  if (n.physics) return n.physics->energy(now_) - n.energy_before;
   const double operators = n.executor ? n.executor->energy(now_) - n.energy_before : 0.0;
   return n.power.energy(now_).value() + operators;
 }

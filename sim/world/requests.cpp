@@ -154,7 +154,7 @@ void World::set_radio(std::uint32_t host, int uploads, int downloads) {
   n.uploads = static_cast<std::uint32_t>(static_cast<int>(n.uploads) + uploads);
   n.downloads = static_cast<std::uint32_t>(static_cast<int>(n.downloads) + downloads);
   const double after = watts();
-  if (after != before && n.up) n.power.change(now_, Watts(after - before));
+  if (after != before && n.up) draw(host, after - before);
 }
 
 void World::start_upload(std::uint32_t slot) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "devices/execution_plan.hpp"
+#include "devices/physics_spec.hpp"
 #include "models/graph_cost.hpp"
 #include "models/llm_cost.hpp"
 #include "models/llm_shape.hpp"
@@ -36,6 +37,9 @@ struct NodeGroup {
   std::vector<models::ComputeUnit> units;  //!< kinds of units of one node
   //! Between units (devices/graph_plan.hpp): bytes/s, infinite over one memory; s per tensor.
   double unit_bandwidth = std::numeric_limits<double>::infinity(), unit_latency = 0;
+  //! Operating points, governors, heat and battery; null: highest clocks and no heat. Its units are
+  //! those of `units`, powers of all accelerators of a kind together.
+  std::shared_ptr<const devices::PhysicsSpec> physics;
   devices::ExecutorSpec executor;      //!< the same units, as graph executors see them
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
   double base_power = 0;               //!< W, whole node without its units (screen, board)
@@ -72,6 +76,8 @@ struct LlmModel {
   models::LlmShape shape;
   models::LlmVariant variant;
   std::shared_ptr<const models::LlmCost> cost;
+  //! By operating point of its unit, on nodes with clocks; empty: `cost` always holds.
+  std::vector<std::shared_ptr<const models::LlmCost>> by_point;
 };
 
 //! How an engine forms its iterations ("batching": {"policy": "continuous", ...}).

@@ -126,15 +126,25 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
   const Service& service = scenario_.services[p.service];
   double compute_share = 0;
   const std::int64_t ns = service_ns(service, b.tags, compute_share);
-  const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
+  NodeState& n = nodes_[p.node];
+  const NodeGroup& group = scenario_.nodes[n.group];
   b.watts = group.units.empty()
                 ? 0.0
                 : devices::active_power(group.units[service.unit], compute_share).value() *
                       service.parallel / static_cast<double>(service.slots);
-  b.joules = 0;
-  nodes_[p.node].power.change(now_, Watts(b.watts));
-  nodes_[p.node].busy_units.change(now_, static_cast<double>(service.parallel) / service.slots);
-  b.done = queue_.push(now_ + Duration(ns), EventKind::work_done, replica, index);
+  b.seconds = static_cast<double>(ns) * 1e-9;
+  Duration takes(ns);
+  if (n.physics) {
+    b.left = 1;
+    b.since = now_;
+    b.work_before = n.physics->dynamic_energy(now_);
+    b.nominal_before = n.nominal.energy(now_).value();
+    b.law_seconds = std::holds_alternative<ServiceLaw>(service.work) ? b.seconds : 0.0;
+    b.seconds = batch_seconds(p, b, n.physics->speed(service.unit));
+    takes = Duration::from_seconds(b.seconds);
+  }
+  occupy(p.node, service.unit, static_cast<double>(service.parallel) / service.slots, b.watts);
+  b.done = queue_.push(now_ + takes, EventKind::work_done, replica, index);
 }
 
 void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
@@ -144,12 +154,10 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   const auto size = static_cast<std::uint32_t>(b.tags.size());
   p.server->finish(size);
   b.live = false;
-  if (!service.execution()) {
-    nodes_[p.node].power.change(now_, Watts(-b.watts));
-    nodes_[p.node].busy_units.change(now_, -static_cast<double>(service.parallel) / service.slots);
-    b.joules = b.watts * (now_ - b.start).seconds();
-  }
-  const double energy = b.joules / size;
+  if (!service.execution())
+    occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  if (!service.execution()) b.nominal = b.watts * (now_ - b.start).seconds();
+  const double energy = joules_of(nodes_[p.node], b) / size;
   batch_ = b.tags;
   for (const std::uint64_t tag : batch_) {
     Request* r = find(Handle::unpack(tag));
@@ -170,6 +178,8 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
 void World::dispatch_engine(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
+  if (const auto& costs = std::get<LlmModel>(service.work).by_point; !costs.empty())
+    p.engine->set_cost(costs[nodes_[p.node].physics->point(service.unit)]);
   admitted_.clear();
   const Instant end = p.engine->begin(now_, admitted_);
   for (const devices::Admission& a : admitted_) {
@@ -185,8 +195,11 @@ void World::dispatch_engine(std::uint32_t replica) {
   p.span_watts = devices::active_power(group.units[service.unit], p.engine->compute_share()).value() *
                  service.parallel;
   p.span_start = now_;
-  nodes_[p.node].power.change(now_, Watts(p.span_watts));
-  nodes_[p.node].busy_units.change(now_, service.parallel);
+  if (const NodeState& n = nodes_[p.node]; n.physics) {
+    p.span.work_before = n.physics->dynamic_energy(now_);
+    p.span.nominal_before = n.nominal.energy(now_).value();
+  }
+  occupy(p.node, service.unit, service.parallel, p.span_watts);
   p.work = queue_.push(end, EventKind::work_done, replica, 0);
 }
 
@@ -200,10 +213,10 @@ void World::interrupt_span(std::uint32_t replica) {
 void World::on_span_done(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
-  nodes_[p.node].power.change(now_, Watts(-p.span_watts));
-  nodes_[p.node].busy_units.change(now_, -static_cast<double>(service.parallel));
+  occupy(p.node, service.unit, -static_cast<double>(service.parallel), -p.span_watts);
   const double sequences = std::max(1U, p.engine->running());
-  p.energy_per_sequence += p.span_watts * (now_ - p.span_start).seconds() / sequences;
+  p.span.nominal = p.span_watts * (now_ - p.span_start).seconds();
+  p.energy_per_sequence += joules_of(nodes_[p.node], p.span) / sequences;
   progress_.clear();
   p.engine->finish(progress_);
   for (const devices::Progress& e : progress_) {

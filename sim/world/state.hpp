@@ -2,14 +2,17 @@
 // rules are in the World's parts.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "devices/batch_server.hpp"
 #include "devices/graph_executor.hpp"
 #include "devices/llm_engine.hpp"
+#include "devices/node_physics.hpp"
 #include "devices/power_meter.hpp"
 #include "results/records.hpp"
 #include "sim/core/event_queue.hpp"
@@ -73,7 +76,12 @@ struct Batch {
   std::vector<std::uint64_t> tags;
   Instant start;
   double watts = 0;
-  double joules = 0;                   // above idle, when operators run one by one
+  double nominal = 0;                  // J above idle at the highest clocks, once known
+  double left = 0;                     // share that is left at `since` (nodes with clocks)
+  Instant since;
+  double seconds = 0;                  // of the whole batch at the present clock
+  double law_seconds = 0;              // drawn time at the highest clock, of services with a law
+  double work_before = 0, nominal_before = 0;  // node's meters when it started
   bool live = false;
   EventHandle done;
 };
@@ -90,6 +98,7 @@ struct Replica {
   EventHandle work, look_again, ready;
   bool dispatch_pending = false;
   double span_watts = 0;               // power above idle of the running span
+  Batch span;                          // its meters, on nodes with clocks
   Instant span_start;
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
   TimeAverage busy;                    // busy share of slots since the last scrape
@@ -122,6 +131,7 @@ struct ServiceState {
   std::deque<Scrape> scrapes;
   LoadSignal signal;
   double parallel_speedup = 1;
+  std::map<std::pair<std::size_t, double>, double> clocked_seconds;  // of a batch at a relative clock
   std::uint32_t slots_per_replica = 1;
   TimeAverage queued, running, ready_count, busy_slots, total_slots;
   double sampled_busy = 0, sampled_slots = 0;  // integrals at the last interval sample
@@ -131,6 +141,25 @@ struct ServiceState {
   std::vector<std::shared_ptr<const devices::ExecutionPlan>> plans;  // by batch size - 1; made when needed
 };
 
+//! Mean and standard deviation of samples (Welford).
+struct Moments {
+  std::uint64_t n = 0;
+  double mean = 0, m2 = 0;
+  void add(double x) {
+    const double d = x - mean;
+    mean += d / static_cast<double>(++n);
+    m2 += d * (x - mean);
+  }
+  void add(const Moments& o) {  // Chan, Golub, LeVeque
+    if (o.n == 0) return;
+    const double d = o.mean - mean, all = static_cast<double>(n + o.n);
+    m2 += o.m2 + d * d * static_cast<double>(n) * static_cast<double>(o.n) / all;
+    mean += d * static_cast<double>(o.n) / all;
+    n += o.n;
+  }
+  double stddev() const { return n > 1 ? std::sqrt(m2 / static_cast<double>(n - 1)) : 0.0; }
+};
+
 struct NodeState {
   std::uint32_t group = 0;
   bool up = true;
@@ -138,12 +167,28 @@ struct NodeState {
   std::uint32_t uploads = 0, downloads = 0;
   std::vector<std::uint32_t> free_units; // per unit kind of the group
   std::uint32_t hosted = 0;              // replicas that are starting, ready or draining
+  std::vector<std::uint32_t> replicas;   // these
   TimeAverage billed;                    // 1 while it is paid for
   TimeAverage busy_units;                // units that one service has alone
   std::unique_ptr<devices::GraphExecutor> executor;  // operators on units; null: none runs here
   EventHandle machine_work;
   Instant machine_date = Instant::never();  // of that event
-  double energy_before = 0, busy_before = 0;  // of the executor, when the warm-up ended
+  double energy_before = 0, busy_before = 0;  // of executor or physics, when the warm-up ended
+
+  // Clocks, heat and battery; null: none of them matters here.
+  std::unique_ptr<devices::NodePhysics> physics;
+  EventHandle physics_tick;
+  Instant physics_date = Instant::never();
+  struct UnitLoad {
+    double busy = 0, watts = 0;          // of services that have units alone; shares, W at the highest clock
+    double pending = 0;                  // s at the highest clock, of all services
+    Instant deadline = Instant::never();
+  };
+  std::vector<UnitLoad> loads;
+  devices::PowerMeter nominal;           // of all work here, as if at the highest clocks
+  double other_power = 0;                // W: base and radio
+  double throttled_before = 0;
+  Moments power_samples, speed_samples;  // since the warm-up
 };
 
 //! A client in a closed loop.

@@ -1,5 +1,6 @@
 // What the run adds up to, from the end of the warm-up on.
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "sim/world/world.hpp"
@@ -18,15 +19,45 @@ void World::reset_totals() {
     n.power.reset(now_);
     n.billed.reset(now_);
     n.busy_units.reset(now_);
-    if (n.executor) {
+    if (n.executor) n.busy_before = n.executor->busy_seconds(now_);
+    if (n.physics) {
+      n.energy_before = n.physics->energy(now_);
+      n.throttled_before = n.physics->throttled_seconds(now_);
+      n.power_samples = n.speed_samples = {};
+    } else if (n.executor) {
       n.energy_before = n.executor->energy(now_);
-      n.busy_before = n.executor->busy_seconds(now_);
     }
   }
   egress_cost_ = 0;
   carried_before_.clear();
   for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l)
     carried_before_.push_back(network_->carried_bytes(LinkId(l)));
+}
+
+results::NodeTotals::Physics World::physics_totals(const NodeGroup& group) const {
+  results::NodeTotals::Physics p;
+  p.hottest = std::numeric_limits<double>::quiet_NaN();
+  Moments power, speed;
+  double measured = 0;
+  for (std::uint32_t i = group.first; i < group.first + group.count; ++i) {
+    const NodeState& n = nodes_[i];
+    p.throttled += n.physics->throttled_seconds(now_) - n.throttled_before;
+    measured += (now_ - Instant::zero() - (warm_ ? scenario_.warmup : Duration::zero())).seconds();
+    if (!(n.physics->hottest() <= p.hottest)) p.hottest = n.physics->hottest();
+    p.battery = std::min(p.battery, n.physics->battery_charge(now_));
+    p.shut_down += n.physics->shut_down() ? 1 : 0;
+    power.add(n.power_samples);
+    speed.add(n.speed_samples);
+  }
+  if (measured > 0) p.throttled /= measured;
+  const auto known = [](const Moments& m, double x) {
+    return m.n > 0 ? x : std::numeric_limits<double>::quiet_NaN();
+  };
+  p.power_mean = known(power, power.mean);
+  p.power_stddev = known(power, power.stddev());
+  p.speed_mean = known(speed, speed.mean);
+  p.speed_stddev = known(speed, speed.stddev());
+  return p;
 }
 
 results::WorldTotals World::totals() {
@@ -56,6 +87,7 @@ results::WorldTotals World::totals() {
       n.hours += nodes_[i].billed.integral(now_) / 3600.0;
     }
     n.cost = n.hours * group.price_per_hour;
+    if (group.physics) n.physics = physics_totals(group);
     t.nodes.push_back(n);
   }
 

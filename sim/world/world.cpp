@@ -35,7 +35,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
     for (std::uint32_t i = 0; i < group.count; ++i) {
       NodeState& n = nodes_[group.first + i];
       n.group = g;
-      n.power.set(now_, Watts(idle));
+      if (group.physics) open_physics(group.first + i);
+      else n.power.set(now_, Watts(idle));
       for (const auto& u : group.units)
         n.free_units.push_back(u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
       n.billed.set(now_, group.billed_when_idle ? 1 : 0);
@@ -113,6 +114,7 @@ void World::handle(const Event& e) {
       break;
     case EventKind::phase_end: on_phase_end(e.payload); break;
     case EventKind::machine_work: on_machine_work(e.target); break;
+    case EventKind::machine_tick: on_machine_tick(e.target); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -92,6 +92,19 @@ class World final : public network::EventLoop {
   void start_on_units(std::uint32_t replica, std::uint32_t batch);
   void on_machine_work(std::uint32_t node);
   void watch_machine(std::uint32_t node);
+
+  // clocks.cpp: clocks, heat and batteries of nodes, and what they do to running work
+  void open_physics(std::uint32_t node);
+  void on_machine_tick(std::uint32_t node);
+  void watch_physics(std::uint32_t node);
+  void show_activity(std::uint32_t node);
+  void look_at_pending(std::uint32_t node);
+  void take_over_clocks(std::uint32_t node);
+  void take_samples(std::uint32_t node);
+  double batch_seconds(const Replica& replica, const Batch& batch, double speed);
+  void occupy(std::uint32_t node, std::uint32_t unit, double units, double watts);
+  void draw(std::uint32_t node, double watts);
+  double joules_of(const NodeState& node, const Batch& batch) const;
   double node_energy(const NodeState& node) const;
   double node_busy_seconds(const NodeState& node) const;
 
@@ -125,6 +138,7 @@ class World final : public network::EventLoop {
   // totals.cpp
   void reset_totals();
   results::WorldTotals totals();
+  results::NodeTotals::Physics physics_totals(const NodeGroup& group) const;
 
   const Scenario& scenario_;
   std::uint64_t seed_;

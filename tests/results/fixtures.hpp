@@ -108,7 +108,8 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   t.events = 1234;
   t.fingerprint = 0x0123456789abcdefULL;
   t.cpu_seconds = 0.25;
-  t.nodes = {{"gateway", 2, 300.0, 5.0, 0.006, 0.01}, {"server", 1, 700.0, 8.0, 0.003, 0.02}};
+  t.nodes = {{"gateway", 2, 300.0, 5.0, 0.006, 0.01, {}}, {"server", 1, 700.0, 8.0, 0.003, 0.02,
+              NodeTotals::Physics{0.1, 61.5, 0.5, 0, 3.5, 0.25, 0.875, 0.125}}};
   ServiceTotals edge;
   edge.name = "edge";
   edge.model = "yolo";

@@ -113,8 +113,9 @@ TEST(Recorder, RunFileHoldsTheRecords) {
   EXPECT_EQ(f.uint64_attribute("seed"), 7U);
   EXPECT_EQ(f.string_attribute("fingerprint"), "0123456789abcdef");
   EXPECT_EQ(f.uint64_attribute("created"), 5U);
-  EXPECT_THAT(f.group_names(), testing::ElementsAre("decisions", "intervals", "links", "nodes",
-                                                    "replicas", "requests", "tasks"));
+  EXPECT_THAT(f.group_names(), testing::ElementsAre("decisions", "intervals", "links",
+                                                    "node_samples", "nodes", "replicas", "requests",
+                                                    "tasks"));
 
   const h5::Group r = f.open_group("requests");
   constexpr std::int64_t never = Instant::never().ns();
@@ -342,6 +343,7 @@ TEST(Recorder, ResultsFormatPageListsEveryColumn) {
   expect_row("tasks", task_columns(info));
   expect_row("intervals", interval_columns(info));
   expect_row("decisions", decision_columns(info));
+  expect_row("node_samples", node_sample_columns(info));
   expect_row("nodes", node_columns());
   expect_row("replicas", service_columns());
   expect_row("links", link_columns());
