@@ -92,8 +92,9 @@ class Picture {
       check(std::isfinite(l.start) && std::isfinite(l.end), "a link has no date");
       end_ = std::max(end_, l.end);
     }
-    if (!(end_ > 0)) end_ = 1e-6;
-    const double reach = end_ * far;
+    check(std::isfinite(g.begin), "it has no beginning");
+    if (!(end_ > g.begin)) end_ = g.begin + 1e-6;
+    const double reach = g.begin + (end_ - g.begin) * far;
     for (const GanttMark& m : g.marks)
       if (m.at <= reach) end_ = std::max(end_, m.at);
     width_ = std::clamp(12.0 * static_cast<double>(g.bars.size()) + left + right, narrow, wide);
@@ -134,7 +135,14 @@ class Picture {
   static void check(bool ok, const char* what) {
     if (!ok) throw InternalError(fmt::format("gantt_svg: {}", what));
   }
-  double x(double seconds) const { return left + seconds / end_ * (width_ - left - right); }
+  double x(double seconds) const {
+    return left + std::max(0.0, (seconds - g_.begin) / (end_ - g_.begin)) * (width_ - left - right);
+  }
+  // Dates far from zero need more digits than lengths do.
+  std::string date(double seconds) const {
+    const TimeUnit u = time_unit(seconds);
+    return fmt::format("{:.{}g} {}", seconds * u.per_second, g_.begin > 0 ? 9 : 5, u.name);
+  }
   static double y(std::uint32_t row) { return top + row_height * row; }
   static double bar_y(std::uint32_t row) { return y(row) + 10; }
 
@@ -165,13 +173,14 @@ class Picture {
   }
 
   void axis() {
-    const TimeUnit unit = time_unit(end_);
-    const double range = end_ * unit.per_second;
-    const double step = nice_step(range, std::max(5.0, width_ / 130));
-    for (int k = 0; k * step <= range * (1 + 1e-9); ++k) {
+    const TimeUnit unit = time_unit(end_ - g_.begin);
+    const double low = g_.begin * unit.per_second, high = end_ * unit.per_second;
+    const double step = nice_step(high - low, std::max(5.0, width_ / 130));
+    for (double k = std::ceil(low / step - 1e-9); k * step <= high + step * 1e-6; ++k) {
       const double px = x(k * step / unit.per_second);
       out_ += fmt::format("<path class=\"grid\" d=\"M{:.1f} {}V{:.1f}\"/>\n", px, top, bottom_);
-      text(px, bottom_ + 15, "faint", " text-anchor=\"middle\"", fmt::format("{:.6g}", k * step));
+      text(px, bottom_ + 15, "faint", " text-anchor=\"middle\"",
+           fmt::format("{:.10g}", k * step + 0.0));
     }
     text(left - 8, bottom_ + 15, "faint", " text-anchor=\"end\"",
          fmt::format("time / {}", unit.name));
@@ -195,9 +204,9 @@ class Picture {
   }
 
   std::string hover(const GanttBar& b) const {
-    std::string s = fmt::format("{} ({})\n{} on {}: {} to {}", b.label, g_.groups[b.group],
-                                time_text(b.end - b.start), g_.rows[b.row], time_text(b.start),
-                                time_text(b.end));
+    std::string s =
+        fmt::format("{} ({})\n{} on {}: {} to {}", b.label, g_.groups[b.group],
+                    time_text(b.end - b.start), g_.rows[b.row], date(b.start), date(b.end));
     if (!b.module.empty()) s += "\nmodule " + b.module;
     if (!b.detail.empty()) s += "\n" + b.detail;
     if (b.critical) s += "\non the critical path";
@@ -253,7 +262,7 @@ class Picture {
     int level = 0;
     std::vector<const GanttMark*> sorted;
     for (const GanttMark& m : g_.marks)
-      if (m.at <= end_) sorted.push_back(&m);
+      if (m.at >= g_.begin && m.at <= end_) sorted.push_back(&m);
     std::stable_sort(sorted.begin(), sorted.end(),
                      [](const GanttMark* a, const GanttMark* b) { return a->at < b->at; });
     for (const GanttMark* m : sorted) {
