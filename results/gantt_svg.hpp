@@ -41,6 +41,7 @@ struct Gantt {
   std::vector<GanttBar> bars;
   std::vector<GanttLink> links;
   std::vector<GanttMark> marks;
+  double begin = 0;    //!< date of the left edge; bars before it are cut
   double prelude = 0;  //!< seconds from 0 on that belong to no row (framework)
   std::string prelude_label;
 };

@@ -98,7 +98,7 @@ Gantt operator_timeline(const std::filesystem::path& directory, const TimelineWi
   if (shown.empty())
     throw InputError(fmt::format("nothing ran on node {} of \"{}\" from {} to {}", window.node,
                                  o.groups[group], seconds_text(window.from),
-                                 seconds_text(window.to)));
+                                 std::isinf(window.to) ? "the end" : seconds_text(window.to)));
 
   Gantt g;
   const bool by_service = colour_of.size() > 1;

@@ -79,7 +79,8 @@ Recorder::Impl::Impl(RunInfo i, RecorderOptions o)
     return;
   }
   directory = std::make_unique<RunDirectory>(options.directory);
-  run_file = std::make_unique<RunFile>(directory->file("run.h5"), info, options.streaming);
+  run_file = std::make_unique<RunFile>(directory->file("run.h5"), info, options.streaming,
+                                       options.operators);
   if (options.csv) csv = std::make_unique<CsvFile>(directory->file("requests.csv"), info);
   if (options.trace) trace = std::make_unique<TraceCollector>();
   if (options.html) series = std::make_unique<TimeSeries>(info.services.size());
@@ -138,6 +139,10 @@ void Recorder::add(const DecisionRecord& d) {
 
 void Recorder::add(const NodeSample& s) {
   if (impl_->run_file) impl_->run_file->add(s);
+}
+
+void Recorder::add(const OperatorRecord& o) {
+  if (impl_->options.operators && impl_->run_file) impl_->run_file->add(o);
 }
 
 void Recorder::Impl::check_conservation(const WorldTotals& totals) const {

@@ -30,6 +30,8 @@ struct RunInfo {
   std::string network;  //!< Network::describe()
   Duration duration, warmup;
   std::vector<std::string> workloads, services, nodes;
+  //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
+  std::vector<std::string> lanes, operators;
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation
 };
@@ -39,6 +41,7 @@ struct RecorderOptions {
   bool streaming = false;  //!< no per-request rows, percentiles sketched (HDR histogram, <= 0.1 %)
   std::filesystem::path directory;  //!< final run directory; empty: write nothing
   bool csv = false, html = false, trace = false;
+  bool operators = false;  //!< a row per operator that ran on units of nodes
 };
 
 //! Totals that only the world knows.
@@ -93,6 +96,7 @@ class Recorder {
   void add(const ServiceSample& sample);
   void add(const DecisionRecord& decision);
   void add(const NodeSample& sample);
+  void add(const OperatorRecord& op);  //!< ignored unless RecorderOptions::operators
   //! Ends the run: computes the summary and writes the directory (atomically: a temporary name,
   //! then a rename). Throws Error when created != completed + rejected + failed + in flight.
   Summary finish(const WorldTotals& totals);

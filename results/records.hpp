@@ -88,6 +88,16 @@ struct NodeSample {
   double busy = 0;           //!< busy share of the first unit since the last sample
 };
 
+//! An operator of a graph that ran on a unit of a node.
+struct OperatorRecord {
+  Instant start, end;
+  std::uint32_t group = 0, node = 0;  //!< index into RunInfo::nodes, and node within the group
+  std::uint32_t lane = 0;             //!< index into RunInfo::lanes
+  std::uint32_t service = 0, replica = 0;
+  std::uint32_t op = 0;    //!< index into RunInfo::operators
+  std::uint32_t kind = 0;  //!< models::OperatorKind
+};
+
 //! One offload decision.
 struct DecisionRecord {
   Instant at;

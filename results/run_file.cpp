@@ -19,13 +19,15 @@ void write_table(h5::File& file, const char* name, TableColumns<Row> columns,
 
 }  // namespace
 
-RunFile::RunFile(const std::filesystem::path& path, const RunInfo& info, bool streaming)
+RunFile::RunFile(const std::filesystem::path& path, const RunInfo& info, bool streaming,
+                 bool operators)
     : file_(h5::File::create(path.string())),
       requests_(file_.create_group("requests"), request_columns(info)),
       tasks_(file_.create_group("tasks"), task_columns(info)),
       intervals_(file_.create_group("intervals"), interval_columns(info)),
       node_samples_(file_.create_group("node_samples"), node_sample_columns(info)),
       decisions_(file_.create_group("decisions"), decision_columns(info)) {
+  if (operators) operators_.emplace(file_.create_group("operators"), operator_columns(info));
   file_.set_attribute("filetype", "isthmus run");
   file_.set_attribute("version", std::int64_t{results_version});
   file_.set_attribute("program_version", program_version);
@@ -68,6 +70,7 @@ void RunFile::finish(const Summary& summary) {
   intervals_.close();
   node_samples_.close();
   decisions_.close();
+  if (operators_) operators_->close();
   write_table(file_, "nodes", node_columns(), summary.nodes);
   write_table(file_, "replicas", service_columns(), summary.services);
   write_table(file_, "links", link_columns(), summary.links);

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "models/operator_kind.hpp"
+
 namespace isthmus::results {
 
 namespace {
@@ -146,6 +148,26 @@ TableColumns<NodeSample> node_sample_columns(const RunInfo& info) {
   t.push_back(plain<R, &R::temperature>("temperature", "degC", "of the hottest part"));
   t.push_back(plain<R, &R::speed>("speed", "1", "clock of the first unit over its highest"));
   t.push_back(plain<R, &R::busy>("busy", "1", "busy share of the first unit since the last sample"));
+  return t;
+}
+
+TableColumns<OperatorRecord> operator_columns(const RunInfo& info) {
+  using R = OperatorRecord;
+  const auto& kinds = models::operator_kind_names;
+  TableColumns<R> t;
+  t.push_back(date<R, &R::start>("start", "first moment on the unit", false));
+  t.push_back(date<R, &R::end>("end", "last moment on the unit", false));
+  t.push_back(index<R, &R::group>("group", "node group", info.nodes, false));
+  t.push_back(plain<R, &R::node>("node", "1", "node within the group"));
+  t.push_back(
+      index<R, &R::lane>("lane", "unit of the node, or stream of a unit", info.lanes, false));
+  t.push_back(
+      index<R, &R::service>("service", "service that it is part of", info.services, false));
+  t.push_back(plain<R, &R::replica>("replica", "1", "replica within the service"));
+  t.push_back(
+      index<R, &R::op>("operator", "operator of the service's graph", info.operators, false));
+  t.push_back(
+      index<R, &R::kind>("kind", "kind of operator", {kinds.begin(), kinds.end()}, false));
   return t;
 }
 

@@ -23,6 +23,7 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info);
 TableColumns<TaskRecord> task_columns(const RunInfo& info);
 TableColumns<ServiceSample> interval_columns(const RunInfo& info);
 TableColumns<NodeSample> node_sample_columns(const RunInfo& info);
+TableColumns<OperatorRecord> operator_columns(const RunInfo& info);
 //! The names behind `reason` are set when the run has ended.
 TableColumns<DecisionRow> decision_columns(const RunInfo& info);
 TableColumns<NodeTotals> node_columns();

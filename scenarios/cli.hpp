@@ -95,6 +95,15 @@ struct ScheduleFlags {
 //! Prints who runs what of a graph on several units of a device, and draws it.
 int command_schedule(const ScheduleQuestion& question, const ScheduleFlags& flags);
 
+//! What `gantt` is told: a run directory, "group" or "group:index", and a window ("1.5 s", "" =
+//! open).
+struct GanttFlags {
+  std::string directory, node, from, to, out = "-";
+  std::uint32_t most = 500;
+};
+//! Draws the operators that ran on a node.
+int command_gantt(const GanttFlags& flags);
+
 //! What `graph` is told.
 struct GraphFlags {
   models::GraphSource source;

@@ -21,6 +21,7 @@ struct Options {
   ExplainQuestion question;
   ScheduleQuestion schedule;
   ScheduleFlags schedule_flags;
+  GanttFlags gantt;
   ImportFlags import;
   MeasureFlags measure;
   std::size_t top = 0;
@@ -235,6 +236,17 @@ schedule->callback([&] {
   o.schedule.sizes.axes = bound_axes(o.graph.bind);
   code = command_schedule(o.schedule, o.schedule_flags);
 });
+
+auto* gantt = app.add_subcommand(
+    "gantt", "picture of the operators that ran on a node (needs \"results\": {\"operators\": true})");
+gantt->add_option("run", o.gantt.directory, "run directory")->required();
+gantt->add_option("--node", o.gantt.node, "node group, or group:index (default: the first)");
+gantt->add_option("--from", o.gantt.from, "simulated time, e.g. \"1.5 s\"");
+gantt->add_option("--to", o.gantt.to, "simulated time (default: until --most operators)");
+gantt->add_option("--most", o.gantt.most, "operators to show without --to")
+    ->check(CLI::Range(1, 100000));
+gantt->add_option("--out", o.gantt.out, "SVG file (default: stdout)");
+gantt->callback([&] { code = command_gantt(o.gantt); });
 
 app.add_subcommand("version", "print the version")->callback([&] { code = command_version(); });
 

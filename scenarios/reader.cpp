@@ -77,6 +77,7 @@ void resolve_top(Resolution& r, const ObjectView& root) {
   s.sample_period = results.duration("sample_period");
   s.streaming = results.flag("streaming");
   s.record_decisions = results.flag("decisions");
+  s.record_operators = results.flag("operators");
 }
 
 // The tree that decides a run, without what only tells several runs apart.

@@ -47,7 +47,11 @@ const ObjectSpec& results_spec() {
             "no rows per request and sketched percentiles: memory stays bounded in long "
             "runs")
            .by_default("false"),
-       flag("decisions", "keep every offload decision").by_default("true")},
+       flag("decisions", "keep every offload decision").by_default("true"),
+       flag("operators",
+            "keep every operator of services with \"units\", for timelines (isthmus gantt); such "
+            "runs are slower and their files larger")
+           .by_default("false")},
       "",
       {}};
   return spec;

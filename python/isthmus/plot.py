@@ -228,3 +228,102 @@ def gantt(found: Schedule, *, ax: Axes | None = None) -> Axes:
         fontsize="small", ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.18 / lanes - 0.1)
     )
     return ax
+
+
+def operators(
+    result: Result,
+    *,
+    group: str | None = None,
+    node: int = 0,
+    start: float = 0.0,
+    end: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which operators ran on the units of a node, in the colours of their services.
+
+    Parameters
+    ----------
+    result : Result
+        A run with ``results.operators``.
+    group, node : str, int
+        Node group (default: that of the first operator) and node within it.
+    start, end : float
+        Window of simulated time, s; by default until 500 operators have been drawn.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    frame = result.operators
+    if frame.empty:
+        raise ValueError('no operator ran; only services with "units" run operators')
+    group = group or str(frame["group"].iloc[0])
+    frame = frame[(frame["group"] == group) & (frame["node"] == node)]
+    lanes = [str(lane) for lane in frame["lane"].cat.categories if (frame["lane"] == lane).any()]
+    frame = frame[frame["end"] > start]
+    frame = frame.head(500) if end is None else frame[frame["start"] < end]
+    if frame.empty:
+        raise ValueError(f"nothing ran on node {node} of {group!r} in the window")
+    ax = ax or plt.subplots(figsize=(12, 1.5 + 0.6 * len(lanes)), layout="constrained")[1]
+    for number, service in enumerate(frame["service"].cat.categories):
+        rows = frame[frame["service"] == service]
+        if not rows.empty:
+            ax.barh(
+                [lanes.index(lane) for lane in rows["lane"]],
+                rows["end"] - rows["start"],
+                left=rows["start"],
+                height=0.7,
+                color=f"C{number}",
+                label=service,
+            )
+    ax.set_yticks(range(len(lanes)), lanes)
+    ax.set(
+        xlim=(start if end is not None else frame["start"].min(), end or frame["end"].max()),
+        ylim=(len(lanes) - 0.5, -0.5),
+        xlabel="simulated time / s",
+        title=f"{group}, node {node}",
+    )
+    ax.ticklabel_format(axis="x", useOffset=False)
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_axisbelow(True)
+    ax.legend(fontsize="small")
+    return ax
+
+
+def power(
+    result: Result,
+    *,
+    group: str | None = None,
+    node: int = 0,
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Draw power, temperature and clock of a node over time.
+
+    Parameters
+    ----------
+    result : Result
+        A run whose nodes have power traces.
+    group, node : str, int
+        Node group (default: that of the first sample) and node within it.
+    axes : three matplotlib.axes.Axes, optional
+        Where to draw power, temperature and the clock beside the busy share.
+    """
+    frame = result.node_samples
+    if frame.empty:
+        raise ValueError("the run has no samples of nodes; give a node group a power trace")
+    group = group or str(frame["group"].iloc[0])
+    frame = frame[(frame["group"] == group) & (frame["node"] == node)]
+    if frame.empty:
+        raise ValueError(f"there are no samples of node {node} of {group!r}")
+    if axes is None:
+        axes = plt.subplots(3, 1, sharex=True, figsize=(9, 6), layout="constrained")[1]
+    watts, heat, clock = axes
+    watts.step(frame["at"], frame["power"], where="pre", lw=0.8)
+    watts.set(ylabel="power / W", ylim=(0, None), title=f"{group}, node {node}")
+    heat.plot(frame["at"], frame["temperature"], color="C3", lw=1)
+    heat.set(ylabel="temperature / °C")
+    clock.step(frame["at"], frame["busy"], where="pre", color="0.7", lw=0.6, label="busy share")
+    clock.step(frame["at"], frame["speed"], where="pre", color="C2", lw=1.2, label="clock")
+    clock.set(ylabel="share of the highest", xlabel="simulated time / s", ylim=(0, 1.05))
+    clock.legend(fontsize="small", loc="lower right")
+    for ax in axes:
+        ax.grid(alpha=0.3)
+    return list(axes)

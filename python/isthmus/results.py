@@ -12,6 +12,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from isthmus.errors import InputError
+
 
 class Result:
     """What one run gave. Tables are read from ``run.h5`` when first asked for.
@@ -87,6 +89,16 @@ class Result:
         """Samples of each service over time: queue, running requests, replicas, load."""
         return self._table("intervals")
 
+    @functools.cached_property
+    def operators(self) -> pd.DataFrame:
+        """One row per operator that ran on units of nodes; needs ``results.operators`` in the scenario."""
+        return self._table("operators")
+
+    @functools.cached_property
+    def node_samples(self) -> pd.DataFrame:
+        """Samples of nodes over time: power (W), temperature (degC), clock, busy share."""
+        return self._table("node_samples")
+
     @property
     def node_samples(self) -> pd.DataFrame:
         """Power traces of machines: W, degrees Celsius, relative clock, busy share."""
@@ -112,6 +124,8 @@ class Result:
     def _table(self, group: str) -> pd.DataFrame:
         columns = {}
         with h5py.File(self.directory / "run.h5") as file:
+            if group not in file:
+                raise InputError(f"the run kept no {group}; see docs/results_format.md")
             # Indices of services and workloads become their names.
             names = {k: self.summary["run"][k + "s"] for k in ("service", "workload")}
             names |= {

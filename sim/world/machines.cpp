@@ -49,6 +49,7 @@ void World::start_on_units(std::uint32_t replica, std::uint32_t index) {
       for (std::uint32_t u = 0; u < n.loads.size(); ++u)
         n.executor->set_speed(now_, u, n.physics->speed(u));
   }
+  if (scenario_.record_operators) n.executor->record(&operator_runs_[p.node]);
   const devices::ExecutionPlan& plan = plan_of(p.service, b.tags.size());
   b.watts = 0;
   b.nominal = plan.energy();
@@ -58,6 +59,7 @@ void World::start_on_units(std::uint32_t replica, std::uint32_t index) {
   }
   n.executor->start(now_, plan, static_cast<std::uint64_t>(replica) << 32 | index,
                     scenario_.services[p.service].execution()->priority);
+  record_operators(p.node);
   if (n.physics) show_activity(p.node);
   watch_machine(p.node);
 }
@@ -66,6 +68,7 @@ void World::on_machine_work(std::uint32_t node) {
   nodes_[node].machine_date = Instant::never();
   finished_.clear();
   nodes_[node].executor->advance(now_, finished_);
+  record_operators(node);
   const std::vector<devices::FinishedInstance> ended = finished_;  // batches may start meanwhile
   for (const devices::FinishedInstance& f : ended) {
     const auto replica = static_cast<std::uint32_t>(f.tag >> 32);
@@ -77,6 +80,29 @@ void World::on_machine_work(std::uint32_t node) {
   }
   if (nodes_[node].physics) show_activity(node);
   watch_machine(node);
+}
+
+// Hands over what ended on the node since the last call; inputs take no time and are left out.
+void World::record_operators(std::uint32_t node) {
+  const auto runs = operator_runs_.find(node);
+  if (runs == operator_runs_.end()) return;
+  const NodeState& n = nodes_[node];
+  for (const devices::OperatorRun& run : runs->second) {
+    const Replica& p = replicas_[static_cast<std::uint32_t>(run.tag >> 32)];
+    const auto& graph = graph_of(*scenario_.services[p.service].execution());
+    if (graph.at(run.op).kind == models::OperatorKind::input) continue;
+    recorder_.add(results::OperatorRecord{
+        .start = run.start,
+        .end = run.end,
+        .group = n.group,
+        .node = node - scenario_.nodes[n.group].first,
+        .lane = codes_.lane_of[n.group][run.lane],
+        .service = p.service,
+        .replica = p.number,
+        .op = codes_.operator_of[p.service][run.op],
+        .kind = static_cast<std::uint32_t>(graph.at(run.op).kind)});
+  }
+  runs->second.clear();
 }
 
 // Keeps one event at the executor's next date.

@@ -12,6 +12,7 @@
 
 #include "network/network.hpp"
 #include "sim/core/hash.hpp"
+#include "sim/world/operator_codes.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -35,6 +36,11 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   for (const auto& w : s.workloads) info.workloads.push_back(w.name);
   for (const auto& v : s.services) info.services.push_back(v.name);
   for (const auto& n : s.nodes) info.nodes.push_back(n.name);
+  if (s.record_operators) {
+    OperatorCodes codes = operator_codes(s);
+    info.lanes = std::move(codes.lanes);
+    info.operators = std::move(codes.operators);
+  }
   info.objectives = s.objectives;
   info.notes = s.notices;
   return info;
@@ -49,6 +55,7 @@ results::Summary run_here(const Scenario& s, const RunOptions& o) {
   record.csv = o.csv;
   record.html = o.html;
   record.trace = o.trace;
+  record.operators = s.record_operators;
   results::Recorder recorder(info_of(s, o, network->describe()), record);
   World world(s, seed_of(s, o.replication), std::move(network), recorder);
   return recorder.finish(world.run());

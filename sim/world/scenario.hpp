@@ -249,6 +249,7 @@ struct Scenario {
   Duration sample_period = Duration::from_seconds(1);  //!< interval samples of services
   bool streaming = false;              //!< results without per-request rows
   bool record_decisions = true;
+  bool record_operators = false;       //!< every operator that runs on units of nodes
   std::string compare_metric = "latency.p95";
   std::string resolved_json;           //!< the input, everything resolved, for the results
   std::vector<std::string> notices;    //!< warnings found while reading, shown in the report

@@ -25,6 +25,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
         w.arrivals.limit == ~0ULL)
       throw InputError(fmt::format("workload \"{}\" never ends: give the scenario a duration", w.name));
 
+  if (scenario.record_operators) codes_ = operator_codes(scenario);
+
   // Nodes idle from the start.
   nodes_.resize(scenario.node_count());
   for (std::uint32_t g = 0; g < scenario.nodes.size(); ++g) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "network/network.hpp"
 #include "results/recorder.hpp"
 #include "sim/core/fingerprint.hpp"
+#include "sim/world/operator_codes.hpp"
 #include "sim/world/scenario.hpp"
 #include "sim/world/state.hpp"
 
@@ -92,6 +94,7 @@ class World final : public network::EventLoop {
   void start_on_units(std::uint32_t replica, std::uint32_t batch);
   void on_machine_work(std::uint32_t node);
   void watch_machine(std::uint32_t node);
+  void record_operators(std::uint32_t node);
 
   // clocks.cpp: clocks, heat and batteries of nodes, and what they do to running work
   void open_physics(std::uint32_t node);
@@ -174,6 +177,9 @@ class World final : public network::EventLoop {
   std::vector<devices::Progress> progress_;
   std::vector<network::FlowEnd> ends_;
   std::vector<devices::FinishedInstance> finished_;
+  // When operators are recorded: by node, what ended since the last record_operators().
+  std::map<std::uint32_t, std::vector<devices::OperatorRun>> operator_runs_;
+  OperatorCodes codes_;
 };
 
 }  // namespace isthmus::world

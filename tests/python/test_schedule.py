@@ -6,6 +6,8 @@ import isthmus
 import matplotlib
 
 matplotlib.use("Agg")
+import numpy as np
+import pandas as pd
 import pytest
 from isthmus import plot
 
@@ -94,3 +96,75 @@ def test_a_run_takes_what_the_schedule_says(tmp_path):
     assert served.to_numpy() == pytest.approx(found.makespan, abs=1e-9)
     # On the same units without sharing, the same model takes what its best unit takes.
     assert found.makespan < found.units["alone"].min()
+
+
+@pytest.fixture(scope="module")
+def run_with_operators(tmp_path_factory):
+    overrides = {"/results/operators": True, "/duration": "6 s"}
+    path = ROOT / "scenarios" / "examples" / "phone_units.json"
+    return isthmus.run(path, overrides=overrides), isthmus.run(path, overrides={"/duration": "6 s"})
+
+
+def test_recording_operators_changes_nothing(run_with_operators):
+    recorded, plain = run_with_operators
+    # More events, since nothing is leapt over, but the same dates to the nanosecond.
+    assert recorded.summary["events"] > plain.summary["events"]
+    assert recorded.requests.equals(plain.requests)
+    with pytest.raises(isthmus.InputError, match="kept no operators"):
+        plain.operators  # noqa: B018
+
+
+def test_operators_lie_inside_their_requests(run_with_operators):
+    recorded = run_with_operators[0]
+    operators = recorded.operators
+    for _, rows in operators.groupby(["node", "lane"], observed=True):
+        rows = rows.sort_values("start")
+        assert (rows["start"].to_numpy()[1:] >= rows["end"].to_numpy()[:-1] - 1e-9).all()
+    for service, requests in recorded.requests.groupby("service", observed=True):
+        rows = operators[operators["service"] == service]
+        done = requests.dropna(subset=["served"])
+        # One whole graph per request that was served.
+        graph = rows["operator"].nunique()
+        assert len(rows) >= graph * len(done)
+        first = done.iloc[0]
+        inside = rows[(rows["start"] >= first["started"]) & (rows["end"] <= first["served"])]
+        assert len(inside) == graph
+        assert inside["end"].max() == pytest.approx(first["served"], abs=1e-9)
+
+
+def test_the_timeline_is_drawn(run_with_operators, tmp_path):
+    recorded, plain = run_with_operators
+    ax = plot.operators(recorded, start=3.0, end=3.5)
+    ax.figure.savefig(tmp_path / "operators.png", dpi=80)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["cpu", "gpu", "npu"]
+    assert ax.get_xlim() == (3.0, 3.5)
+    assert plot.operators(recorded).get_xlim()[0] < 0.1
+    with pytest.raises(ValueError, match="nothing ran on node 9"):
+        plot.operators(recorded, node=9)
+    with pytest.raises(ValueError, match="no samples"):
+        plot.power(plain)
+
+
+def test_power_over_time_is_drawn(run_with_operators, tmp_path):
+    recorded = run_with_operators[0]
+    at = np.arange(1, 401) * 0.01
+    busy = (at % 1 < 0.6).astype(float)
+    traced = isthmus.Result(recorded.summary, "", recorded.directory)
+    traced.node_samples = pd.DataFrame(
+        {
+            "at": at,
+            "group": "phone",
+            "node": 0,
+            "power": 1.5 + 4 * busy,
+            "temperature": 25 + 20 * (1 - np.exp(-at / 2)),
+            "speed": np.where(at > 2, 0.7, 1.0),
+            "busy": busy,
+        }
+    )
+    watts, heat, clock = plot.power(traced)
+    watts.figure.savefig(tmp_path / "power.png", dpi=80)
+    assert watts.get_title() == "phone, node 0"
+    assert heat.lines[0].get_ydata().max() < 45
+    assert len(clock.lines) == 2
+    with pytest.raises(ValueError, match="no samples of node 3"):
+        plot.power(traced, node=3)
