@@ -156,6 +156,8 @@ py::list policies() {
   add("routing", schedulers::routing_policies());
   add("batching", schedulers::batching_policies());
   add("autoscaling", schedulers::autoscaling_policies());
+  add("list-scheduler", schedulers::list_schedulers());
+  add("governor", schedulers::governor_policies());
   return all;
 }
 

@@ -86,7 +86,7 @@ int dispatch(int argc, char** argv) {
   });
 
   auto* policies = app.add_subcommand("policies", "list the policies with their parameters");
-  policies->add_option("kind", o.kind, "offload, routing, batching or autoscaling");
+  policies->add_option("kind", o.kind, "offload, routing, batching, autoscaling, list-scheduler or governor");
   policies->callback([&] { code = command_policies(o.kind); });
 
   auto* policy = app.add_subcommand("policy", "let one policy decide on a view");

@@ -31,7 +31,7 @@ PolicyEntry<ListScheduler> list_critical_path() {
           "Takes the ready task with the longest way to the end; it goes where it ends first, "
           "behind what is already there.",
           "Graham 1969 (list scheduling); Hu 1961 (longest path first)",
-          "transfers leave gaps that heft would fill",
+          "transfers leave gaps that heft would fill.",
           "O(tasks^2 + (tasks + edges) processors)",
           {},
           &make_policy<ListScheduler, CriticalPath>};

@@ -25,7 +25,7 @@ PolicyEntry<ListScheduler> list_fifo() {
       "Takes tasks in the static order of the graph; each goes where it ends first, behind what "
       "is already there.",
       "the order in which runtimes such as TensorFlow Lite execute a graph",
-      "a long path starts late in the order",
+      "a long path starts late in the order.",
       "O((tasks + edges) processors)",
       {},
       &make_policy<ListScheduler, Fifo>};

@@ -32,7 +32,7 @@ PolicyEntry<ListScheduler> list_heft() {
   return {"heft",
           "Takes tasks by falling upward rank; each goes where it ends first, into gaps too.",
           "Topcuoglu, Hariri, Wu: IEEE TPDS 13(3), 2002",
-          "a task's best processor makes its successors pay for transfers (see peft, lookahead)",
+          "a task's best processor makes its successors pay for transfers (see peft, lookahead).",
           "O(edges processors + tasks^2)",
           {},
           &make_policy<ListScheduler, Heft>};

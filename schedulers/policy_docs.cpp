@@ -78,7 +78,10 @@ std::string policies_markdown() {
   return std::string(head) + section(offload_policies(), "Where should this request run?") + "\n" +
          section(routing_policies(), "Which replica of the service gets it?") + "\n" +
          section(batching_policies(), "How many waiting requests form a batch now?") + "\n" +
-         section(autoscaling_policies(), "How many replicas should the service have?");
+         section(autoscaling_policies(), "How many replicas should the service have?") + "\n" +
+         section(list_schedulers(),
+                 "Which unit runs each operator of a graph, and in which order?") +
+         "\n" + section(governor_policies(), "At which clock should a unit run now?");
 }
 
 }  // namespace isthmus::schedulers

@@ -96,7 +96,7 @@ class Result:
 
     @functools.cached_property
     def node_samples(self) -> pd.DataFrame:
-        """Samples of nodes over time: power (W), temperature (degC), clock, busy share."""
+        """Power traces of machines: W, degrees Celsius, relative clock, busy share."""
         return self._table("node_samples")
 
     @property

@@ -77,6 +77,8 @@ TEST(RegisteredPolicies, DeclareThemselvesCompletely) {
   check_declarations(routing_policies());
   check_declarations(batching_policies());
   check_declarations(autoscaling_policies());
+  check_declarations(list_schedulers());
+  check_declarations(governor_policies());
 }
 
 std::uint32_t below(Rng& g, std::uint64_t n) {
