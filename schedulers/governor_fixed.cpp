@@ -38,7 +38,7 @@ PolicyEntry<GovernorPolicy> governor_performance() {
   return {"performance",
           "Always the highest clock.",
           "Linux cpufreq, performance",
-          "the load is light or heat limits the clock anyway",
+          "the load is light or heat limits the clock anyway.",
           "O(1)",
           {},
           &make_policy<GovernorPolicy, Performance>};
@@ -48,7 +48,8 @@ PolicyEntry<GovernorPolicy> governor_powersave() {
   return {"powersave",
           "Always the lowest clock.",
           "Linux cpufreq, powersave",
-          "deadlines are tight, or idle power is high: a slow unit keeps the machine on for longer",
+          "deadlines are tight, or idle power is high: a slow unit keeps the machine on for "
+          "longer.",
           "O(1)",
           {},
           &make_policy<GovernorPolicy, Powersave>};
@@ -58,7 +59,7 @@ PolicyEntry<GovernorPolicy> governor_userspace() {
   return {"userspace",
           "Always the lowest clock that is at least a given share of the highest.",
           "Linux cpufreq, userspace",
-          "the load changes",
+          "the load changes.",
           "O(1)",
           {number_parameter("clock", Dimension::fraction, 1.0, 0.0, 1.0,
                             "wanted clock relative to the highest")},

@@ -75,7 +75,8 @@ PolicyEntry<GovernorPolicy> governor_deadline() {
   return {"deadline",
           "The lowest clock at which the work that is there ends before the earliest deadline.",
           "pace instead of race to idle: Yao, Demers, Shenker, FOCS 1995 (one job at a time)",
-          "requests have no deadlines (then it runs at the highest clock), or idle power dominates",
+          "requests have no deadlines (then it runs at the highest clock), or idle power "
+          "dominates.",
           "O(frequencies)",
           {number_parameter("margin", Dimension::fraction, 0.1, 0, 0.95,
                             "share of the time left that stays unused"),
@@ -89,7 +90,7 @@ PolicyEntry<GovernorPolicy> governor_load_threshold() {
       "A saving clock while the load is light, the highest clock from a threshold on, with "
       "hysteresis.",
       "reference case R40",
-      "the load stays near the threshold: half of the requests meet the slow clock",
+      "the load stays near the threshold: half of the requests meet the slow clock.",
       "O(frequencies)",
       {number_parameter("up", Dimension::fraction, 0.7, 0, 1,
                         "busy share at the saving clock from which the clock goes to the highest"),
@@ -106,7 +107,7 @@ PolicyEntry<GovernorPolicy> governor_battery_saver() {
       "battery-saver",
       "The highest clock, but not above a limit once the battery is below a level.",
       "battery saver modes of phones",
-      "the machine hangs on the mains",
+      "the machine hangs on the mains.",
       "O(frequencies)",
       {number_parameter("below", Dimension::fraction, 0.2, 0, 1, "charge below which it saves"),
        number_parameter("clock", Dimension::fraction, 0.6, 0, 1, "limit relative to the highest"),

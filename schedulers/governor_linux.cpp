@@ -88,7 +88,7 @@ PolicyEntry<GovernorPolicy> governor_ondemand() {
           "The highest clock when the unit was busier than a threshold, else one in proportion to "
           "the load.",
           "Linux cpufreq, drivers/cpufreq/cpufreq_ondemand.c",
-          "bursts are shorter than the period: they end before the clock rises",
+          "bursts are shorter than the period: they end before the clock rises.",
           "O(frequencies)",
           {number_parameter("up_threshold", Dimension::fraction, 0.80, 0.01, 1,
                             "busy share above "
@@ -103,7 +103,7 @@ PolicyEntry<GovernorPolicy> governor_conservative() {
   return {"conservative",
           "Moves the clock up or down by a small step when the load is above or below a threshold.",
           "Linux cpufreq, drivers/cpufreq/cpufreq_conservative.c",
-          "requests are rare and urgent: the clock climbs too slowly",
+          "requests are rare and urgent: the clock climbs too slowly.",
           "O(frequencies)",
           {number_parameter("up_threshold", Dimension::fraction, 0.80, 0.01, 1,
                             "busy share above which the clock rises"),
@@ -122,7 +122,7 @@ PolicyEntry<GovernorPolicy> governor_schedutil() {
       "half-life of 32 ms.",
       "Linux cpufreq, kernel/sched/cpufreq_schedutil.c (next_freq = 1.25 max_freq util / max) "
       "and PELT (half-life of 32 periods of 1 ms)",
-      "work comes in bursts of a few milliseconds with pauses",
+      "work comes in bursts of a few milliseconds with pauses.",
       "O(frequencies)",
       {number_parameter("margin", Dimension::none, 1.25, 1, 10, "headroom above the utilization"),
        number_parameter("half_life", Dimension::duration, 0.032, 1e-4, 100,

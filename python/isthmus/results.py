@@ -100,11 +100,6 @@ class Result:
         return self._table("node_samples")
 
     @property
-    def node_samples(self) -> pd.DataFrame:
-        """Power traces of machines: W, degrees Celsius, relative clock, busy share."""
-        return self._table("node_samples")
-
-    @property
     def services(self) -> pd.DataFrame:
         """Totals of each service."""
         return pd.DataFrame(self.summary["services"]).set_index("name")
