@@ -4,6 +4,7 @@
 #include "schedulers/batching_policy.hpp"
 #include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
+#include "schedulers/partition.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 
@@ -48,6 +49,11 @@ PolicyEntry<GovernorPolicy> governor_schedutil();
 PolicyEntry<GovernorPolicy> governor_deadline();
 PolicyEntry<GovernorPolicy> governor_load_threshold();
 PolicyEntry<GovernorPolicy> governor_battery_saver();
+
+PolicyEntry<Partitioner> partition_client_only();
+PolicyEntry<Partitioner> partition_remote_only();
+PolicyEntry<Partitioner> partition_chain();
+PolicyEntry<Partitioner> partition_min_cut();
 
 PolicyEntry<ListScheduler> list_fifo();
 PolicyEntry<ListScheduler> list_critical_path();
@@ -97,6 +103,16 @@ const std::vector<PolicyEntry<GovernorPolicy>>& governor_policies() {
       governor_performance(), governor_powersave(),      governor_userspace(),
       governor_ondemand(),    governor_conservative(),   governor_schedutil(),
       governor_deadline(),    governor_load_threshold(), governor_battery_saver(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<Partitioner>>& partitioners() {
+  static const std::vector<PolicyEntry<Partitioner>> table{
+      partition_client_only(),
+      partition_remote_only(),
+      partition_chain(),
+      partition_min_cut(),
   };
   return table;
 }

@@ -11,6 +11,7 @@
 #include "schedulers/batching_policy.hpp"
 #include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
+#include "schedulers/partition.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "sim/core/errors.hpp"
@@ -30,6 +31,8 @@ template <>
 inline constexpr std::string_view policy_kind<AutoscalingPolicy> = "autoscaling";
 template <>
 inline constexpr std::string_view policy_kind<GovernorPolicy> = "governor";
+template <>
+inline constexpr std::string_view policy_kind<Partitioner> = "partition";
 template <>
 inline constexpr std::string_view policy_kind<ListScheduler> = "list-scheduler";
 
