@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -288,6 +289,19 @@ def operators(
     return ax
 
 
+def _draw_samples(
+    ax: Axes, frame: pd.DataFrame, column: str, *, color: str, label: str | None = None
+) -> None:
+    stretches, samples = 500, len(frame)
+    if samples <= 4 * stretches:
+        ax.step(frame["at"], frame[column], where="pre", lw=1, color=color, label=label)
+        return
+    groups = frame.groupby(np.arange(samples) * stretches // samples)
+    at, values = groups["at"].mean(), groups[column]
+    ax.fill_between(at, values.min(), values.max(), color=color, alpha=0.25, lw=0)
+    ax.plot(at, values.mean(), color=color, lw=1.2, label=label)
+
+
 def power(
     result: Result,
     *,
@@ -296,6 +310,8 @@ def power(
     axes: Sequence[Axes] | None = None,
 ) -> list[Axes]:
     """Draw power, temperature and clock of a node over time.
+
+    Long traces are drawn as means of 500 stretches, with their least and largest values as shades.
 
     Parameters
     ----------
@@ -316,12 +332,12 @@ def power(
     if axes is None:
         axes = plt.subplots(3, 1, sharex=True, figsize=(9, 6), layout="constrained")[1]
     watts, heat, clock = axes
-    watts.step(frame["at"], frame["power"], where="pre", lw=0.8)
+    _draw_samples(watts, frame, "power", color="C0")
     watts.set(ylabel="power / W", ylim=(0, None), title=f"{group}, node {node}")
-    heat.plot(frame["at"], frame["temperature"], color="C3", lw=1)
+    _draw_samples(heat, frame, "temperature", color="C3")
     heat.set(ylabel="temperature / °C")
-    clock.step(frame["at"], frame["busy"], where="pre", color="0.7", lw=0.6, label="busy share")
-    clock.step(frame["at"], frame["speed"], where="pre", color="C2", lw=1.2, label="clock")
+    _draw_samples(clock, frame, "busy", color="0.6", label="busy share")
+    _draw_samples(clock, frame, "speed", color="C2", label="clock")
     clock.set(ylabel="share of the highest", xlabel="simulated time / s", ylim=(0, 1.05))
     clock.legend(fontsize="small", loc="lower right")
     for ax in axes:

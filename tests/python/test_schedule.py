@@ -168,3 +168,15 @@ def test_power_over_time_is_drawn(run_with_operators, tmp_path):
     assert len(clock.lines) == 2
     with pytest.raises(ValueError, match="no samples of node 3"):
         plot.power(traced, node=3)
+
+
+def test_power_traces_come_from_runs():
+    path = ROOT / "scenarios" / "examples" / "hot_phone.json"
+    run = isthmus.run(path, overrides={"/duration": "90 s"})
+    samples = run.node_samples
+    assert len(samples) == 9000
+    watts, heat, clock = plot.power(run)
+    # Means of stretches keep the mean power.
+    assert watts.lines[0].get_ydata().mean() == pytest.approx(samples["power"].mean(), rel=1e-9)
+    assert heat.lines[0].get_ydata().max() <= samples["temperature"].max()
+    assert {line.get_label() for line in clock.lines} == {"busy share", "clock"}
