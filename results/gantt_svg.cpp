@@ -41,6 +41,13 @@ constexpr const char* style =
     ".bracket{stroke:#8d96a0}}\n"
     "</style>\n";
 
+// Text for XML 1.0, which has no control characters.
+std::string xml(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') c = '?';
+  return escape_html(text);
+}
+
 std::string time_text(double seconds) {
   const TimeUnit u = time_unit(std::abs(seconds));
   return fmt::format("{:.4g} {}", seconds * u.per_second, u.name);
@@ -114,7 +121,7 @@ class Picture {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
         "width=\"{0:.0f}\" height=\"{1:.0f}\" role=\"img\">\n",
         width_, height_);
-    out_ += fmt::format("<title>{}</title>\n{}", escape_html(g_.title), style);
+    out_ += fmt::format("<title>{}</title>\n{}", xml(g_.title), style);
     out_ += "<rect class=\"back\" width=\"100%\" height=\"100%\"/>\n";
     text(16, 26, "text title", "", g_.title);
     text(16, 45, "faint", "", g_.subtitle);
@@ -149,7 +156,7 @@ class Picture {
   void text(double px, double py, const char* css, const char* more, const std::string& what) {
     if (!what.empty())
       out_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\"{}>{}</text>\n", px, py, css,
-                          more, escape_html(what));
+                          more, xml(what));
   }
 
   void rows() {
@@ -168,7 +175,7 @@ class Picture {
       out_ += fmt::format(
           "<rect class=\"prelude\" x=\"{}\" y=\"{}\" width=\"{:.2f}\" height=\"{:.1f}\"><title>{}: "
           "{}</title></rect>\n",
-          left, top, x(g_.prelude) - left, bottom_ - top, escape_html(g_.prelude_label),
+          left, top, x(g_.prelude) - left, bottom_ - top, xml(g_.prelude_label),
           time_text(g_.prelude));
   }
 
@@ -192,7 +199,7 @@ class Picture {
         "<rect{} x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" height=\"{}\" "
         "fill=\"{}\"><title>{}</title></rect>\n",
         width > 2 ? " class=\"bar\"" : "", from, bar_y(b.row), width, bar_height,
-        colours[b.group % colours.size()], escape_html(hover(b)));
+        colours[b.group % colours.size()], xml(hover(b)));
     if (b.critical)
       out_ += fmt::format(
           "<rect class=\"hot\" x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" "
@@ -221,8 +228,7 @@ class Picture {
     out_ += fmt::format(
         "<path class=\"{}\" d=\"M{:.2f} {:.1f}C{:.2f} {:.1f} {:.2f} {:.1f} {:.2f} {:.1f}\">"
         "<title>{}</title></path>\n",
-        l.critical ? "hotlink" : "link", x0, y0, x0, middle, x1, middle, x1, y1,
-        escape_html(l.detail));
+        l.critical ? "hotlink" : "link", x0, y0, x0, middle, x1, middle, x1, y1, xml(l.detail));
   }
 
   // As deep as modules can be told apart with one bracket per 60 pixels.

@@ -86,7 +86,8 @@ int dispatch(int argc, char** argv) {
   });
 
   auto* policies = app.add_subcommand("policies", "list the policies with their parameters");
-  policies->add_option("kind", o.kind, "offload, routing, batching, autoscaling, list-scheduler or governor");
+  policies->add_option("kind", o.kind,
+                       "offload, routing, batching, autoscaling, list-scheduler or governor");
   policies->callback([&] { code = command_policies(o.kind); });
 
   auto* policy = app.add_subcommand("policy", "let one policy decide on a view");
@@ -212,8 +213,9 @@ explain->callback([&] {
 
 auto* schedule = app.add_subcommand(
     "schedule", "a graph on several units of a device: who runs what and when");
-schedule->add_option("model", o.schedule.model, "model of the catalogue, built-in, or a graph file");
-schedule->add_option("--on", o.schedule.device, "device of the catalogue");
+schedule->add_option("model", o.schedule.model,
+                     "model of the catalogue, built-in, or a graph file");
+schedule->add_option("--on", o.schedule.device, "device of the catalogue, or device/unit");
 schedule->add_option("--units", o.schedule.units, "units to use, e.g. gpu,npu (default: all)")
     ->delimiter(',');
 schedule->add_option("--scheduler", o.schedule.scheduler, "list scheduler (default: heft)");
@@ -238,7 +240,8 @@ schedule->callback([&] {
 });
 
 auto* gantt = app.add_subcommand(
-    "gantt", "picture of the operators that ran on a node (needs \"results\": {\"operators\": true})");
+    "gantt",
+    "picture of the operators that ran on a node (needs \"results\": {\"operators\": true})");
 gantt->add_option("run", o.gantt.directory, "run directory")->required();
 gantt->add_option("--node", o.gantt.node, "node group, or group:index (default: the first)");
 gantt->add_option("--from", o.gantt.from, "simulated time, e.g. \"1.5 s\"");

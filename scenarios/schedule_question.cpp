@@ -292,7 +292,13 @@ void fill_bounds(const models::OperatorGraph& graph, const devices::GraphPlan& p
 
 }  // namespace
 
-GraphSchedule schedule(const ScheduleQuestion& q) {
+GraphSchedule schedule(const ScheduleQuestion& asked) {
+  ScheduleQuestion q = asked;
+  if (const std::size_t slash = q.device.find('/'); slash != std::string::npos) {
+    if (!q.units.empty()) throw InputError("give the units after the device or apart, not both");
+    q.units = {q.device.substr(slash + 1)};
+    q.device.resize(slash);
+  }
   if (q.batch < 1 || q.batch > 1'000'000)
     throw InputError(fmt::format("--batch must be between 1 and 1000000, not {}", q.batch));
   if (!q.scenario.empty() && !(q.model.empty() && q.device.empty()))

@@ -16,7 +16,7 @@ namespace isthmus::scenarios {
 //! What to schedule: a graph on a device of the catalogue, or a service of a scenario on its node.
 struct ScheduleQuestion {
   std::string model;   //!< catalogue model, built-in graph, or a graph file
-  std::string device;  //!< of the catalogue
+  std::string device;  //!< of the catalogue, or "device/unit"
   //! Of the device, in this order; empty: those of the service, else all.
   std::vector<std::string> units;
   std::string variant;    //!< "" = the model's default

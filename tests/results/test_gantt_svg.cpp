@@ -87,6 +87,17 @@ TEST(GanttSvg, ShowsBarsLinksMarksAndLegend) {
   EXPECT_THAT(svg, HasSubstr("prefers-color-scheme:dark"));
 }
 
+TEST(GanttSvg, HasNoControlCharacters) {
+  Gantt g = small();
+  g.bars[0].label = std::string(
+      "a\x01"
+      "b\x1f"
+      "c");
+  const std::string svg = gantt_svg(g);
+  EXPECT_THAT(svg, HasSubstr("a?b?c"));
+  for (const char c : svg) EXPECT_TRUE(static_cast<unsigned char>(c) >= 0x20 || c == '\n');
+}
+
 TEST(GanttSvg, LongGraphsStayBounded) {
   Gantt g;
   g.title = "long";

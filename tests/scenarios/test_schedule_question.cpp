@@ -122,6 +122,9 @@ TEST(ScheduleQuestion, OneUnitIsWhatExplainSays) {
     EXPECT_NEAR(s.units[0].energy, s.units[0].alone_energy, 1e-12) << unit;
     EXPECT_TRUE(s.transfers.empty());
     expect_laws(s);
+    q.units.clear();
+    q.device = e.device;
+    EXPECT_EQ(schedule(q).makespan, s.makespan);
   }
 }
 
@@ -217,6 +220,9 @@ TEST(ScheduleQuestion, RefusesWhatDoesNotFit) {
   expect_refused(q, "\"snapdragon-8-gen3\" has no unit \"tpu\"; did you mean \"gpu\"?");
   q.units = {"reading"};
   expect_refused(q, "has no unit \"reading\"");
+  q.device = "snapdragon-8-gen3/gpu";
+  expect_refused(q, "not both");
+  q = good;
   q.units = {"gpu", "gpu"};
   expect_refused(q, "unit \"gpu\" is named twice");
   q = good;
