@@ -217,7 +217,8 @@ schedule->add_option("model", o.schedule.model,
                      "model of the catalogue, built-in, or a graph file");
 schedule->add_option("--on", o.schedule.device, "device of the catalogue, or device/unit");
 schedule->add_option("--units", o.schedule.units, "units to use, e.g. gpu,npu (default: all)")
-    ->delimiter(',');
+    ->delimiter(',')
+    ->allow_extra_args(false);
 schedule->add_option("--scheduler", o.schedule.scheduler, "list scheduler (default: heft)");
 schedule->add_option("--variant", o.schedule.variant, "variant, or a number format");
 schedule->add_option("--batch", o.schedule.batch, "inputs at once");
