@@ -132,14 +132,21 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     } else {
       if (out.parallel > 1) throw InputError("only language models run on several accelerators");
       world::GraphModel graph;
-      graph.cost = std::make_shared<const models::GraphCost>(*m.graph, m.graph_variant(), unit,
-                                                             std::move(profile));
       if (s.has("units")) {
         try {
           graph.execution = read_execution(r, s, m, group);
         } catch (const InputError& e) {
           r.problems.add(s.at("units"), s.pointer_to("units"), e.what());
+          return;
         }
+        // Its unit for estimates is the first that computes the format.
+        std::size_t first = 0;
+        while (!graph.execution->costs[first]) ++first;
+        out.unit = graph.execution->units[first];
+        graph.cost = graph.execution->costs[first];
+      } else {
+        graph.cost = std::make_shared<const models::GraphCost>(*m.graph, m.graph_variant(), unit,
+                                                               std::move(profile));
       }
       const models::Prediction one = graph.cost->batch(1);
       out.timing = std::string(models::name_of(one.kind));

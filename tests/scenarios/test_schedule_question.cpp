@@ -178,6 +178,21 @@ TEST(ScheduleQuestion, ServicesBringTheirUnitsAndScheduler) {
   EXPECT_EQ(schedule(q).units.size(), 2u);
 }
 
+// The first unit of a service need not know the format: the others run the graph.
+TEST(ScheduleQuestion, ServicesFallBackFromTheirFirstUnit) {
+  TemporaryFolder folder;
+  ScheduleQuestion q;
+  q.scenario = folder.write("f.json", R"({"isthmus": 1, "name": "f", "duration": "1 s",
+    "nodes": {"phone": {"device": "snapdragon-8-gen3"}},
+    "services": {"s": {"model": "resnet-50", "variant": "fp16", "on": "phone",
+                       "units": ["npu", "cpu", "gpu"]}},
+    "workload": [{"rate": "1 /s"}]})");
+  const GraphSchedule s = schedule(q);
+  EXPECT_EQ(s.units[0].operators, 0u);
+  EXPECT_THAT(s.units[0].refusal, HasSubstr("cannot compute fp16"));
+  EXPECT_GT(s.units[2].operators, 0u);
+}
+
 TEST(ScheduleQuestion, OutputsAreSound) {
   ScheduleQuestion q = question("mobilenet-v2", "snapdragon-8-gen3");
   q.compare = true;
