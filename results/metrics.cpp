@@ -66,6 +66,8 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"bytes_per_request", "B", "bytes up and down per answered request"},
       {"client_energy_per_request", "J", "energy of the clients' nodes per answered request"},
       {"accuracy", "1", "mean accuracy of the variants that answered", false, true},
+      {"variant.<service/variant>", "1", "fraction of the service's requests that the variant served"},
+      {"exit.<service/exit>", "1", "fraction of the requests to graphs with exits that left there"},
       {"service_share", "1", "fraction of latency spent in service"},
       {"share.<service>", "1", "fraction of answers that came from the service"},
       {"timing_error", "1", "relative standard error of service times"},

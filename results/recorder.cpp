@@ -218,6 +218,21 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   for (const NodeTotals& n : totals.nodes) spent.energy += n.energy, spent.cost += n.cost;
   all.spent = spent;
   s.metrics = compute_metrics(all);
+  for (const ServiceTotals& v : totals.services) {
+    const auto put = [&](const std::string& name, std::uint64_t count, std::uint64_t all) {
+      s.metrics.push_back({name,
+                           all > 0 ? static_cast<double>(count) / static_cast<double>(all) : nan,
+                           std::string(find_metric(name)->unit)});
+    };
+    std::uint64_t all = 0, through_exits = 0;
+    for (const auto& [name, count] : v.variants) all += count;
+    for (const std::uint64_t count : v.exits) through_exits += count;
+    if (v.variants.size() > 1)
+      for (const auto& [name, count] : v.variants)
+        put(fmt::format("variant.{}/{}", v.name, name), count, all);
+    for (std::size_t e = 0; e < v.exits.size(); ++e)
+      put(fmt::format("exit.{}/{}", v.name, e), v.exits[e], through_exits);
+  }
   for (const NodeTotals& n : totals.nodes) {
     if (!n.physics) continue;
     const NodeTotals::Physics& p = *n.physics;

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "sim/core/ids.hpp"
 #include "sim/core/time.hpp"
@@ -56,6 +58,8 @@ struct RequestRecord {
   double upload = 0, download = 0;  //!< bytes
   double client_energy = 0;         //!< J spent by the client's node for this request
   double accuracy = 0;              //!< of the variant that answered
+  std::uint16_t variant = 0;        //!< among those that its service chooses from
+  std::uint16_t exit = 0;           //!< at which it left a graph with early exits
   bool counted = true;              //!< created after the warm-up
 };
 
@@ -141,6 +145,9 @@ struct ServiceTotals {
   double timing_error = 0;       //!< one standard error of service times, relative
   std::uint64_t cold_starts = 0;
   std::uint64_t preemptions = 0;
+  //! Counted requests by variant and by exit, of services that choose; else empty.
+  std::vector<std::pair<std::string, std::uint64_t>> variants;
+  std::vector<std::uint64_t> exits;
 };
 
 //! Totals of one link over the measured part of the run.

@@ -142,7 +142,7 @@ NodeTotals to_node(const Json& j) {
 }
 
 Json from_service(const ServiceTotals& s) {
-  return {{"name", s.name},
+  Json j = {{"name", s.name},
           {"model", s.model},
           {"variant", s.variant},
           {"timing", s.timing},
@@ -156,6 +156,9 @@ Json from_service(const ServiceTotals& s) {
           {"timing_error", from_double(s.timing_error)},
           {"cold_starts", s.cold_starts},
           {"preemptions", s.preemptions}};
+  for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
+  if (!s.exits.empty()) j["exits"] = s.exits;
+  return j;
 }
 ServiceTotals to_service(const Json& j) {
   ServiceTotals s;
@@ -173,6 +176,9 @@ ServiceTotals to_service(const Json& j) {
   s.timing_error = to_double(j.at("timing_error"));
   s.cold_starts = j.at("cold_starts");
   s.preemptions = j.at("preemptions");
+  if (j.contains("variants"))
+    for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
+  if (j.contains("exits")) s.exits = j.at("exits").get<std::vector<std::uint64_t>>();
   return s;
 }
 

@@ -104,6 +104,8 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
   t.push_back(plain<R, &R::accuracy>("accuracy", "1",
                                      "accuracy of the variant that answered, 0 = "
                                      "not stated"));
+  t.push_back(plain<R, &R::variant>("variant", "1", "variant, among those its service chooses from"));
+  t.push_back(plain<R, &R::exit>("exit", "1", "at which it left a graph with early exits"));
   t.push_back(flag<R, &R::counted>("counted", "1 = created after the warm-up, enters metrics"));
   return t;
 }

@@ -89,6 +89,7 @@ std::vector<Choice> known_values(LoadedScenario& loaded, const std::string& poin
     if (tokens[2] == "batching") spec = &batching_spec();
     if (tokens[2] == "autoscaling") spec = &autoscaling_spec();
     if (tokens[2] == "scheduler") spec = &list_scheduler_spec();
+    if (tokens[2] == "variant_policy") spec = &variant_policy_spec();
     if (tokens[2] == "governor") spec = &governor_spec();
     if (spec && tokens.size() > 3 && tokens[3] != "policy") spec = nullptr;
   }

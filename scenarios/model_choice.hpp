@@ -6,6 +6,7 @@
 
 #include "models/graph_cost.hpp"
 #include "models/llm_shape.hpp"
+#include "models/model_version.hpp"
 #include "models/operator_graph.hpp"
 #include "scenarios/resolution.hpp"
 
@@ -18,6 +19,8 @@ struct ChosenModel {
   std::shared_ptr<const models::OperatorGraph> graph;  //!< the others, passes applied
   models::LlmVariant variant;
   bool accuracy_known = false;
+  //! With early exits: the whole version; null without.
+  std::shared_ptr<const models::ModelVersion> exits;
 
   //! The variant as graphs know it.
   models::GraphVariant graph_variant() const;

@@ -143,11 +143,8 @@ void apply_passes(Resolution& r, const ObjectView& v, ChosenModel& m) {
       r.problems.add(passes->at, v.pointer_to("passes"), line);
     return;
   }
-  if (!version.exits.empty())
-    r.problems.add(passes->at, v.pointer_to("passes"),
-                   "services do not leave early; serve the part up to an exit as a model of its "
-                   "own");
-  m.graph = std::make_shared<const models::OperatorGraph>(std::move(version.graph));
+  if (!version.exits.empty()) m.exits = std::make_shared<const models::ModelVersion>(version);
+  m.graph = std::make_shared<const models::OperatorGraph>(version.graph);
   m.variant.weights = version.weights;
   m.variant.activations = version.activations;
   // A pass that may change answers leaves no accuracy unless it was given one.

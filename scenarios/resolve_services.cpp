@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/kernel_profile.hpp"
+#include "models/pass_exits.hpp"
 #include "scenarios/model_choice.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
@@ -78,6 +79,70 @@ world::GraphExecution read_execution(Resolution& r, const ObjectView& s, const C
   return e;
 }
 
+// A variant with its exits on a unit. Throws InputError.
+world::GraphChoice choice_of(const ChosenModel& m, const models::ComputeUnit& unit,
+                             const std::string& name, std::optional<double> accuracy) {
+  world::GraphChoice c;
+  c.name = name;
+  const auto cost_of = [&](const models::OperatorGraph& graph) {
+    return std::make_shared<const models::GraphCost>(graph, m.graph_variant(), unit,
+                                                     profile_of(unit));
+  };
+  const std::size_t exits = m.exits ? m.exits->exits.size() : 0;
+  for (std::size_t e = 0; e <= exits; ++e) {
+    world::GraphExit exit;
+    if (m.exits) {
+      exit.share = models::exit_share(*m.exits, e);
+      const auto& known = e < exits ? m.exits->exits[e].accuracy : m.exits->accuracy;
+      exit.accuracy = accuracy.value_or(known ? known->value : 0);
+    } else {
+      exit.accuracy = accuracy.value_or(m.variant.accuracy);
+    }
+    exit.cost = cost_of(e < exits ? models::prefix_graph(*m.exits, e) : *m.graph);
+    c.accuracy += exit.share * exit.accuracy;
+    c.exits.push_back(std::move(exit));
+  }
+  c.weight_bytes = c.exits.back().cost->weight_bytes();
+  return c;
+}
+
+// The variants among which a service chooses.
+void read_choices(Resolution& r, const ObjectView& s, const models::ComputeUnit& unit,
+                  world::GraphModel& graph) {
+  std::vector<std::string> names;
+  for (const Value& written : s.find("variants")->items) {
+    // As a service with that variant would be read.
+    const Position at = written.at;
+    Value as = written;
+    if (written.is(JsonKind::text)) {
+      as = object_value(at);
+      as.members.push_back({"variant", at, written});
+    }
+    std::string name = written.is(JsonKind::text) ? written.text : "";
+    if (!as.find("model")) as.members.push_back({"model", at, text_value(s.text("model"), at)});
+    const ObjectView v(&as, variant_choice_spec(),
+                       child(s.pointer_to("variants"), std::to_string(names.size())), at);
+    const ChosenModel m = choose_model(r, v);
+    if (r.problems.any()) return;
+    if (m.llm)
+      throw InputError("language models answer with one variant; make them services of their own");
+    if (v.has("name")) name = v.text("name");
+    if (name.empty())
+      name = v.text("model") == s.text("model") ? m.variant.name
+                                                : v.text("model") + " " + m.variant.name;
+    if (std::find(names.begin(), names.end(), name) != names.end())
+      throw InputError(fmt::format("two variants are called \"{}\"; give them names", name));
+    names.push_back(name);
+    if (!m.accuracy_known && !v.has("accuracy") && !m.exits)
+      r.scenario.notices.push_back(fmt::format(
+          "service \"{}\": no published accuracy of variant {} is known; it counts as 0",
+          s.pointer().substr(10), name));
+    graph.choices.push_back(
+        choice_of(m, unit, name,
+                  v.has("accuracy") ? std::optional<double>(v.number("accuracy")) : std::nullopt));
+  }
+}
+
 // A model on a unit: its cost model, with errors placed at the service.
 void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out) {
   const world::NodeGroup& group = r.scenario.nodes[out.group];
@@ -86,7 +151,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
   out.model = s.text("model");
   out.variant = m.variant.name;
   out.accuracy = s.number_or("accuracy", m.variant.accuracy);
-  if (!m.accuracy_known && !s.has("accuracy"))
+  if (!m.accuracy_known && !s.has("accuracy") && !s.has("variants") && !m.exits)
     r.scenario.notices.push_back(
         fmt::format("service \"{}\": no published accuracy of {} as {} is known; it counts as 0",
                     out.name, out.model, out.variant));
@@ -109,8 +174,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
         const devices::UnitPhysics& clocks = group.physics->units[out.unit];
         for (const devices::OperatingPoint& point : clocks.points) {
           models::ComputeUnit slower = unit;
-          for (double& peak : slower.peak)
-            peak *= point.frequency / clocks.points.back().frequency;
+          for (double& peak : slower.peak) peak *= point.frequency / clocks.points.back().frequency;
           llm.by_point.push_back(std::make_shared<const models::LlmCost>(
               llm.shape, llm.variant, slower, static_cast<int>(out.parallel), bandwidth,
               node.duration("interconnect_latency"), profile.get()));
@@ -132,6 +196,22 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     } else {
       if (out.parallel > 1) throw InputError("only language models run on several accelerators");
       world::GraphModel graph;
+      if (s.has("variants")) {
+        if (s.has("variant")) throw InputError("give either \"variant\" or \"variants\"");
+        read_choices(r, s, unit, graph);
+        if (r.problems.any()) return;
+        read_policy(r, s, "variant_policy", variant_policy_spec(), schedulers::variant_policies(),
+                    graph.policy, graph.parameters);
+        out.variant = "chosen per request";
+      } else if (m.exits) {
+        graph.choices.push_back(choice_of(m, unit, m.variant.name, std::nullopt));
+      }
+      if (!graph.choices.empty()) {
+        if (s.has("units"))
+          throw InputError("variants and early exits run on one unit; use \"unit\"");
+        out.accuracy = s.number_or("accuracy", graph.choices.front().accuracy);
+        out.accuracy_given = s.has("accuracy");
+      }
       if (s.has("units")) {
         try {
           graph.execution = read_execution(r, s, m, group);
@@ -144,6 +224,8 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
         while (!graph.execution->costs[first]) ++first;
         out.unit = graph.execution->units[first];
         graph.cost = graph.execution->costs[first];
+      } else if (!graph.choices.empty()) {
+        graph.cost = graph.choices.front().exits.back().cost;
       } else {
         graph.cost = std::make_shared<const models::GraphCost>(*m.graph, m.graph_variant(), unit,
                                                                std::move(profile));
@@ -340,7 +422,8 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       out.accuracy = s.number_or("accuracy", 0);
       out.timing_error = s.number_or("timing_error", 0);
       out.timing = "given";
-      for (const char* other : {"variant", "parallel", "unit", "units", "scheduler", "priority"})
+      for (const char* other : {"variant", "variants", "variant_policy", "parallel", "unit",
+                                "units", "scheduler", "priority"})
         if (s.has(other))
           r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
     } else if (s.has("model")) {
@@ -350,9 +433,9 @@ void resolve_services(Resolution& r, const ObjectView& root) {
         r.problems.add(s.at("slots"), s.pointer_to("slots"),
                        "language models batch continuously; see batching.max_batch");
       if (llm)
-        for (const char* other : {"units", "scheduler", "priority"})
+        for (const char* other : {"units", "scheduler", "priority", "variants", "variant_policy"})
           if (s.has(other))
-            r.problems.add(s.at(other), s.pointer_to(other), "only graphs are spread over units");
+            r.problems.add(s.at(other), s.pointer_to(other), "only for operator graphs");
       if (!s.has("units")) {
         for (const char* other : {"scheduler", "priority"})
           if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");

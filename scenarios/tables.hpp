@@ -27,6 +27,7 @@ const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
 const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& queue_spec();
+const ObjectSpec& variant_choice_spec();
 
 const ObjectSpec& model_spec();  //!< tables_models.cpp; also an entry of catalogue/models.json
 const ObjectSpec& variant_spec();
@@ -45,6 +46,7 @@ const ObjectSpec& routing_spec();
 const ObjectSpec& autoscaling_spec();
 const ObjectSpec& list_scheduler_spec();
 const ObjectSpec& governor_spec();
+const ObjectSpec& variant_policy_spec();
 
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp
 const ObjectSpec& routing_view_spec();

@@ -181,4 +181,15 @@ const ObjectSpec& governor_spec() {
   return spec;
 }
 
+const ObjectSpec& variant_policy_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "variant_policy";
+    s.help = "Which of its variants a service answers a request with.";
+    add_policies(s, schedulers::variant_policies());
+    return s;
+  }();
+  return spec;
+}
+
 }  // namespace isthmus::scenarios

@@ -17,6 +17,27 @@ const ObjectSpec& queue_spec() {
   return spec;
 }
 
+const ObjectSpec& variant_choice_spec() {
+  static const ObjectSpec spec{
+      "variant_choice",
+      "One of the variants that a service chooses from.",
+      {text("name", "in policies and results")
+           .default_is("the variant's, with the model if another"),
+       refer("model", Reference::model, "such as a pruned or distilled one")
+           .default_is("the service's"),
+       either("variant",
+              {text("", "variant of the catalogue, or a number format"),
+               object("", variant_spec, "inline variant")},
+              "how it is stored and computed")
+           .default_is("the model's default"),
+       quantity("accuracy", Unit::fraction, "of its answers")
+           .at_most(1)
+           .default_is("the variant's")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& service_spec() {
   static const ObjectSpec spec = [] {
     const auto policy = [](const char* name, const ObjectSpec& of, const char* help) {
@@ -38,6 +59,16 @@ const ObjectSpec& service_spec() {
                 object("", variant_spec, "inline variant")},
                "how the model is stored and computed")
             .default_is("the catalogue's"),
+        list("variants",
+             either("",
+                    {text("", "variant of the service's model"),
+                     object("", variant_choice_spec, "a variant, or another model")},
+                    "a variant"),
+             "variants to choose from, request by request; only operator graphs")
+            .at_least(1)
+            .default_is("none: `variant`"),
+        policy("variant_policy", variant_policy_spec(), "which of the variants answers a request")
+            .by_default("fixed"),
         distribution("service_time", Unit::duration,
                      "time of one batch as a law instead of a model")
             .default_is("none: model"),

@@ -42,6 +42,9 @@ const ObjectSpec& request_spec() {
        distribution("download", Unit::bytes, "sent back").by_default("0 B"),
        quantity("upload_per_token", Unit::bytes, "added per prompt token").by_default("0 B"),
        quantity("download_per_token", Unit::bytes, "added per output token").by_default("0 B"),
+       distribution("difficulty", Unit::fraction,
+                    "how hard the input is: early exits take those below their cumulated shares")
+           .default_is("uniform between 0 and 1"),
        distribution("preprocess", Unit::duration, "work on the client before sending or serving")
            .by_default("0 s"),
        distribution("protocol", Unit::duration, "connection, TLS and RPC time per remote request")

@@ -4,9 +4,10 @@
 #include "schedulers/batching_policy.hpp"
 #include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
-#include "schedulers/partition.hpp"
 #include "schedulers/offload_policy.hpp"
+#include "schedulers/partition.hpp"
 #include "schedulers/routing_policy.hpp"
+#include "schedulers/variant_policy.hpp"
 
 namespace isthmus::schedulers {
 
@@ -54,6 +55,14 @@ PolicyEntry<Partitioner> partition_client_only();
 PolicyEntry<Partitioner> partition_remote_only();
 PolicyEntry<Partitioner> partition_chain();
 PolicyEntry<Partitioner> partition_min_cut();
+
+PolicyEntry<VariantPolicy> variant_fixed();
+PolicyEntry<VariantPolicy> variant_most_accurate();
+PolicyEntry<VariantPolicy> variant_fastest();
+PolicyEntry<VariantPolicy> variant_deadline();
+PolicyEntry<VariantPolicy> variant_load_adaptive();
+PolicyEntry<VariantPolicy> variant_energy();
+PolicyEntry<VariantPolicy> variant_weighted();
 
 PolicyEntry<ListScheduler> list_fifo();
 PolicyEntry<ListScheduler> list_critical_path();
@@ -103,6 +112,14 @@ const std::vector<PolicyEntry<GovernorPolicy>>& governor_policies() {
       governor_performance(), governor_powersave(),      governor_userspace(),
       governor_ondemand(),    governor_conservative(),   governor_schedutil(),
       governor_deadline(),    governor_load_threshold(), governor_battery_saver(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<VariantPolicy>>& variant_policies() {
+  static const std::vector<PolicyEntry<VariantPolicy>> table{
+      variant_fixed(),         variant_most_accurate(), variant_fastest(),  variant_deadline(),
+      variant_load_adaptive(), variant_energy(),        variant_weighted(),
   };
   return table;
 }

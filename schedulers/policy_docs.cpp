@@ -81,7 +81,10 @@ std::string policies_markdown() {
          section(autoscaling_policies(), "How many replicas should the service have?") + "\n" +
          section(list_schedulers(),
                  "Which unit runs each operator of a graph, and in which order?") +
-         "\n" + section(governor_policies(), "At which clock should a unit run now?");
+         "\n" + section(governor_policies(), "At which clock should a unit run now?") + "\n" +
+         section(variant_policies(), "Which variant of its model answers a request?") + "\n" +
+         section(partitioners(),
+                 "Which part of a graph runs on the device, at the edge, in the cloud?");
 }
 
 }  // namespace isthmus::schedulers

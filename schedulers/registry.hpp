@@ -14,6 +14,7 @@
 #include "schedulers/partition.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
+#include "schedulers/variant_policy.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
@@ -33,6 +34,8 @@ template <>
 inline constexpr std::string_view policy_kind<GovernorPolicy> = "governor";
 template <>
 inline constexpr std::string_view policy_kind<Partitioner> = "partition";
+template <>
+inline constexpr std::string_view policy_kind<VariantPolicy> = "variant";
 template <>
 inline constexpr std::string_view policy_kind<ListScheduler> = "list-scheduler";
 

@@ -161,24 +161,23 @@ void World::take_over_clocks(std::uint32_t node) {
 
 // A batch at a relative clock: arithmetic stretches, memory traffic and launches do not.
 double World::batch_seconds(const Replica& p, const Batch& b, double speed) {
-  const Service& service = scenario_.services[p.service];
   if (b.law_seconds > 0) return b.law_seconds / speed;
-  auto& cache = services_[p.service].clocked_seconds;
-  const auto [it, fresh] = cache.emplace(std::pair(b.tags.size(), speed), 0.0);
-  if (fresh) {
-    const models::GraphCost& cost = *std::get<GraphModel>(service.work).cost;
-    const auto batch = static_cast<std::int64_t>(b.tags.size());
-    if (speed == 1) {
-      it->second = cost.batch(batch).time.seconds();
-    } else {
-      it->second = cost.unit().iteration_overhead.seconds();
-      for (std::size_t i = 0; i < cost.graph().size(); ++i) {
-        const models::OperatorTimeParts t = cost.operator_parts(i, batch);
+  double seconds = 0;
+  for (const Batch::Part& part : b.parts) {
+    const auto [it, fresh] =
+        services_[p.service].clocked_seconds.emplace(std::tuple(part.cost, part.size, speed), 0.0);
+    if (fresh && speed == 1) {
+      it->second = part.cost->batch(part.size).time.seconds();
+    } else if (fresh) {
+      it->second = part.cost->unit().iteration_overhead.seconds();
+      for (std::size_t i = 0; i < part.cost->graph().size(); ++i) {
+        const models::OperatorTimeParts t = part.cost->operator_parts(i, part.size);
         it->second += t.launch + std::max(t.body, t.compute / speed);
       }
     }
+    seconds += part.sign * it->second;
   }
-  return std::max(it->second, 1e-12);
+  return std::max(seconds, 1e-12);
 }
 
 // What a batch drew above idle: its share of the work that ran on the node meanwhile.

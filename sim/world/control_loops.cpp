@@ -44,6 +44,7 @@ void World::start_services() {
     ServiceState& s = services_[i];
     s.slots_per_replica = slots_of(spec);
     s.parallel_speedup = speedup_of(spec);
+    open_variants(i);
     if (spec.routing) s.routing = spec.routing->make(*spec.routing_parameters);
     const NodeGroup& group = scenario_.nodes[spec.group];
     if (spec.local) {

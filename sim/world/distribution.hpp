@@ -36,6 +36,13 @@ struct Distribution {
     d.a = value;
     return d;
   }
+  static Distribution uniform(double low, double high) {
+    Distribution d;
+    d.kind = DistributionKind::uniform;
+    d.a = low;
+    d.b = high;
+    return d;
+  }
   double sample(Rng& g) const;
   //! Exact mean without the clamps; infinite for heavy tails that have none.
   double mean() const;

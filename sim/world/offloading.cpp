@@ -64,6 +64,8 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
   c.accuracy = service.accuracy;
   c.service = service.execution()
                   ? plan_of(index, 1).makespan()
+              : !s.options.empty()
+                  ? s.options.front().service
                   : service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
   c.parallel_speedup = s.parallel_speedup;
   std::uint32_t node = ~0U;

@@ -23,6 +23,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/routing_policy.hpp"
+#include "schedulers/variant_policy.hpp"
 #include "sim/world/distribution.hpp"
 
 namespace isthmus::world {
@@ -65,8 +66,27 @@ struct GraphExecution {
   std::int32_t priority = 0;           //!< larger first, at operator boundaries
 };
 
+//! A place where requests leave a graph; the last one is its end.
+struct GraphExit {
+  double share = 1;                    //!< of all inputs, by rising difficulty
+  double accuracy = 0;                 //!< of those that leave here
+  std::shared_ptr<const models::GraphCost> cost;  //!< of everything up to here
+};
+
+//! One of the variants among which a service chooses per request.
+struct GraphChoice {
+  std::string name;
+  double accuracy = 0;                 //!< expected over the exits
+  std::vector<GraphExit> exits;        //!< at least the end
+  double weight_bytes = 0;
+};
+
 //! An operator graph with everything needed to time it.
 struct GraphModel {
+  //! Variants with their exits; empty: `cost` alone, without exits.
+  std::vector<GraphChoice> choices;
+  const schedulers::PolicyEntry<schedulers::VariantPolicy>* policy = nullptr;
+  std::optional<schedulers::Parameters> parameters;
   std::shared_ptr<const models::GraphCost> cost;
   std::optional<GraphExecution> execution;  //!< none: the whole batch on one unit that it has alone
 };
@@ -113,6 +133,7 @@ struct Service {
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
   double accuracy = 0;
+  bool accuracy_given = false;         //!< by the scenario, for every variant and exit
   std::uint32_t slots = 1;             //!< batches in service at once per replica (not for engines)
   std::uint32_t replicas = 1, min_replicas = 1, max_replicas = 1;
   Duration cold_start;                 //!< from asking for a replica until it is ready
@@ -187,6 +208,8 @@ struct RequestShape {
   double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added
   Distribution preprocess = Distribution::constant(0);      //!< s on the client before sending
   Distribution protocol = Distribution::constant(0);        //!< s per remote request (connection, RPC)
+  //! How hard the input is, [0, 1): early exits take those below their cumulated shares.
+  Distribution difficulty = Distribution::uniform(0, 1);
   Duration deadline = Duration::max();                      //!< the client gives up after this
   std::uint32_t retries = 0;                                //!< after a failed transfer
   Duration retry_backoff = Duration::from_seconds(1);       //!< doubles with every retry

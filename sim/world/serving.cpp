@@ -71,20 +71,34 @@ void World::dispatch(std::uint32_t replica) {
 
 // ---- batch servers ---------------------------------------------------------------------------------
 
-std::int64_t World::service_ns(const Service& service, const std::vector<std::uint64_t>& batch,
-                               double& compute_share) {
+std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_share) {
+  const Service& service = scenario_.services[replicas_[replica].service];
+  b.parts.clear();
   if (const auto* law = std::get_if<ServiceLaw>(&service.work)) {
-    const results::RequestRecord& first = requests_[Handle::unpack(batch.front()).slot].record;
+    const results::RequestRecord& first = requests_[Handle::unpack(b.tags.front()).slot].record;
     Rng g = service_draws_.at(first.identity, first.attempts);
     compute_share = 1;
     return Duration::from_seconds(law->time.sample(g) +
-                                  law->per_item * static_cast<double>(batch.size()))
+                                  law->per_item * static_cast<double>(b.tags.size()))
         .ns();
   }
   const auto& graph = std::get<GraphModel>(service.work);
-  const models::Prediction p = graph.cost->batch(static_cast<std::int64_t>(batch.size()));
-  compute_share = p.compute_share;
-  return p.time.ns();
+  if (graph.choices.empty()) b.parts.push_back({graph.cost.get(), static_cast<std::int64_t>(b.tags.size()), 1});
+  else choose_variants(replica, b);
+  if (b.parts.size() == 1) {
+    const models::Prediction p = b.parts[0].cost->batch(b.parts[0].size);
+    compute_share = p.compute_share;
+    return p.time.ns();
+  }
+  std::int64_t ns = 0;
+  double compute = 0;
+  for (const Batch::Part& part : b.parts) {
+    const models::Prediction p = part.cost->batch(part.size);
+    ns += part.sign > 0 ? p.time.ns() : -p.time.ns();
+    compute += part.sign * p.compute_share * static_cast<double>(p.time.ns());
+  }
+  compute_share = ns > 0 ? std::clamp(compute / static_cast<double>(ns), 0.0, 1.0) : 0.0;
+  return std::max<std::int64_t>(ns, 0);
 }
 
 void World::start_batch(std::uint32_t replica) {
@@ -125,7 +139,7 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
   Batch& b = p.batches[index];
   const Service& service = scenario_.services[p.service];
   double compute_share = 0;
-  const std::int64_t ns = service_ns(service, b.tags, compute_share);
+  const std::int64_t ns = service_ns(replica, b, compute_share);
   NodeState& n = nodes_[p.node];
   const NodeGroup& group = scenario_.nodes[n.group];
   b.watts = group.units.empty()

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "devices/batch_server.hpp"
@@ -73,6 +74,14 @@ struct Task {
 
 //! A batch in service.
 struct Batch {
+  //! The time of a batch is a sum: whole graphs, or graphs up to one exit minus those up to the
+  //! exit before.
+  struct Part {
+    const models::GraphCost* cost = nullptr;
+    std::int64_t size = 0;
+    double sign = 1;
+  };
+  std::vector<Part> parts;             // empty: a law
   std::vector<std::uint64_t> tags;
   Instant start;
   double watts = 0;
@@ -94,6 +103,7 @@ struct Replica {
   std::uint32_t outstanding = 0;       // routed here and not yet served
   std::unique_ptr<devices::BatchServer> server;
   std::unique_ptr<devices::LlmEngine> engine;
+  std::shared_ptr<schedulers::VariantPolicy> variants;
   std::vector<Batch> batches;          // one per slot
   EventHandle work, look_again, ready;
   bool dispatch_pending = false;
@@ -131,7 +141,10 @@ struct ServiceState {
   std::deque<Scrape> scrapes;
   LoadSignal signal;
   double parallel_speedup = 1;
-  std::map<std::pair<std::size_t, double>, double> clocked_seconds;  // of a batch at a relative clock
+  //! s of a graph by batch size and relative clock.
+  std::map<std::tuple<const models::GraphCost*, std::int64_t, double>, double> clocked_seconds;
+  std::vector<schedulers::VariantOption> options;
+  std::vector<std::uint64_t> variant_counts, exit_counts;  // of counted requests
   std::uint32_t slots_per_replica = 1;
   TimeAverage queued, running, ready_count, busy_slots, total_slots;
   double sampled_busy = 0, sampled_slots = 0;  // integrals at the last interval sample

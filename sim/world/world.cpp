@@ -17,7 +17,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       recorder_(recorder),
       service_draws_(seed, "service"),
       offload_draws_(seed, "offload"),
-      routing_draws_(seed, "routing") {
+      routing_draws_(seed, "routing"),
+      difficulty_draws_(seed, "difficulty") {
   const bool open_ended = scenario.duration == Duration::max();
   horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
   for (const Workload& w : scenario.workloads)

@@ -86,8 +86,11 @@ class World final : public network::EventLoop {
   void on_span_done(std::uint32_t replica);
   void interrupt_span(std::uint32_t replica);
   void show_load(std::uint32_t replica);
-  std::int64_t service_ns(const Service& service, const std::vector<std::uint64_t>& batch,
-                          double& compute_share);
+  std::int64_t service_ns(std::uint32_t replica, Batch& batch, double& compute_share);
+
+  // variants.cpp: which variant answers a request, and where it leaves
+  void open_variants(std::uint32_t service);
+  void choose_variants(std::uint32_t replica, Batch& batch);
 
   // machines.cpp: operators on the units of nodes
   const devices::ExecutionPlan& plan_of(std::uint32_t service, std::size_t batch);
@@ -167,7 +170,7 @@ class World final : public network::EventLoop {
   std::vector<Task> tasks_;
   std::vector<std::uint32_t> free_tasks_;
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
-  StreamKey service_draws_, offload_draws_, routing_draws_;
+  StreamKey service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

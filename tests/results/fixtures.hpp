@@ -119,11 +119,15 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   edge.mean_replicas = 1;
   edge.max_replicas = 1;
   edge.timing_error = 0.1;
+  edge.variants = {{"fp32", 3}, {"int8", 1}};
+  edge.exits = {1, 2};
   ServiceTotals cloud = edge;
   cloud.name = "cloud";
   cloud.utilization = 0.2;
   cloud.mean_replicas = 3;
   cloud.timing_error = 0.02;
+  cloud.variants.clear();
+  cloud.exits.clear();
   t.services = {edge, cloud};
   t.links = {{"uplink", 1e6, 0.3}};
   t.network_cost = 0.005;
