@@ -158,6 +158,8 @@ py::list policies() {
   add("autoscaling", schedulers::autoscaling_policies());
   add("list-scheduler", schedulers::list_schedulers());
   add("governor", schedulers::governor_policies());
+  add("variant", schedulers::variant_policies());
+  add("partition", schedulers::partitioners());
   return all;
 }
 

@@ -79,6 +79,8 @@ TEST(RegisteredPolicies, DeclareThemselvesCompletely) {
   check_declarations(autoscaling_policies());
   check_declarations(list_schedulers());
   check_declarations(governor_policies());
+  check_declarations(variant_policies());
+  check_declarations(partitioners());
 }
 
 std::uint32_t below(Rng& g, std::uint64_t n) {
