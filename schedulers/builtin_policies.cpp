@@ -67,6 +67,19 @@ PolicyEntry<VariantPolicy> variant_weighted();
 PolicyEntry<ListScheduler> list_fifo();
 PolicyEntry<ListScheduler> list_critical_path();
 PolicyEntry<ListScheduler> list_heft();
+PolicyEntry<ListScheduler> list_cpop();
+PolicyEntry<ListScheduler> list_peft();
+PolicyEntry<ListScheduler> list_dls();
+PolicyEntry<ListScheduler> list_lookahead();
+PolicyEntry<ListScheduler> list_min_min();
+PolicyEntry<ListScheduler> list_max_min();
+PolicyEntry<ListScheduler> list_met();
+PolicyEntry<ListScheduler> list_olb();
+PolicyEntry<ListScheduler> list_lpt();
+PolicyEntry<ListScheduler> list_order();
+PolicyEntry<ListScheduler> list_coffman_graham();
+PolicyEntry<ListScheduler> list_memory_bounded();
+PolicyEntry<ListScheduler> list_exact();
 
 const std::vector<PolicyEntry<OffloadPolicy>>& offload_policies() {
   static const std::vector<PolicyEntry<OffloadPolicy>> table{
@@ -139,6 +152,19 @@ const std::vector<PolicyEntry<ListScheduler>>& list_schedulers() {
       list_fifo(),
       list_critical_path(),
       list_heft(),
+      list_cpop(),
+      list_peft(),
+      list_dls(),
+      list_lookahead(),
+      list_min_min(),
+      list_max_min(),
+      list_met(),
+      list_olb(),
+      list_lpt(),
+      list_order(),
+      list_coffman_graham(),
+      list_memory_bounded(),
+      list_exact(),
   };
   return table;
 }
