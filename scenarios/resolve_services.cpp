@@ -74,6 +74,7 @@ world::GraphExecution read_execution(Resolution& r, const ObjectView& s, const C
   read_policy(r, s, "scheduler", list_scheduler_spec(), schedulers::list_schedulers(), e.scheduler,
               e.parameters);
   e.priority = static_cast<std::int32_t>(s.number("priority"));
+  e.pack = s.number_or("pack", 0);
   if (!r.problems.any())
     world::execution_plan(e, group, 1);  // what cannot be planned is refused here
   return e;
@@ -267,6 +268,7 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
     c.chunked_prefill = v.flag("chunked_prefill");
     return;
   }
+  if (v.variant() == "fitted") return;  // once its times are known
   read_policy(r, s, "batching", batching_spec(), schedulers::batching_policies(),
               out.batching.policy, out.batching.parameters);
 }
@@ -339,6 +341,43 @@ void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
                        "a local service has one replica on every machine; set \"local\": false to "
                        "serve others from here");
   }
+}
+
+// The batch with the highest throughput on what the service runs on, within a limit of its time.
+void fit_batch(Resolution& r, const ObjectView& s, world::Service& out) {
+  Value storage;
+  const ObjectView v = policy_view(s, "batching", batching_spec(), storage);
+  if (v.variant() != "fitted" || r.problems.any()) return;
+  const auto* graph = std::get_if<world::GraphModel>(&out.work);
+  if (!graph) {
+    r.problems.add(s.at("batching"), s.pointer_to("batching"),
+                   "batches are fitted to operator graphs only");
+    return;
+  }
+  const double limit = v.number_or("latency_limit", 1e300);
+  double best = 0;
+  std::uint32_t size = 0;
+  for (std::uint32_t b = 1; b <= v.count("max_batch"); ++b) {
+    const double seconds =
+        out.execution() ? world::execution_plan(*out.execution(), r.scenario.nodes[out.group], b)
+                              .makespan()
+                              .seconds()
+                        : graph->cost->batch(b).time.seconds();
+    if (seconds <= limit && b / seconds > best * (1 + 1e-9)) {
+      best = b / seconds;
+      size = b;
+    }
+  }
+  if (size == 0) {
+    r.problems.add(
+        s.at("batching"), s.pointer_to("batching"),
+        fmt::format("a single request takes longer than the latency_limit of {:g} s", limit));
+    return;
+  }
+  out.batching.policy = &schedulers::find_entry(schedulers::batching_policies(), "greedy");
+  out.batching.parameters.emplace(out.batching.policy->parameters);
+  out.batching.parameters->set("max_batch", size);
+  out.timing += fmt::format(", batches of up to {} fitted to its units", size);
 }
 
 // How many replicas of models the machines hold; laws take no unit.
@@ -433,15 +472,17 @@ void resolve_services(Resolution& r, const ObjectView& root) {
         r.problems.add(s.at("slots"), s.pointer_to("slots"),
                        "language models batch continuously; see batching.max_batch");
       if (llm)
-        for (const char* other : {"units", "scheduler", "priority", "variants", "variant_policy"})
+        for (const char* other :
+             {"units", "scheduler", "priority", "pack", "variants", "variant_policy"})
           if (s.has(other))
             r.problems.add(s.at(other), s.pointer_to(other), "only for operator graphs");
       if (!s.has("units")) {
-        for (const char* other : {"scheduler", "priority"})
+        for (const char* other : {"scheduler", "priority", "pack"})
           if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");
         check_capacity(r, s, out);
       }
       build_work(r, s, node, out);
+      fit_batch(r, s, out);
     }
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
     r.scenario.services.push_back(std::move(out));

@@ -124,6 +124,16 @@ const ObjectSpec& batching_spec() {
     };
     s.fields[0].choices.push_back(v.value);
     s.variants.push_back(std::move(v));
+    Variant fitted;
+    fitted.value = "fitted";
+    fitted.help =
+        "As greedy, with the batch that gives the most throughput on the units of the service; for "
+        "operator graphs.";
+    fitted.fields = {
+        integer("max_batch", "largest batch tried").at_least(1).at_most(1024).by_default("32"),
+        quantity("latency_limit", Unit::duration, "of one batch").above(0).default_is("none")};
+    s.fields[0].choices.push_back(fitted.value);
+    s.variants.push_back(std::move(fitted));
     return s;
   }();
   return spec;

@@ -84,6 +84,9 @@ const ObjectSpec& service_spec() {
         policy("scheduler", list_scheduler_spec(),
                "with units: which of them runs each operator, and in which order")
             .by_default("heft"),
+        quantity("pack", Unit::duration,
+                 "with units: operators that take less are launched together with a neighbour")
+            .default_is("every operator is launched by itself"),
         integer("priority",
                 "with units: larger goes first when services meet on a unit, at operator "
                 "boundaries")

@@ -1,6 +1,7 @@
 // Operators on the units of nodes: plans, executors, and the events that drive them.
 #include <algorithm>
 
+#include "devices/graph_packing.hpp"
 #include "devices/plan_schedule.hpp"
 #include "sim/world/world.hpp"
 
@@ -16,7 +17,8 @@ devices::ExecutionPlan execution_plan(const GraphExecution& e, const NodeGroup& 
   }
   const auto transfers =
       devices::UnitTransfers::of_node(kinds, group.unit_bandwidth, group.unit_latency);
-  const devices::GraphPlan graph = devices::plan_graph(costs, batch, transfers);
+  devices::GraphPlan graph = devices::plan_graph(costs, batch, transfers);
+  if (e.pack > 0) graph = devices::pack(graph, e.pack).plan;
   const schedulers::Schedule schedule =
       e.scheduler->make(*e.parameters)
           ->schedule(devices::lane_graph(graph, group.executor, e.units));

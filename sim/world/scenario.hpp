@@ -64,6 +64,7 @@ struct GraphExecution {
   const schedulers::PolicyEntry<schedulers::ListScheduler>* scheduler = nullptr;
   std::optional<schedulers::Parameters> parameters;
   std::int32_t priority = 0;           //!< larger first, at operator boundaries
+  double pack = 0;                     //!< s: lighter operators are packed (devices/graph_packing.hpp)
 };
 
 //! A place where requests leave a graph; the last one is its end.
