@@ -1,6 +1,7 @@
 #include "results/distribution.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "results/statistics.hpp"
@@ -40,6 +41,7 @@ MergedDistribution::MergedDistribution(std::vector<const Distribution*> parts)
     histogram_.merge(d->histogram());
     count_ += d->count();
     sum_ += d->sum();
+    squares_ += d->squares();
     max_ = std::max(max_, d->max());
     exact_ = exact_ && d->exact();
   }
@@ -48,6 +50,12 @@ MergedDistribution::MergedDistribution(std::vector<const Distribution*> parts)
 double MergedDistribution::mean() const {
   return count_ == 0 ? std::numeric_limits<double>::quiet_NaN()
                      : sum_ / static_cast<double>(count_);
+}
+
+double MergedDistribution::stddev() const {
+  if (count_ == 0) return std::numeric_limits<double>::quiet_NaN();
+  const double m = mean();
+  return std::sqrt(std::max(0.0, squares_ / static_cast<double>(count_) - m * m));
 }
 
 double MergedDistribution::max() const {

@@ -26,6 +26,7 @@ class Distribution {
     }
     ++count_;
     sum_ += ns;
+    squares_ += ns * ns;
     if (ns > max_) max_ = ns;
   }
 
@@ -33,6 +34,7 @@ class Distribution {
   std::uint64_t count() const { return count_; }
   //! Sum of all values, ns.
   double sum() const { return sum_; }
+  double squares() const { return squares_; }  //!< sum of squares, ns^2
   //! Largest value, ns; 0 when empty.
   double max() const { return max_; }
   //! Ends adding: an exact distribution builds its histogram.
@@ -51,7 +53,7 @@ class Distribution {
 
   bool exact_;
   std::uint64_t count_ = 0;
-  double sum_ = 0, max_ = 0;
+  double sum_ = 0, squares_ = 0, max_ = 0;
   HdrHistogram sketch_;
   // Blocks instead of one vector: growing never copies and never doubles the memory.
   std::vector<std::unique_ptr<double[]>> blocks_;
@@ -68,6 +70,7 @@ class MergedDistribution {
   //! ns; NaN when there are no values.
   double mean() const;
   double max() const;
+  double stddev() const;  //!< divisor n
   //! Nearest-rank percentiles in ns, in the order of the rising `ps`; exact when every part is
   //! exact, else within 0.098 % and never above the largest value. NaN when there are no values.
   std::vector<double> percentiles(std::span<const double> ps) const;
@@ -77,7 +80,7 @@ class MergedDistribution {
   std::vector<const Distribution*> parts_;
   HdrHistogram histogram_;
   std::uint64_t count_ = 0;
-  double sum_ = 0, max_ = 0;
+  double sum_ = 0, squares_ = 0, max_ = 0;
   bool exact_ = true;
 };
 

@@ -51,6 +51,7 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"throughput", "1/s", "answered requests per second", false, true},
       {"goodput", "1/s", "answered requests per second that met every objective", false, true},
       {"latency", "s", "from creation to the answer at the client", true},
+      {"latency.stddev", "s", "standard deviation of latency"},
       {"queue_wait", "s", "from arrival at the service to the first work on it", true},
       {"network_time", "s", "upload and download", true},
       {"service_time", "s", "from the first work to the end of service", true},
@@ -68,6 +69,7 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"accuracy", "1", "mean accuracy of the variants that answered", false, true},
       {"variant.<service/variant>", "1", "fraction of the service's requests that the variant served"},
       {"exit.<service/exit>", "1", "fraction of the requests to graphs with exits that left there"},
+      {"weights.<service>", "B", "bytes of the weights of the service's model"},
       {"service_share", "1", "fraction of latency spent in service"},
       {"share.<service>", "1", "fraction of answers that came from the service"},
       {"timing_error", "1", "relative standard error of service times"},
@@ -154,6 +156,7 @@ std::vector<Metric> compute_metrics(const MetricSource& source) {
   sheet.put("throughput", ratio(n, source.seconds));
   sheet.put("goodput", ratio(static_cast<double>(good), source.seconds));
   sheet.put_timed("latency", timed(Timed::latency));
+  sheet.put("latency.stddev", MergedDistribution(timed(Timed::latency)).stddev() * 1e-9);
   sheet.put_timed("queue_wait", timed(Timed::queue_wait));
   sheet.put_timed("network_time", timed(Timed::network_time));
   sheet.put_timed("service_time", timed(Timed::service_time));

@@ -155,7 +155,8 @@ Json from_service(const ServiceTotals& s) {
           {"iterations", s.iterations},
           {"timing_error", from_double(s.timing_error)},
           {"cold_starts", s.cold_starts},
-          {"preemptions", s.preemptions}};
+          {"preemptions", s.preemptions},
+          {"weight_bytes", from_double(s.weight_bytes)}};
   for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
   if (!s.exits.empty()) j["exits"] = s.exits;
   return j;
@@ -176,6 +177,7 @@ ServiceTotals to_service(const Json& j) {
   s.timing_error = to_double(j.at("timing_error"));
   s.cold_starts = j.at("cold_starts");
   s.preemptions = j.at("preemptions");
+  s.weight_bytes = to_double(j.at("weight_bytes"));
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
   if (j.contains("exits")) s.exits = j.at("exits").get<std::vector<std::uint64_t>>();

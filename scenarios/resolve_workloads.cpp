@@ -142,6 +142,7 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.upload_per_token = v.number("upload_per_token");
   q.download_per_token = v.number("download_per_token");
   if (v.has("difficulty")) q.difficulty = v.distribution("difficulty", r.problems);
+  q.postprocess = v.distribution("postprocess", r.problems);
   q.preprocess = v.distribution("preprocess", r.problems);
   q.protocol = v.distribution("protocol", r.problems);
   q.deadline = v.duration_or("deadline", Duration::max());

@@ -45,6 +45,9 @@ const ObjectSpec& request_spec() {
        distribution("difficulty", Unit::fraction,
                     "how hard the input is: early exits take those below their cumulated shares")
            .default_is("uniform between 0 and 1"),
+       distribution("postprocess", Unit::duration,
+                    "work on the client after the answer, such as non-maximum suppression")
+           .by_default("0 s"),
        distribution("preprocess", Unit::duration, "work on the client before sending or serving")
            .by_default("0 s"),
        distribution("protocol", Unit::duration, "connection, TLS and RPC time per remote request")

@@ -71,6 +71,7 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
                                   shape.download_per_token * rec.output_tokens;
   r.preprocess = shape.preprocess.sample(g);
   r.protocol = shape.protocol.sample(g);
+  r.postprocess = shape.postprocess.sample(g);
 
   const Handle h = handle_of(slot);
   if (shape.deadline != Duration::max())
@@ -92,6 +93,7 @@ void World::on_local_step(Handle h) {
     case Stage::preparing:
     case Stage::backing_off: place(h.slot); break;
     case Stage::connecting: start_upload(h.slot); break;
+    case Stage::finishing: complete(h.slot); break;
     default: throw InternalError("request: delay ended in a stage without delays");
   }
 }
@@ -235,6 +237,13 @@ void World::served(std::uint32_t slot, Instant at) {
 
 void World::complete(std::uint32_t slot) {
   Request& r = requests_[slot];
+  if (r.postprocess > 0) {
+    r.stage = Stage::finishing;
+    r.timer = queue_.push(now_ + Duration::from_seconds(r.postprocess), EventKind::local_step, 0,
+                          handle_of(slot).pack());
+    r.postprocess = 0;
+    return;
+  }
   r.record.status = results::Status::completed;
   r.record.completed = now_;
   finish_record(slot);
@@ -289,6 +298,7 @@ void World::withdraw(std::uint32_t slot) {
   switch (r.stage) {
     case Stage::preparing:
     case Stage::connecting:
+    case Stage::finishing:
     case Stage::backing_off: queue_.cancel(r.timer); break;
     case Stage::pending: {
       auto& pending = services_[r.record.service].pending;

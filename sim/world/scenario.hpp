@@ -208,6 +208,7 @@ struct RequestShape {
   Distribution upload = Distribution::constant(0), download = Distribution::constant(0);  //!< bytes
   double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added
   Distribution preprocess = Distribution::constant(0);      //!< s on the client before sending
+  Distribution postprocess = Distribution::constant(0);     //!< s on the client after the answer
   Distribution protocol = Distribution::constant(0);        //!< s per remote request (connection, RPC)
   //! How hard the input is, [0, 1): early exits take those below their cumulated shares.
   Distribution difficulty = Distribution::uniform(0, 1);

@@ -41,6 +41,7 @@ enum class Stage : std::uint8_t {
   uploading,
   queued,       //!< at a replica, or running in its engine or batch
   downloading,
+  finishing,    //!< on the client: post-processing
   backing_off,  //!< after a failed transfer
 };
 
@@ -56,6 +57,7 @@ struct Request {
   std::uint32_t task = 0xffffffffU;    // slot in the task slab
   double protocol = 0;                 // s
   double preprocess = 0;               // s
+  double postprocess = 0;              // s, 0 once it is done
   double energy_mark = 0;              // engine's energy per sequence when it started
   double upload_seconds = 0;           // with the radio on
   Instant transfer_start;

@@ -34,6 +34,17 @@ void World::reset_totals() {
     carried_before_.push_back(network_->carried_bytes(LinkId(l)));
 }
 
+namespace {
+double weight_bytes(const Service& s) {
+  if (const auto* llm = std::get_if<LlmModel>(&s.work)) return llm->cost->weight_bytes();
+  const auto* graph = std::get_if<GraphModel>(&s.work);
+  if (!graph) return 0;
+  double bytes = graph->cost->weight_bytes();
+  for (const GraphChoice& c : graph->choices) bytes = std::max(bytes, c.weight_bytes);
+  return bytes;
+}
+}  // namespace
+
 results::NodeTotals::Physics World::physics_totals(const NodeGroup& group) const {
   results::NodeTotals::Physics p;
   p.hottest = std::numeric_limits<double>::quiet_NaN();
@@ -115,6 +126,7 @@ results::WorldTotals World::totals() {
       }
     out.mean_batch = s.batches > 0 ? static_cast<double>(s.batched) / static_cast<double>(s.batches) : 0;
     out.cold_starts = s.cold_starts;
+    out.weight_bytes = weight_bytes(spec);
     for (std::size_t v = 0; v < s.variant_counts.size(); ++v)
       out.variants.emplace_back(s.options[v].name, s.variant_counts[v]);
     if (s.exit_counts.size() > 1) out.exits = s.exit_counts;

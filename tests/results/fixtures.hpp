@@ -121,6 +121,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   edge.timing_error = 0.1;
   edge.variants = {{"fp32", 3}, {"int8", 1}};
   edge.exits = {1, 2};
+  edge.weight_bytes = 7e6;
   ServiceTotals cloud = edge;
   cloud.name = "cloud";
   cloud.utilization = 0.2;
