@@ -69,6 +69,8 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"accuracy", "1", "mean accuracy of the variants that answered", false, true},
       {"variant.<service/variant>", "1", "fraction of the service's requests that the variant served"},
       {"exit.<service/exit>", "1", "fraction of the requests to graphs with exits that left there"},
+      {"cold_start.<service>", "s", "from asking for a replica until it takes requests"},
+      {"load_peak.<service>", "B", "host memory that a replica needs while it loads"},
       {"weights.<service>", "B", "bytes of the weights of the service's model"},
       {"service_share", "1", "fraction of latency spent in service"},
       {"share.<service>", "1", "fraction of answers that came from the service"},

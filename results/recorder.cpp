@@ -224,10 +224,9 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
                            all > 0 ? static_cast<double>(count) / static_cast<double>(all) : nan,
                            std::string(find_metric(name)->unit)});
     };
-    if (v.weight_bytes > 0) {
-      const std::string name = fmt::format("weights.{}", v.name);
-      s.metrics.push_back({name, v.weight_bytes, "B"});
-    }
+    if (v.cold_start > 0) s.metrics.push_back({"cold_start." + v.name, v.cold_start, "s"});
+    if (v.load_peak > 0) s.metrics.push_back({"load_peak." + v.name, v.load_peak, "B"});
+    if (v.weight_bytes > 0) s.metrics.push_back({"weights." + v.name, v.weight_bytes, "B"});
     std::uint64_t all = 0, through_exits = 0;
     for (const auto& [name, count] : v.variants) all += count;
     for (const std::uint64_t count : v.exits) through_exits += count;

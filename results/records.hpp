@@ -145,6 +145,8 @@ struct ServiceTotals {
   double timing_error = 0;       //!< one standard error of service times, relative
   std::uint64_t cold_starts = 0;
   std::uint64_t preemptions = 0;
+  double cold_start = 0;         //!< s from asking for a replica until it takes requests
+  double load_peak = 0;          //!< bytes of host memory while it loads; 0: not known
   double weight_bytes = 0;       //!< of the model, of its largest variant; 0 for laws
   //! Counted requests by variant and by exit, of services that choose; else empty.
   std::vector<std::pair<std::string, std::uint64_t>> variants;

@@ -157,6 +157,8 @@ Json from_service(const ServiceTotals& s) {
           {"cold_starts", s.cold_starts},
           {"preemptions", s.preemptions},
           {"weight_bytes", from_double(s.weight_bytes)}};
+  if (s.cold_start > 0) j["cold_start"] = from_double(s.cold_start);
+  if (s.load_peak > 0) j["load_peak"] = from_double(s.load_peak);
   for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
   if (!s.exits.empty()) j["exits"] = s.exits;
   return j;
@@ -178,6 +180,8 @@ ServiceTotals to_service(const Json& j) {
   s.cold_starts = j.at("cold_starts");
   s.preemptions = j.at("preemptions");
   s.weight_bytes = to_double(j.at("weight_bytes"));
+  if (j.contains("cold_start")) s.cold_start = to_double(j.at("cold_start"));
+  if (j.contains("load_peak")) s.load_peak = to_double(j.at("load_peak"));
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
   if (j.contains("exits")) s.exits = j.at("exits").get<std::vector<std::uint64_t>>();

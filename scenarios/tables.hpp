@@ -28,6 +28,7 @@ const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& queue_spec();
 const ObjectSpec& variant_choice_spec();
+const ObjectSpec& loading_spec();
 
 const ObjectSpec& model_spec();  //!< tables_models.cpp; also an entry of catalogue/models.json
 const ObjectSpec& variant_spec();

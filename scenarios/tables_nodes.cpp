@@ -101,6 +101,11 @@ std::vector<Field> machine_fields() {
           .by_default("0 W"),
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),
       quantity("download_power", Unit::power, "on top while it receives").by_default("0 W"),
+      quantity("storage_bandwidth", Unit::bandwidth, "of sequential reads; used with `loading`")
+          .above(0)
+          .by_default("3 GB/s"),
+      quantity("storage_latency", Unit::duration, "of opening a file; used with `loading`")
+          .by_default("0.1 ms"),
       object("thermal", thermal_spec, "how it heats up and throttles. Used with `physics`"),
       object("battery", battery_spec, "that it runs on. Used with `physics`"),
       quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),

@@ -17,6 +17,34 @@ const ObjectSpec& queue_spec() {
   return spec;
 }
 
+namespace {
+const std::vector<std::string>& load_strategies() {
+  static const std::vector<std::string> names{"eager",   "lazy",     "mmap",
+                                              "sharded", "balanced", "offload"};
+  return names;
+}
+}  // namespace
+
+const ObjectSpec& loading_spec() {
+  static const ObjectSpec spec{
+      "loading",
+      "How the weights of a model get from storage to its unit. See docs/memory.md.",
+      {word("strategy", load_strategies(), "which way").needed(),
+       quantity("shard", Unit::bytes, "of a shard file or module").above(0).by_default("1 GB"),
+       quantity("deserialize", Unit::bandwidth, "of building tensors from a file")
+           .above(0)
+           .by_default("4 GB/s"),
+       quantity("copy_bandwidth", Unit::bandwidth, "from host memory to the unit")
+           .above(0)
+           .default_is("the node's unit_transfer, else one memory: no copy"),
+       quantity("page_fault", Unit::duration, "of mapping one page (mmap)").by_default("0.5 us"),
+       flag("from_disk", "offload: the rest is read from storage at every inference")
+           .by_default("false")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& variant_choice_spec() {
   static const ObjectSpec spec{
       "variant_choice",
@@ -109,7 +137,11 @@ const ObjectSpec& service_spec() {
             .at_least(1)
             .default_is("the autoscaling policy's, else replicas"),
         quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
-            .by_default("0 s"),
+            .default_is("what loading says, else 0 s"),
+        either("loading",
+               {word("", load_strategies(), "strategy"), object("", loading_spec, "with figures")},
+               "how weights get to the unit; gives cold_start and what the first request pays")
+            .default_is("none: cold_start"),
         object("queue", queue_spec, "limits of the queue in front of every replica"),
         policy("batching", batching_spec(), "how waiting requests form batches")
             .default_is("language models: continuous; else one request per batch"),

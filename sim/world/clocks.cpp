@@ -161,8 +161,8 @@ void World::take_over_clocks(std::uint32_t node) {
 
 // A batch at a relative clock: arithmetic stretches, memory traffic and launches do not.
 double World::batch_seconds(const Replica& p, const Batch& b, double speed) {
-  if (b.law_seconds > 0) return b.law_seconds / speed;
-  double seconds = 0;
+  if (b.law_seconds > 0) return b.law_seconds / speed + b.extra;
+  double seconds = b.extra;
   for (const Batch::Part& part : b.parts) {
     const auto [it, fresh] =
         services_[p.service].clocked_seconds.emplace(std::tuple(part.cost, part.size, speed), 0.0);

@@ -61,6 +61,7 @@ void World::fail_node(std::uint32_t node) {
       remove_replica(id);
     } else {
       p.phase = ReplicaPhase::starting;
+      p.loaded = false;
       update_ready(p.service);
     }
   }

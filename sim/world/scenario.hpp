@@ -137,6 +137,9 @@ struct Service {
   bool accuracy_given = false;         //!< by the scenario, for every variant and exit
   std::uint32_t slots = 1;             //!< batches in service at once per replica (not for engines)
   std::uint32_t replicas = 1, min_replicas = 1, max_replicas = 1;
+  double first_use = 0, every_use = 0;  //!< s that the first batch of a replica, and every batch, waits
+                                        //!< for weights (devices/model_loading.hpp)
+  double load_host_peak = 0;           //!< bytes of host memory while a replica loads
   Duration cold_start;                 //!< from asking for a replica until it is ready
   std::uint32_t queue_capacity = 0xffffffffU;  //!< waiting requests per replica
   Duration queue_timeout = Duration::max();    //!< waiting longer: rejected with cause queue_timeout

@@ -139,7 +139,10 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
   Batch& b = p.batches[index];
   const Service& service = scenario_.services[p.service];
   double compute_share = 0;
-  const std::int64_t ns = service_ns(replica, b, compute_share);
+  b.extra = service.every_use + (p.loaded ? 0.0 : service.first_use);
+  p.loaded = true;
+  const std::int64_t ns =
+      service_ns(replica, b, compute_share) + Duration::from_seconds(b.extra).ns();
   NodeState& n = nodes_[p.node];
   const NodeGroup& group = scenario_.nodes[n.group];
   b.watts = group.units.empty()
@@ -153,7 +156,7 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
     b.since = now_;
     b.work_before = n.physics->dynamic_energy(now_);
     b.nominal_before = n.nominal.energy(now_).value();
-    b.law_seconds = std::holds_alternative<ServiceLaw>(service.work) ? b.seconds : 0.0;
+    b.law_seconds = std::holds_alternative<ServiceLaw>(service.work) ? b.seconds - b.extra : 0.0;
     b.seconds = batch_seconds(p, b, n.physics->speed(service.unit));
     takes = Duration::from_seconds(b.seconds);
   }

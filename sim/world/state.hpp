@@ -91,6 +91,7 @@ struct Batch {
   double left = 0;                     // share that is left at `since` (nodes with clocks)
   Instant since;
   double seconds = 0;                  // of the whole batch at the present clock
+  double extra = 0;                    // s for weights that are on their way
   double law_seconds = 0;              // drawn time at the highest clock, of services with a law
   double work_before = 0, nominal_before = 0;  // node's meters when it started
   bool live = false;
@@ -109,6 +110,7 @@ struct Replica {
   std::vector<Batch> batches;          // one per slot
   EventHandle work, look_again, ready;
   bool dispatch_pending = false;
+  bool loaded = false;                 // some batch has run: weights are there
   double span_watts = 0;               // power above idle of the running span
   Batch span;                          // its meters, on nodes with clocks
   Instant span_start;

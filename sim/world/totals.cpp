@@ -127,6 +127,8 @@ results::WorldTotals World::totals() {
     out.mean_batch = s.batches > 0 ? static_cast<double>(s.batched) / static_cast<double>(s.batches) : 0;
     out.cold_starts = s.cold_starts;
     out.weight_bytes = weight_bytes(spec);
+    out.cold_start = spec.cold_start.seconds();
+    out.load_peak = spec.load_host_peak;
     for (std::size_t v = 0; v < s.variant_counts.size(); ++v)
       out.variants.emplace_back(s.options[v].name, s.variant_counts[v]);
     if (s.exit_counts.size() > 1) out.exits = s.exit_counts;
