@@ -121,7 +121,10 @@ std::shared_ptr<const devices::PhysicsSpec> physics_of(const ObjectView& node,
       ambient.clear();
       const Value* written = node.find("ambient");
       if (written && written->is(JsonKind::list)) {
-        for (const ObjectView& step : node.objects("ambient")) {
+        for (std::size_t i = 0; i < written->items.size(); ++i) {
+          const ObjectView step(&written->items[i], ambient_step_spec(),
+                                child(node.pointer_to("ambient"), std::to_string(i)),
+                                written->items[i].at);
           const Instant at = Instant::zero() + step.duration("at");
           if (!ambient.empty() && at <= ambient.back().at)
             throw InputError("ambient: the dates of the steps must rise");

@@ -76,6 +76,51 @@ def random_workload(r: random.Random, number: int, request: dict) -> dict:
     return workload
 
 
+def random_device(seed: int) -> tuple[dict, dict]:
+    """Fields of a phone with units, perhaps under clocks and heat, and its local service."""
+    r = random.Random(f"devices {seed}")
+    if r.random() < 0.3:
+        return {}, {"service_time": "50 ms"}
+    clocks = [{"frequency": "0.5 GHz", "voltage": "0.7 V"}, {"frequency": "1 GHz", "voltage": "0.8 V"},
+              {"frequency": "2 GHz", "voltage": "1 V"}]
+    units = {
+        "cpu": {"kind": "cpu", "peak": {"fp32": "100 GFLOPS", "int8": "400 GOPS"},
+                "memory_bandwidth": "20 GB/s", "memory": "4 GB", "launch_overhead": "5 us",
+                "idle_power": "0.2 W", "bandwidth_power": "2 W", "compute_power": "3 W"},
+        "gpu": {"kind": "gpu", "peak": {"fp32": "400 GFLOPS", "int8": "400 GOPS"},
+                "memory_bandwidth": "20 GB/s", "memory": "4 GB", "launch_overhead": "20 us",
+                "streams": r.choice([1, 2]), "bandwidth_power": "2 W", "compute_power": "4 W"},
+    }
+    node = {"units": units, "unit_transfer": {"latency": r.choice(["0 s", "50 us"])}}
+    if r.random() < 0.7:
+        for unit in units.values():
+            unit["operating_points"] = clocks
+            unit["governor"] = r.choice(["performance", "powersave", "ondemand", "conservative",
+                                         "schedutil", "deadline", "load-threshold", "battery-saver"])
+        node["power_trace"] = r.choice(["10 ms", "100 ms"])
+        if r.random() < 0.6:
+            node["ambient"] = r.choice(["25 C", "45 C", [{"at": "0 s", "temperature": "20 C"},
+                                                         {"at": "5 s", "temperature": "50 C"}]])
+            units["cpu"]["leakage"] = "10 mW/K"
+            node["thermal"] = {"capacitance": "2 J/K", "resistance": "10 K/W", "shutdown": "90 C",
+                               "trips": [{"at": "60 C", "clock": 0.5,
+                                          "stepwise": r.random() < 0.5}]}
+        if r.random() < 0.4:
+            node["battery"] = {"capacity": r.choice(["20 J", "1 kJ"])}
+    service = r.choice([
+        {"service_time": "50 ms"},
+        {"model": "mobilenet-v2", "variant": "fp32"},
+        {"model": "mobilenet-v2", "variant": "fp32", "units": ["gpu", "cpu"], "priority": 1,
+         "slots": r.choice([1, 3]), "pack": r.choice(["10 us", "1 ms"]),
+         "scheduler": r.choice(["fifo", "critical-path", "heft", "cpop", "peft", "dls", "min-min",
+                                "lookahead", "memory-bounded"])},
+        {"model": "mobilenet-v2", "variants": ["fp32", "int8"], "loading": r.choice(["eager", "mmap"]),
+         "variant_policy": r.choice(["fastest", "deadline", "load-adaptive", "energy", "weighted"]),
+         "batching": {"policy": "greedy", "max_batch": 4}},
+    ])
+    return node, service
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -115,7 +160,6 @@ def random_scenario(seed: int) -> dict:
                 {"policy": "timeout", "max_batch": 3, "max_queue_delay": "2 ms"},
                 {"policy": "greedy", "max_batch": 8},
                 {"policy": "fixed", "max_batch": 2}])},
-        "local": {"service_time": "50 ms", "on": "phone", "queue": queue},
     }
     request = {
         "prompt_tokens": r.choice([0, 10, 300, 5000]),
@@ -130,6 +174,9 @@ def random_scenario(seed: int) -> dict:
     }
     if r.random() < 0.4:
         request["deadline"] = r.choice(["1 ns", "50 ms", "2 s"])
+    device, local = random_device(seed)
+    nodes["phone"].update(device)
+    services["local"] = {**local, "on": "phone", "queue": queue}
     faults = []
     for _ in range(r.randint(0, 3)):
         target = r.choice([{"link": "wan"}, {"link": "access"}, {"node": "box"},
@@ -174,6 +221,14 @@ def test_laws(seed):
     assert (run.services[["mean_queue", "mean_in_system"]] >= -1e-9).all().all()
     assert (run.nodes["energy"] >= 0).all()
     assert (run.nodes["hours"] <= run.nodes["count"] * 20 / 3600 + 1e-12).all()
+
+    # The trace of a machine adds up to its energy, up to what lies beyond the last sample.
+    trace = run.node_samples
+    if len(trace) and scenario["warmup"] == "0 s":
+        step = 0.01 if scenario["nodes"]["phone"]["power_trace"] == "10 ms" else 0.1
+        summed = float(trace["power"].sum()) * step
+        most = 20.0 * step * scenario["nodes"]["phone"]["count"] + 1e-6 * summed
+        assert abs(summed - run.nodes.loc["phone", "energy"]) <= most
 
     # Determinism.
     assert isthmus.run(scenario).fingerprint == run.fingerprint
