@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "devices/graph_executor.hpp"
+#include "devices/node_physics.hpp"
+#include "devices/physics_spec.hpp"
 #include "sim/core/random.hpp"
 
 namespace {
@@ -82,6 +84,34 @@ void leapt() {
               static_cast<double>(e.instances_leapt()) * 1e-6 / s);
 }
 
+// What a change of activity costs on a node with two thermal parts, leakage and trip points.
+void heated() {
+  auto spec = std::make_shared<PhysicsSpec>();
+  for (int u = 0; u < 2; ++u) {
+    UnitPhysics unit;
+    unit.points = {{0.5, 0.1, 0, 0.3}, {1, 0.2, 0, 1}};
+    unit.thermal_node = static_cast<std::uint32_t>(u);
+    spec->units.push_back(unit);
+  }
+  ThermalSpec heat;
+  heat.network.nodes = {{"chip", 5, 20, 0.01}, {"case", 50, 8, 0}};
+  heat.network.links = {{0, 1, 2}};
+  heat.trips = {{0, 70, 65, 0.5, false}};
+  spec->thermal = heat;
+  NodePhysics physics(spec, Instant::zero());
+  const double start = seconds();
+  constexpr int changes = 5'000'000;
+  Instant now;
+  for (int i = 0; i < changes; ++i) {
+    now += Duration(50'000);
+    while (physics.next_tick() <= now) physics.tick(physics.next_tick());
+    physics.set_activity(now, i % 2,
+                         i % 4 < 2 ? UnitActivity{1, 3, 0, Instant::never()} : UnitActivity{});
+  }
+  std::printf("%-58s %6.0f ns\n", "change of activity on a node with heat, ticks included",
+              (seconds() - start) / changes * 1e9);
+}
+
 }  // namespace
 
 int main() {
@@ -90,4 +120,5 @@ int main() {
   contended("5 lanes, 2 instances, memory short", 20e9, 0.2, 2);
   contended("5 lanes, 8 instances, memory short", 20e9, 0.2, 8);
   leapt();
+  heated();
 }
