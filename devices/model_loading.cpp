@@ -74,7 +74,7 @@ LoadPlan plan_loading(const LoadRequest& r, const LoadPath& p) {
     case LoadStrategy::balanced: {
       const double one = (read + build) / shards;
       plan.ready =
-          shards * p.storage_latency + pipelined(one, w / shards / p.copy_bandwidth, shards);
+          shards * p.storage_latency + pipelined(one, w / shards / (p.copy_bandwidth * k), shards);
       plan.host_peak = 3 * shard;  // one is copied while the next is read and built
       if (r.strategy == LoadStrategy::balanced) {
         // Whole shards go to one accelerator: the fullest has one more than its share at most.
@@ -89,7 +89,7 @@ LoadPlan plan_loading(const LoadRequest& r, const LoadPath& p) {
                    (read + build) * (r.from_disk && w > 0 ? plan.resident / w : 1.0) +
                    plan.resident / (p.copy_bandwidth * k);
       plan.host_peak = r.from_disk ? 2 * shard : rest + 2 * shard;
-      plan.device_peak = plan.resident / k + (rest > 0 ? std::min(shard, rest) : 0.0);
+      plan.device_peak = plan.resident / k;  // the buffer of the layer that streams is not counted
       plan.every_use = rest / p.copy_bandwidth;
       if (r.from_disk) plan.every_use += rest / p.storage_bandwidth;
       break;

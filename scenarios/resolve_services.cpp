@@ -344,6 +344,17 @@ void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
   }
 }
 
+// The largest batch that its policy can form, as far as it says.
+std::int64_t largest_batch(const world::Service& out) {
+  std::int64_t batch = 1;
+  if (out.batching.parameters)
+    for (const auto& p : out.batching.policy->parameters)
+      if (p.name == "max_batch")
+        batch = static_cast<std::int64_t>(
+            std::min(4096.0, out.batching.parameters->number("max_batch")));
+  return batch;
+}
+
 // What a service needs on its unit, in words; refuses what does not fit.
 void check_memory(Resolution& r, const ObjectView& s, const world::Service& out, double held) {
   const auto* graph = std::get_if<world::GraphModel>(&out.work);
@@ -353,22 +364,18 @@ void check_memory(Resolution& r, const ObjectView& s, const world::Service& out,
   for (const world::GraphChoice& c : graph->choices) weights += c.weight_bytes;
   if (graph->choices.empty()) weights = graph->cost->weight_bytes();
   weights = std::min(weights, held);
-  std::int64_t batch = 1;
-  if (out.batching.parameters)
-    for (const auto& p : out.batching.policy->parameters)
-      if (p.name == "max_batch")
-        batch = static_cast<std::int64_t>(
-            std::min(4096.0, out.batching.parameters->number("max_batch")));
+  const std::int64_t batch = largest_batch(out);
   const double activations = graph->cost->peak_activation_bytes(batch) * out.slots;
   if (weights + activations <= unit.memory) return;
   r.problems.add(s.at("model"), s.pointer_to("model"),
                  fmt::format("does not fit: weights {} + activations of {} x batch {} {} = {}, but "
                              "unit \"{}\" has {}; "
-                             "take a smaller format or batch, or \"loading\": \"offload\"",
+                             "take a smaller format or batch{}",
                              format_quantity(weights, Unit::bytes), out.slots, batch,
                              format_quantity(activations, Unit::bytes),
                              format_quantity(weights + activations, Unit::bytes), unit.name,
-                             format_quantity(unit.memory, Unit::bytes)));
+                             format_quantity(unit.memory, Unit::bytes),
+                             s.has("loading") ? "" : ", or \"loading\": \"offload\""));
 }
 
 // Cold start and its costs from a load strategy.
@@ -408,7 +415,8 @@ void read_loading(Resolution& r, const ObjectView& s, const ObjectView& node, wo
     } else if (graph) {
       for (const world::GraphChoice& c : graph->choices) request.weights += c.weight_bytes;
       if (graph->choices.empty()) request.weights = graph->cost->weight_bytes();
-      request.room = std::max(0.0, unit.memory - graph->cost->peak_activation_bytes(1) * out.slots);
+      request.room = std::max(
+          0.0, unit.memory - graph->cost->peak_activation_bytes(largest_batch(out)) * out.slots);
     } else {
       throw InputError("only services with a model load weights");
     }

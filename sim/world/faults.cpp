@@ -61,7 +61,7 @@ void World::fail_node(std::uint32_t node) {
       remove_replica(id);
     } else {
       p.phase = ReplicaPhase::starting;
-      p.loaded = false;
+      p.loaded_at = Instant::never();
       update_ready(p.service);
     }
   }

@@ -139,8 +139,8 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
   Batch& b = p.batches[index];
   const Service& service = scenario_.services[p.service];
   double compute_share = 0;
-  b.extra = service.every_use + (p.loaded ? 0.0 : service.first_use);
-  p.loaded = true;
+  if (p.loaded_at.is_never()) p.loaded_at = now_ + Duration::from_seconds(service.first_use);
+  b.extra = service.every_use + (p.loaded_at > now_ ? (p.loaded_at - now_).seconds() : 0.0);
   const std::int64_t ns =
       service_ns(replica, b, compute_share) + Duration::from_seconds(b.extra).ns();
   NodeState& n = nodes_[p.node];

@@ -110,7 +110,7 @@ struct Replica {
   std::vector<Batch> batches;          // one per slot
   EventHandle work, look_again, ready;
   bool dispatch_pending = false;
-  bool loaded = false;                 // some batch has run: weights are there
+  Instant loaded_at = Instant::never();  // all weights are there; never: nobody has asked for them
   double span_watts = 0;               // power above idle of the running span
   Batch span;                          // its meters, on nodes with clocks
   Instant span_start;

@@ -47,6 +47,24 @@ TEST(Loading, TheFirstRequestPaysForLazyWeights) {
   EXPECT_GT(s.services[0].first_use, weights() / 2e9);
 }
 
+TEST(Loading, EveryoneWaitsForLazyWeights) {
+  world::Scenario s = read(R"(, "loading": "lazy", "slots": 4)");
+  s.workloads[0].clients = 4;
+  const auto r = world::run(s, {});
+  // Four start at once: all of them wait, nobody afterwards.
+  const double excess = (r.value("latency.mean") - r.value("latency.p50")) * r.value("completed");
+  EXPECT_NEAR(excess, 4 * s.services[0].first_use, 0.05 * excess);
+}
+
+TEST(Loading, OffloadLeavesRoomForItsBatch) {
+  const world::Scenario s =
+      read(R"(, "loading": "offload", "batching": {"policy": "greedy", "max_batch": 32})",
+           R"(, "memory": "0.9 GB")");
+  const auto& cost = *std::get<world::GraphModel>(s.services[0].work).cost;
+  EXPECT_NEAR(s.services[0].every_use,
+              (cost.weight_bytes() + cost.peak_activation_bytes(32) - 0.9e9) / 10e9, 1e-9);
+}
+
 TEST(Loading, OffloadedWeightsAreStreamedEveryTime) {
   // Half a gigabyte short of what the model needs.
   const std::string node = R"(, "memory": "0.9 GB")";
