@@ -35,11 +35,12 @@ OperatorGraph fused(const OperatorGraph& graph, const GraphVariant& variant) {
 
 struct GraphCost::Impl {
   Impl(OperatorGraph fused_graph, const GraphVariant& variant_in, const ComputeUnit& unit_in,
-       std::shared_ptr<const KernelProfile> profile_in)
+       std::shared_ptr<const KernelProfile> profile_in, std::vector<bool> keep_in = {})
       : graph(std::move(fused_graph)),
         variant(variant_in),
         unit(unit_in),
-        profile(std::move(profile_in)) {
+        profile(std::move(profile_in)),
+        keep(std::move(keep_in)) {
     if (!(unit.memory_bandwidth > 0 && unit.bandwidth_efficiency > 0 &&
           unit.compute_efficiency > 0))
       throw InputError("unit '" + unit.name +
@@ -112,7 +113,7 @@ struct GraphCost::Impl {
   // Time of one operator, launch included.
   Time time(std::size_t v, std::int64_t batch) const {
     const Operator& op = graph.at(v);
-    if (op.kind == OperatorKind::input) return {};
+    if (op.kind == OperatorKind::input || (!keep.empty() && !keep[v])) return {};
     const double size = static_cast<double>(batch);
     const double launch = static_cast<double>(unit.launch_overhead.ns());
     // Tables hold products of equal formats; widened weights are the roofline's business.
@@ -155,6 +156,7 @@ struct GraphCost::Impl {
   GraphVariant variant;
   ComputeUnit unit;
   std::shared_ptr<const KernelProfile> profile;
+  std::vector<bool> keep;            // by operator; empty: all
   std::vector<double> flops_per_ns;  // by operator
   double bytes_per_ns = 0, peak_elements = 0;
   std::vector<Prediction> batches;
@@ -169,6 +171,13 @@ GraphCost GraphCost::on(const ComputeUnit& unit,
                         std::shared_ptr<const KernelProfile> profile) const {
   return GraphCost(
       std::make_shared<const Impl>(impl_->graph, impl_->variant, unit, std::move(profile)));
+}
+
+GraphCost GraphCost::only(const std::vector<bool>& keep) const {
+  if (keep.size() != impl_->graph.size())
+    throw InternalError("GraphCost: a part of another number of operators");
+  return GraphCost(std::make_shared<const Impl>(impl_->graph, impl_->variant, impl_->unit,
+                                                impl_->profile, keep));
 }
 
 Prediction GraphCost::batch(std::int64_t batch) const {

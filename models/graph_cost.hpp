@@ -49,6 +49,9 @@ class GraphCost {
             std::shared_ptr<const KernelProfile> profile);
   //! The same fused graph and variant on another unit. Throws as the constructor.
   GraphCost on(const ComputeUnit& unit, std::shared_ptr<const KernelProfile> profile) const;
+  //! The operators with keep[index] alone, the others taking no time: a part of the graph that runs
+  //! here, in one call of the framework. `keep` has one entry per operator of graph().
+  GraphCost only(const std::vector<bool>& keep) const;
   //! Time of a batch of `batch` >= 1 inputs, the unit's iteration_overhead included.
   Prediction batch(std::int64_t batch) const;
   std::int64_t batch_ns(std::int64_t batch) const;

@@ -12,6 +12,7 @@
 #include "scenarios/compose.hpp"
 #include "scenarios/explain.hpp"
 #include "scenarios/schedule_question.hpp"
+#include "scenarios/split_question.hpp"
 
 namespace isthmus::scenarios {
 
@@ -94,6 +95,15 @@ struct ScheduleFlags {
 };
 //! Prints who runs what of a graph on several units of a device, and draws it.
 int command_schedule(const ScheduleQuestion& question, const ScheduleFlags& flags);
+
+//! Figures of `split` as they were written.
+struct SplitFlags {
+  std::vector<std::string> bandwidth, down_bandwidth, rtt;  //!< per hop, or one for all
+  std::string input, result, radio_power;
+  bool json = false;
+};
+//! Prints how every partition policy splits a graph between tiers.
+int command_split(SplitQuestion question, const SplitFlags& flags);
 
 //! What `gantt` is told: a run directory, "group" or "group:index", and a window ("1.5 s", "" =
 //! open).

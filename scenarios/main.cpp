@@ -21,6 +21,8 @@ struct Options {
   ExplainQuestion question;
   ScheduleQuestion schedule;
   ScheduleFlags schedule_flags;
+  SplitQuestion split;
+  SplitFlags split_flags;
   GanttFlags gantt;
   ImportFlags import;
   MeasureFlags measure;
@@ -238,6 +240,43 @@ schedule->callback([&] {
   for (const std::string& s : o.run.set) o.schedule.set.push_back(split_override(s));
   o.schedule.sizes.axes = bound_axes(o.graph.bind);
   code = command_schedule(o.schedule, o.schedule_flags);
+});
+
+auto* split =
+    app.add_subcommand("split", "a graph split between device, edge and cloud, by every policy");
+split->add_option("model", o.split.model, "model of the catalogue, built-in, or a graph file")
+    ->required();
+const auto listed = [&](const char* name, auto& target, const char* help) {
+  return split->add_option(name, target, help)->delimiter(',')->allow_extra_args(false);
+};
+listed("--tiers", o.split.tiers, "devices, or device/unit, from the client outwards")->required();
+listed("--bandwidth", o.split_flags.bandwidth, "e.g. \"80 Mbps\"; one for all hops, or one per hop")
+    ->required();
+listed("--down-bandwidth", o.split_flags.down_bandwidth, "towards the client (as --bandwidth)");
+listed("--rtt", o.split_flags.rtt, "round trip, e.g. \"20 ms\"; one, or one per hop (0)");
+listed("--slowdown", o.split.slowdown, "of each tier by its load (1)");
+listed("--encode", o.split.encode, "formats in which tensors may travel, e.g. fp16,int8");
+split->add_option("--accuracy-loss", o.split.accuracy_loss, "per tensor in another format (0)");
+split->add_option("--variant", o.split.variant, "variant, or a number format");
+split->add_option("--batch", o.split.batch, "inputs at once");
+split->add_option("--sequence", o.split.sizes.sequence, "tokens of the input");
+split->add_option("--image", o.split.sizes.image, "side of the input image, pixels");
+split->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
+    ->type_size(1)
+    ->allow_extra_args(false);
+split->add_option("--input", o.split_flags.input, "size of the inputs as sent (as tensors)");
+split->add_option("--result", o.split_flags.result, "size of the answer (0)");
+split->add_option("--radio-power", o.split_flags.radio_power, "of the client during transfers (0)");
+split->add_option("--latency-weight", o.split.latency_weight, "per second (1)")
+    ->check(CLI::NonNegativeNumber);
+split->add_option("--energy-weight", o.split.energy_weight, "per joule of the client (0)")
+    ->check(CLI::NonNegativeNumber);
+split->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
+split->add_flag("--json", o.split_flags.json, "print JSON instead of text");
+split->callback([&] {
+  for (const std::string& s : o.run.set) o.split.set.push_back(split_override(s));
+  o.split.sizes.axes = bound_axes(o.graph.bind);
+  code = command_split(o.split, o.split_flags);
 });
 
 auto* gantt = app.add_subcommand(

@@ -1,8 +1,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "devices/model_loading.hpp"
+#include "devices/split_problem.hpp"
 #include "models/kernel_profile.hpp"
 #include "models/pass_exits.hpp"
 #include "scenarios/model_choice.hpp"
@@ -503,6 +505,50 @@ void check_capacity(Resolution& r, const ObjectView& s, const world::Service& ou
         out.name, group.name, most));
 }
 
+// Splits between a service and a local one, once all services are known.
+void resolve_split(Resolution& r, const ObjectView& s, world::Service& tail) {
+  Value storage;
+  const ObjectView v = policy_view(s, "split", split_spec(), storage);
+  const auto refuse = [&](const std::string& why) {
+    r.problems.add(s.at("split"), s.pointer_to("split"), why);
+  };
+  world::GraphSplit split;
+  split.head = r.services.at(v.text("head"));
+  world::Service& head = r.scenario.services[split.head];
+  const auto graph_of = [&](const world::Service& service) -> const world::GraphModel* {
+    const auto* graph = std::get_if<world::GraphModel>(&service.work);
+    const bool plain = graph && !graph->execution && graph->choices.empty();
+    if (!plain)
+      refuse(fmt::format("\"{}\" must run an operator graph on one unit, in one variant and "
+                         "without early exits",
+                         service.name));
+    return plain ? graph : nullptr;
+  };
+  const world::GraphModel *first = graph_of(head), *second = graph_of(tail);
+  if (!first || !second) return;
+  if (!head.local || tail.local)
+    return refuse("splits are between a local head and a service that is not local");
+  split.policy = &schedulers::find_entry(schedulers::partitioners(), v.variant());
+  split.parameters = parameters_of(*split.policy, v);
+  split.hysteresis = v.number("hysteresis");
+  split.latency_weight = v.number("latency_weight");
+  split.energy_weight = v.number("energy_weight");
+  split.price_weight = v.number("price_weight");
+  try {
+    const std::array<const models::GraphCost*, 2> tiers{first->cost.get(), second->cost.get()};
+    devices::split_problem(tiers, 1);
+    if (v.has("encode"))
+      for (const std::string& format : v.texts("encode"))
+        split.encodings.push_back(devices::quantized(*first->cost, *second->cost,
+                                                     *models::precision_from(format),
+                                                     v.number("accuracy_loss")));
+  } catch (const InputError& e) {
+    return refuse(e.what());
+  }
+  head.parts = tail.parts = true;
+  tail.split = std::move(split);
+}
+
 }  // namespace
 
 ObjectView policy_view(const ObjectView& owner, std::string_view name, const ObjectSpec& spec,
@@ -582,6 +628,11 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     }
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
     r.scenario.services.push_back(std::move(out));
+  }
+  if (r.problems.any()) return;
+  for (const Member& m : root.find("services")->members) {
+    const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);
+    if (s.has("split")) resolve_split(r, s, r.scenario.services[r.services.at(m.key)]);
   }
 }
 

@@ -191,6 +191,39 @@ const ObjectSpec& governor_spec() {
   return spec;
 }
 
+const ObjectSpec& split_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "split";
+    s.help =
+        "Requests run a first part of the graph on the client's machine and the rest at the "
+        "service. Every client plans with nominal bandwidths, its own queue and the last load "
+        "report, and again when one of them has moved.";
+    s.fields = {
+        refer("head", Reference::service,
+              "local service with the same model, which runs the first part")
+            .needed(),
+        quantity("hysteresis", Unit::fraction,
+                 "relative change of bandwidth or load from which a client plans again")
+            .by_default("20 %"),
+        quantity("latency_weight", Unit::none, "of a second, in what the plan minimizes")
+            .by_default("1"),
+        quantity("energy_weight", Unit::none, "of a joule of the client").by_default("0"),
+        quantity("price_weight", Unit::none, "of a dollar of the service's machine")
+            .by_default("0"),
+        list("encode", word("", {"fp16", "bf16", "fp8", "int8", "fp4", "int4"}, "number format"),
+             "formats in which tensors may travel, besides their own; the plan chooses per tensor")
+            .default_is("none: as they are"),
+        quantity("accuracy_loss", Unit::fraction, "per tensor that travels in another format")
+            .at_most(1)
+            .by_default("0"),
+    };
+    add_policies(s, schedulers::partitioners());
+    return s;
+  }();
+  return spec;
+}
+
 const ObjectSpec& variant_policy_spec() {
   static const ObjectSpec spec = [] {
     ObjectSpec s;

@@ -97,6 +97,8 @@ const ObjectSpec& service_spec() {
             .default_is("none: `variant`"),
         policy("variant_policy", variant_policy_spec(), "which of the variants answers a request")
             .by_default("fixed"),
+        object("split", split_spec(), "run a first part of each request on the client's machine")
+            .default_is("no: all of it here"),
         distribution("service_time", Unit::duration,
                      "time of one batch as a law instead of a model")
             .default_is("none: model"),

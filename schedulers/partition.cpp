@@ -32,6 +32,7 @@ PartitionCosts::PartitionCosts(const PartitionProblem& problem) : p(problem) {
   size("slowdown", p.slowdown.size(), k, true);
   size("watts", p.watts.size(), k, true);
   size("price", p.price.size(), k, true);
+  size("as_is", p.as_is.size(), n, true);
   if (p.encodings.empty()) refuse("no encodings");
   const auto good = [](const char* name, const std::vector<double>& v, bool infinite) {
     for (std::size_t i = 0; i < v.size(); ++i)
@@ -107,7 +108,8 @@ PartitionCosts::PartitionCosts(const PartitionProblem& problem) : p(problem) {
     for (std::uint32_t h = 0; h < hops; ++h) {
       std::uint32_t best = 0;
       double least = cannot_run, least_seconds = cannot_run;
-      for (std::uint32_t e = 0; e < p.encodings.size(); ++e) {
+      const std::size_t choices = !p.as_is.empty() && p.as_is[t] ? 1 : p.encodings.size();
+      for (std::uint32_t e = 0; e < choices; ++e) {
         const double s = p.output_bytes[t] == 0
                              ? 0
                              : p.output_bytes[t] * (p.encodings[e].ratio / p.bandwidth[h] +

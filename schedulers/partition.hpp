@@ -42,6 +42,7 @@ struct PartitionProblem {
          price_weight = 0;  //!< per s, per J, per unit of price
 
   std::vector<TensorEncoding> encodings{{}};  //!< to choose from, tensor by tensor
+  std::vector<bool> as_is;  //!< [task] its tensor is always sent in the first one; empty: none is
 };
 
 //! A tensor on a hop.

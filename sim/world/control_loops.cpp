@@ -45,6 +45,7 @@ void World::start_services() {
     s.slots_per_replica = slots_of(spec);
     s.parallel_speedup = speedup_of(spec);
     open_variants(i);
+    open_split(i);
     if (spec.routing) s.routing = spec.routing->make(*spec.routing_parameters);
     const NodeGroup& group = scenario_.nodes[spec.group];
     if (spec.local) {

@@ -109,7 +109,10 @@ void World::assign_service(std::uint32_t slot, std::uint32_t service) {
   if (service == ~0U) return drop(slot, results::Status::rejected, results::Cause::no_replica);
   r.record.service = service;
   if (r.record.first_choice == ~0U) r.record.first_choice = service;
-  r.record.accuracy = scenario_.services[service].accuracy;
+  if (!r.split) {
+    r.record.accuracy = scenario_.services[service].accuracy;
+    if (scenario_.services[service].split && begin_split(slot)) return;
+  }
   r.replica = route(slot, service);
   if (r.replica != ~0U) {
     ++replicas_[r.replica].outstanding;
@@ -137,9 +140,9 @@ void World::send(std::uint32_t slot) {
   queue_.cancel(r.queue_timer);
   r.record.sent = now_;
   if (r.host == ~0U || replicas_[r.replica].node == r.host) return arrive(slot);
-  if (r.protocol > 0) {
+  if (r.protocol + r.encode > 0) {
     r.stage = Stage::connecting;
-    r.timer = queue_.push(now_ + Duration::from_seconds(r.protocol), EventKind::local_step, 0,
+    r.timer = queue_.push(now_ + Duration::from_seconds(r.protocol + r.encode), EventKind::local_step, 0,
                           handle_of(slot).pack());
     return;
   }
@@ -198,6 +201,8 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   ++r.record.attempts;
   r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
   r.replica = ~0U;
+  r.split = nullptr;
+  r.in_head = false;
   r.stage = Stage::backing_off;
   r.timer = queue_.push(now_ + wait, EventKind::local_step, 0, handle_of(slot).pack());
 }
@@ -221,6 +226,7 @@ void World::arrive(std::uint32_t slot) {
 // The service is done with it: the answer travels back.
 void World::served(std::uint32_t slot, Instant at) {
   Request& r = requests_[slot];
+  if (r.in_head) return head_done(slot);
   r.record.served = at;
   const std::uint32_t replica = r.replica;
   const std::uint32_t node = replicas_[replica].node;

@@ -22,6 +22,7 @@
 #include "schedulers/batching_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
+#include "schedulers/partition.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
 #include "sim/world/distribution.hpp"
@@ -92,6 +93,17 @@ struct GraphModel {
   std::optional<GraphExecution> execution;  //!< none: the whole batch on one unit that it has alone
 };
 
+//! Requests run their graph up to a cut on the client's machine, in a local service, and the rest
+//! here.
+struct GraphSplit {
+  std::uint32_t head = 0;              //!< that local service, of the same graph
+  const schedulers::PolicyEntry<schedulers::Partitioner>* policy = nullptr;
+  std::optional<schedulers::Parameters> parameters;
+  double hysteresis = 0.2;             //!< relative change from which a client plans again
+  double latency_weight = 1, energy_weight = 0, price_weight = 0;  //!< per s, J, USD
+  std::vector<schedulers::TensorEncoding> encodings{{}};
+};
+
 //! A language model with everything needed to time it.
 struct LlmModel {
   models::LlmShape shape;
@@ -133,6 +145,8 @@ struct Service {
   std::uint32_t parallel = 1;          //!< units per replica (tensor parallel)
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
+  std::optional<GraphSplit> split;
+  bool parts = false;                  //!< head or tail of a split: requests may be parts of its graph
   double accuracy = 0;
   bool accuracy_given = false;         //!< by the scenario, for every variant and exit
   std::uint32_t slots = 1;             //!< batches in service at once per replica (not for engines)

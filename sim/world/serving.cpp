@@ -83,7 +83,8 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
         .ns();
   }
   const auto& graph = std::get<GraphModel>(service.work);
-  if (graph.choices.empty()) b.parts.push_back({graph.cost.get(), static_cast<std::int64_t>(b.tags.size()), 1});
+  if (service.parts) group_by_cut(graph, b);
+  else if (graph.choices.empty()) b.parts.push_back({graph.cost.get(), static_cast<std::int64_t>(b.tags.size()), 1});
   else choose_variants(replica, b);
   if (b.parts.size() == 1) {
     const models::Prediction p = b.parts[0].cost->batch(b.parts[0].size);

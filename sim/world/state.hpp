@@ -16,6 +16,7 @@
 #include "devices/node_physics.hpp"
 #include "devices/power_meter.hpp"
 #include "results/records.hpp"
+#include "schedulers/partition.hpp"
 #include "sim/core/event_queue.hpp"
 #include "sim/core/ids.hpp"
 #include "sim/world/arrivals.hpp"
@@ -45,6 +46,13 @@ enum class Stage : std::uint8_t {
   backing_off,  //!< after a failed transfer
 };
 
+//! A way to split a graph between a client and a service.
+struct SplitPlan {
+  //! What runs on either side; null: nothing, the other side runs everything.
+  std::shared_ptr<const models::GraphCost> head, tail;
+  std::uint32_t head_operators = 0;
+};
+
 struct Request {
   results::RequestRecord record;
   std::uint32_t generation = 0;
@@ -63,6 +71,10 @@ struct Request {
   Instant transfer_start;
   FlowId flow;
   EventHandle timer, queue_timer, deadline_timer;
+  std::shared_ptr<const SplitPlan> split;  // of this attempt; null: not (yet) split
+  bool in_head = false;                // its first part is on the client's machine
+  double encode = 0;                   // s, to change formats of tensors at both ends
+  double input_bytes = -1;             // drawn upload of a split request; below 0: not split yet
 };
 
 struct Task {
@@ -147,6 +159,12 @@ struct ServiceState {
   double parallel_speedup = 1;
   //! s of a graph by batch size and relative clock.
   std::map<std::tuple<const models::GraphCost*, std::int64_t, double>, double> clocked_seconds;
+  // Split services: the problem as far as it is the same for all clients, tensors as they are, plans
+  // by placement, and what each client (workload, node) goes by.
+  schedulers::PartitionProblem split;
+  std::vector<double> tensor_bytes;
+  std::map<std::vector<std::uint32_t>, std::shared_ptr<const SplitPlan>> split_plans;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, schedulers::SplitPlanner> planners;
   std::vector<schedulers::VariantOption> options;
   std::vector<std::uint64_t> variant_counts, exit_counts;  // of counted requests
   std::uint32_t slots_per_replica = 1;

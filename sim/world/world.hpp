@@ -92,6 +92,12 @@ class World final : public network::EventLoop {
   void open_variants(std::uint32_t service);
   void choose_variants(std::uint32_t replica, Batch& batch);
 
+  // splitting.cpp: requests that begin on the client's machine and end at a service
+  void open_split(std::uint32_t service);
+  bool begin_split(std::uint32_t slot);
+  void head_done(std::uint32_t slot);
+  void group_by_cut(const GraphModel& graph, Batch& batch) const;
+
   // machines.cpp: operators on the units of nodes
   const devices::ExecutionPlan& plan_of(std::uint32_t service, std::size_t batch);
   void start_on_units(std::uint32_t replica, std::uint32_t batch);
