@@ -205,7 +205,7 @@ const ObjectSpec& split_spec() {
             .needed(),
         quantity("hysteresis", Unit::fraction,
                  "relative change of bandwidth or load from which a client plans again")
-            .by_default("20 %"),
+            .by_default("0.2"),
         quantity("latency_weight", Unit::none, "of a second, in what the plan minimizes")
             .by_default("1"),
         quantity("energy_weight", Unit::none, "of a joule of the client").by_default("0"),
