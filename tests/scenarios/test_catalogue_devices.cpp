@@ -169,6 +169,31 @@ TEST(CatalogueDevices, MemoryPowerAndEfficienciesMakeSense) {
   }
 }
 
+TEST(CatalogueDevices, OperatingPointsRiseInClockAndVoltage) {
+  std::set<std::string> with_clocks;
+  for (const std::string& name : catalogue().devices())
+    for (const Member& u : units_of(name)) {
+      SCOPED_TRACE(name + " " + u.key);
+      const Value* points = u.value.find("operating_points");
+      if (!points) continue;
+      with_clocks.insert(name);
+      ASSERT_GE(points->items.size(), 2U);
+      double clock = 5e7, voltage = 0.4;
+      for (const Value& p : points->items) {
+        EXPECT_GT(figure(p, "frequency", Unit::frequency), clock);
+        clock = figure(p, "frequency", Unit::frequency);
+        if (!p.find("voltage")) continue;
+        EXPECT_GE(figure(p, "voltage", Unit::voltage), voltage);
+        voltage = figure(p, "voltage", Unit::voltage);
+      }
+      EXPECT_LT(clock, 5e9);
+      EXPECT_LT(voltage, 1.5);
+    }
+  EXPECT_THAT(with_clocks,
+              IsSupersetOf({"raspberry-pi-4", "raspberry-pi-5", "jetson-nano", "rockchip-rk3588",
+                            "snapdragon-8-gen2", "snapdragon-8-gen3"}));
+}
+
 TEST(CatalogueDevices, PricesAreInUsdAndDated) {
   int bought = 0, rented = 0;
   for (const std::string& name : catalogue().devices()) {
