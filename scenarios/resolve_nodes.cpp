@@ -55,12 +55,19 @@ void expand_catalogue(Value& root, const Catalogue& catalogue) {
     // Whoever states clocks, heat or a battery wants them; the catalogue's wait until asked for.
     constexpr std::array asks{"governor", "ambient", "power_trace",     "thermal",
                               "battery",  "leakage", "operating_points"};
-    if (!node.find("physics") && std::any_of(asks.begin(), asks.end(), [&](const char* field) {
-          return node.find(field) != nullptr;
-        }))
-      node.members.push_back({"physics", node.at, flag_value(true, node.at)});
-    if (const Value* device = node.find("device"); device && device->is(JsonKind::text))
-      put_below(node, catalogue.device(device->text));
+    const auto any_in = [&](const Value* v) {
+      return v && std::any_of(asks.begin(), asks.end(), [&](const char* field) {
+               const Value* stated = v->find(field);
+               return stated && !stated->is(JsonKind::null);
+             });
+    };
+    const Value* device = node.find("device");
+    const Value* base =
+        device && device->is(JsonKind::text) ? catalogue.device(device->text) : nullptr;
+    // Written out, so that the resolved scenario reads back alike.
+    if (!node.find("physics") && (any_in(&node) || any_in(base)))
+      node.members.push_back({"physics", node.at, flag_value(any_in(&node), node.at)});
+    put_below(node, base);
   });
   if (Value* network = root.find("network"); network && network->is(JsonKind::object))
     each(network->find("links"), [&](Value& link) {
