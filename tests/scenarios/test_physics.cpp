@@ -87,6 +87,70 @@ TEST(Physics, HeatThrottles) {
   EXPECT_GT(hot.value("latency.mean"), 2 * cool.value("latency.mean"));
 }
 
+// Shipped devices under full load: figures of the catalogue alone, but for the ambient.
+TEST(Physics, ShippedDevicesThrottleWhenItIsHot) {
+  struct Case {
+    const char* device;
+    const char* variant;
+    const char* cool;
+    const char* hot;
+    const char* duration;
+  };
+  for (const Case& c : {Case{"snapdragon-8-gen2", "fp16", "10 C", "35 C", "1200 s"},
+                        Case{"snapdragon-8-gen3", "fp16", "10 C", "35 C", "1200 s"},
+                        Case{"raspberry-pi-4", "fp32", "20 C", "40 C", "300 s"},
+                        Case{"raspberry-pi-5", "fp16", "20 C", "40 C", "300 s"}}) {
+    SCOPED_TRACE(c.device);
+    const auto at = [&](const char* ambient, const char* more) {
+      const std::string text = fmt::format(
+          R"({{"isthmus": 1, "name": "t", "duration": "{}",
+              "nodes": {{"m": {{"device": "{}", "governor": "schedutil", "ambient": "{}"{}}}}},
+              "services": {{"s": {{"model": "resnet-50", "variant": "{}", "on": "m"}}}},
+              "workload": [{{"source": "closed", "target": "s", "clients": {{"on": "m"}}}}]}})",
+          c.duration, c.device, ambient, more, c.variant);
+      return world::run(*load_text(text).scenario, {});
+    };
+    const auto cool = at(c.cool, "");
+    const auto hot = at(c.hot, "");
+    EXPECT_EQ(cool.value("throttled.m"), 0);
+    EXPECT_GT(hot.value("throttled.m"), 0.1);
+    EXPECT_EQ(hot.nodes[0].physics->shut_down, 0U);
+    EXPECT_LT(hot.completed, 0.97 * static_cast<double>(cool.completed));
+    EXPECT_EQ(at(c.hot, R"(, "thermal": null)").completed, cool.completed);
+  }
+}
+
+TEST(Physics, ShippedPhonesRunOnTheirBattery) {
+  const auto charge = [](const char* more) {
+    return world::run(*load_text(fmt::format(
+                                     R"({{"isthmus": 1, "name": "t", "duration": "600 s",
+        "nodes": {{"m": {{"device": "tensor-g3", "governor": "performance"{}}}}},
+        "services": {{"s": {{"service_time": "100 ms", "on": "m"}}}},
+        "workload": [{{"source": "deterministic", "rate": "1 /s", "target": "s",
+                       "clients": {{"on": "m"}}}}]}})",
+                                     more))
+                           .scenario,
+                      {})
+        .value("battery.m");
+  };
+  EXPECT_GT(charge(""), 0.96);
+  EXPECT_LT(charge(""), 0.995);
+  EXPECT_EQ(charge(R"(, "battery": null)"), 1);
+  // Who states nothing about clocks, heat or batteries gets none of them.
+  const auto plain = load_text(
+      R"({"isthmus": 1, "name": "t", "duration": "1 s",
+          "nodes": {"a": {"device": "snapdragon-8-gen3"},
+                    "b": {"device": "snapdragon-8-gen3", "battery": null},
+                    "c": {"device": "snapdragon-8-gen3", "governor": "schedutil"}},
+          "services": {"s": {"service_time": "100 ms", "on": "a"}},
+          "workload": [{"rate": "1 /s"}]})");
+  EXPECT_EQ(plain.scenario->nodes[0].physics, nullptr);
+  EXPECT_EQ(plain.scenario->nodes[1].physics, nullptr);
+  ASSERT_NE(plain.scenario->nodes[2].physics, nullptr);
+  EXPECT_TRUE(plain.scenario->nodes[2].physics->thermal.has_value());
+  EXPECT_TRUE(plain.scenario->nodes[2].physics->battery.has_value());
+}
+
 TEST(Physics, AnEmptyBatteryEndsTheMachine) {
   // 1.5 W while idle: 75 J last for 50 s, but for the requests.
   const auto r = run_with(R"(, "battery": {"capacity": "75 J"})", law, "0.5 /s");
