@@ -34,41 +34,27 @@ class MinMax final : public ListScheduler {
   }
 };
 
-// Takes tasks in order; `key(placement, task, processor)` is what the processor is chosen by.
-template <class Key>
-Schedule in_order(const TaskGraph& graph, Key key) {
-  const Tasks tasks(graph);
-  Placement placement(tasks);
-  for (const std::uint32_t t : tasks.topological_order()) {
-    std::uint32_t chosen = 0;
-    double least = cannot_run;
-    for (std::uint32_t p = 0; p < tasks.processors(); ++p) {
-      if (!tasks.runs_on(t, p)) continue;
-      const double k = key(tasks, placement, t, p);
-      if (k < least) {
-        least = k;
-        chosen = p;
+// Least time, whatever the queue; or the processor that is free first, whatever the time.
+template <bool by_cost>
+class Immediate final : public ListScheduler {
+ public:
+  Schedule schedule(const TaskGraph& graph) const override {
+    const Tasks tasks(graph);
+    Placement placement(tasks);
+    for (const std::uint32_t t : tasks.topological_order()) {
+      std::uint32_t chosen = 0;
+      double least = cannot_run;
+      for (std::uint32_t p = 0; p < tasks.processors(); ++p) {
+        if (!tasks.runs_on(t, p)) continue;
+        const double key = by_cost ? tasks.cost(t, p) : placement.free_from(p);
+        if (key < least) {
+          least = key;
+          chosen = p;
+        }
       }
+      placement.place(t, chosen, placement.earliest_start(t, chosen, false));
     }
-    placement.place(t, chosen, placement.earliest_start(t, chosen, false));
-  }
-  return std::move(placement).finish();
-}
-
-class Met final : public ListScheduler {
- public:
-  Schedule schedule(const TaskGraph& graph) const override {
-    return in_order(graph, [](const Tasks& t, const Placement&, std::uint32_t task,
-                              std::uint32_t p) { return t.cost(task, p); });
-  }
-};
-
-class Olb final : public ListScheduler {
- public:
-  Schedule schedule(const TaskGraph& graph) const override {
-    return in_order(graph, [](const Tasks&, const Placement& at, std::uint32_t, std::uint32_t p) {
-      return at.free_from(p);
-    });
+    return std::move(placement).finish();
   }
 };
 
@@ -115,7 +101,7 @@ PolicyEntry<ListScheduler> list_met() {
           "one processor is best for most tasks: it gets them all",
           "O(tasks processors)",
           {},
-          &make_policy<ListScheduler, Met>};
+          &make_policy<ListScheduler, Immediate<true>>};
 }
 PolicyEntry<ListScheduler> list_olb() {
   return {"olb",
@@ -124,7 +110,7 @@ PolicyEntry<ListScheduler> list_olb() {
           "processors differ in speed",
           "O(tasks processors)",
           {},
-          &make_policy<ListScheduler, Olb>};
+          &make_policy<ListScheduler, Immediate<false>>};
 }
 PolicyEntry<ListScheduler> list_lpt() {
   return {

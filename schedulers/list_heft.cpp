@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <numeric>
-
 #include "schedulers/entry.hpp"
 #include "schedulers/task_graph.hpp"
 
@@ -12,16 +9,9 @@ class Heft final : public ListScheduler {
  public:
   Schedule schedule(const TaskGraph& graph) const override {
     const Tasks tasks(graph);
-    const std::vector<double> rank = tasks.upward_ranks();
-    // Equal ranks (tasks without cost) keep a topological order.
-    std::vector<std::uint32_t> order = tasks.topological_order();
-    std::vector<std::uint32_t> place(order.size());
-    for (std::uint32_t i = 0; i < order.size(); ++i) place[order[i]] = i;
-    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return rank[a] != rank[b] ? rank[a] > rank[b] : place[a] < place[b];
-    });
     Placement placement(tasks);
-    for (const std::uint32_t t : order) placement.place_best(t, true);
+    for (const std::uint32_t t : tasks.by_falling(tasks.upward_ranks()))
+      placement.place_best(t, true);
     return std::move(placement).finish();
   }
 };

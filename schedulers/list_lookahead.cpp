@@ -12,14 +12,8 @@ class Lookahead final : public ListScheduler {
   Schedule schedule(const TaskGraph& graph) const override {
     const Tasks tasks(graph);
     const std::vector<double> rank = tasks.upward_ranks();
-    std::vector<std::uint32_t> order = tasks.topological_order();
-    std::vector<std::uint32_t> place(order.size());
-    for (std::uint32_t i = 0; i < order.size(); ++i) place[order[i]] = i;
-    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return rank[a] != rank[b] ? rank[a] > rank[b] : place[a] < place[b];
-    });
     Placement placement(tasks);
-    for (const std::uint32_t t : order) {
+    for (const std::uint32_t t : tasks.by_falling(rank)) {
       std::vector<std::uint32_t> children;
       for (const Tasks::Link& s : tasks.successors(t)) children.push_back(s.task);
       std::sort(children.begin(), children.end(), [&](std::uint32_t a, std::uint32_t b) {

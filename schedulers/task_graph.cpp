@@ -165,6 +165,15 @@ std::vector<double> Tasks::upward_ranks() const {
   return rank;
 }
 
+std::vector<std::uint32_t> Tasks::by_falling(const std::vector<double>& rank) const {
+  std::vector<std::uint32_t> order = order_, place(order_.size());
+  for (std::uint32_t i = 0; i < order_.size(); ++i) place[order_[i]] = i;
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return rank[a] != rank[b] ? rank[a] > rank[b] : place[a] < place[b];
+  });
+  return order;
+}
+
 std::vector<double> Tasks::downward_ranks() const {
   std::vector<double> rank(size(), 0);
   for (const std::uint32_t t : order_)

@@ -47,6 +47,8 @@ class Tasks {
   //! Longest path from the task's start to the end, mean costs and mean transfers (Topcuoglu,
   //! Hariri, Wu 2002).
   std::vector<double> upward_ranks() const;
+  //! Tasks by falling rank; equal ranks (tasks without cost) keep a topological order.
+  std::vector<std::uint32_t> by_falling(const std::vector<double>& rank) const;
   //! Longest path from the start to the task's start.
   std::vector<double> downward_ranks() const;
 
