@@ -50,6 +50,27 @@ def schedule(
     compare: bool,
     overrides: list[tuple[str, str]],
 ) -> tuple[str, str]: ...
+def split(
+    *,
+    model: str,
+    tiers: list[str],
+    bandwidth: list[float],
+    down_bandwidth: list[float],
+    rtt: list[float],
+    slowdown: list[float],
+    variant: str,
+    batch: int,
+    sequence: int,
+    image: int,
+    input: float,
+    result: float,
+    radio_power: float,
+    latency_weight: float,
+    energy_weight: float,
+    encode: list[str],
+    accuracy_loss: float,
+    overrides: list[tuple[str, str]],
+) -> str: ...
 def report(summary: str) -> str: ...
 def schema() -> str: ...
 def policies() -> list[tuple[str, str, str, str, str, list[tuple[str, float | str, str]]]]: ...

@@ -13,6 +13,7 @@
 #include "scenarios/json_schema.hpp"
 #include "scenarios/reader.hpp"
 #include "scenarios/schedule_question.hpp"
+#include "scenarios/split_question.hpp"
 #include "schedulers/policy_docs.hpp"
 #include "schedulers/registry.hpp"
 #include "sim/core/errors.hpp"
@@ -137,6 +138,37 @@ std::pair<std::string, std::string> schedule(
   return {scenarios::to_json(s), scenarios::to_svg(s)};
 }
 
+std::string split(const std::string& model, const std::vector<std::string>& tiers,
+                  const std::vector<double>& bandwidth, const std::vector<double>& down_bandwidth,
+                  const std::vector<double>& rtt, const std::vector<double>& slowdown,
+                  const std::string& variant, std::int64_t batch, std::int64_t sequence,
+                  std::int64_t image, double input, double result, double radio_power,
+                  double latency_weight, double energy_weight,
+                  const std::vector<std::string>& encode, double accuracy_loss,
+                  const Pairs& overrides) {
+  scenarios::SplitQuestion q;
+  q.model = model;
+  q.tiers = tiers;
+  q.bandwidth = bandwidth;
+  q.down_bandwidth = down_bandwidth;
+  q.rtt = rtt;
+  q.slowdown = slowdown;
+  q.variant = variant;
+  q.batch = batch;
+  q.sizes.sequence = sequence;
+  q.sizes.image = image;
+  q.input = input;
+  q.result = result;
+  q.radio_power = radio_power;
+  q.latency_weight = latency_weight;
+  q.energy_weight = energy_weight;
+  q.encode = encode;
+  q.accuracy_loss = accuracy_loss;
+  q.set = overrides_of(overrides);
+  py::gil_scoped_release release;
+  return scenarios::to_json(scenarios::split(q));
+}
+
 // Every policy: kind, name, summary, source, when not, and parameters as (name, default, help).
 py::list policies() {
   py::list all;
@@ -207,6 +239,12 @@ PYBIND11_MODULE(_isthmus, m) {
         py::arg("scenario"), py::arg("service"), py::arg("variant"), py::arg("profile"),
         py::arg("batch"), py::arg("sequence"), py::arg("context"), py::arg("image_tokens"),
         py::arg("parallel"), py::arg("overrides"));
+  m.def("split", &split, py::kw_only(), py::arg("model"), py::arg("tiers"), py::arg("bandwidth"),
+        py::arg("down_bandwidth"), py::arg("rtt"), py::arg("slowdown"), py::arg("variant"),
+        py::arg("batch"), py::arg("sequence"), py::arg("image"), py::arg("input"),
+        py::arg("result"), py::arg("radio_power"), py::arg("latency_weight"),
+        py::arg("energy_weight"), py::arg("encode"), py::arg("accuracy_loss"),
+        py::arg("overrides"));
   m.def("schedule", &schedule, py::kw_only(), py::arg("model"), py::arg("device"),
         py::arg("scenario"), py::arg("service"), py::arg("units"), py::arg("scheduler"),
         py::arg("variant"), py::arg("batch"), py::arg("sequence"), py::arg("image"),

@@ -80,7 +80,7 @@ PolicyEntry<ListScheduler> list_min_min() {
   return {"min-min",
           "Of the ready tasks, the one that can end first, there.",
           "Ibarra, Kim: JACM 24(2), 1977; Maheswaran et al., JPDC 59, 1999",
-          "long tasks are left for the end",
+          "long tasks are left for the end.",
           "O(tasks ready processors)",
           {},
           &make_policy<ListScheduler, MinMax<true>>};
@@ -89,7 +89,7 @@ PolicyEntry<ListScheduler> list_max_min() {
   return {"max-min",
           "Of the ready tasks, the one whose earliest end is latest, there.",
           "Maheswaran et al., JPDC 59, 1999",
-          "many tasks are about equally long",
+          "many tasks are about equally long.",
           "O(tasks ready processors)",
           {},
           &make_policy<ListScheduler, MinMax<false>>};
@@ -98,7 +98,7 @@ PolicyEntry<ListScheduler> list_met() {
   return {"met",
           "Takes tasks in order; each goes where it takes least time, however long the queue.",
           "Maheswaran et al., JPDC 59, 1999",
-          "one processor is best for most tasks: it gets them all",
+          "one processor is best for most tasks: it gets them all.",
           "O(tasks processors)",
           {},
           &make_policy<ListScheduler, Immediate<true>>};
@@ -107,7 +107,7 @@ PolicyEntry<ListScheduler> list_olb() {
   return {"olb",
           "Takes tasks in order; each goes to the processor that is free first.",
           "opportunistic load balancing; Maheswaran et al., JPDC 59, 1999",
-          "processors differ in speed",
+          "processors differ in speed.",
           "O(tasks processors)",
           {},
           &make_policy<ListScheduler, Immediate<false>>};
@@ -117,7 +117,7 @@ PolicyEntry<ListScheduler> list_lpt() {
       "lpt",
       "Of the ready tasks, the longest; it goes where it ends first.",
       "Graham, SIAM J. Appl. Math. 17(2), 1969 (4/3 - 1/(3m) of the optimum for independent tasks)",
-      "the critical path runs through short tasks",
+      "the critical path runs through short tasks.",
       "O(tasks ready)",
       {},
       &make_policy<ListScheduler, Lpt>};

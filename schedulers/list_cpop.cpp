@@ -70,7 +70,7 @@ PolicyEntry<ListScheduler> list_cpop() {
       "Puts the whole critical path on the processor that runs it soonest; other tasks go where "
       "they end first.",
       "Topcuoglu, Hariri, Wu: IEEE TPDS 13(3), 2002",
-      "no processor suits the whole path, as when an NPU runs part of it",
+      "no processor suits the whole path, as when an NPU runs part of it.",
       "O(edges processors + tasks^2)",
       {},
       &make_policy<ListScheduler, Cpop>};

@@ -52,7 +52,7 @@ PolicyEntry<ListScheduler> list_dls() {
       "Chooses task and processor together: the pair with the highest static level minus earliest "
       "start plus what the processor saves over the median.",
       "Sih, Lee: IEEE TPDS 4(2), 1993",
-      "graphs are large: every ready task is tried on every processor at every step",
+      "graphs are large: every ready task is tried on every processor at every step.",
       "O(tasks ready processors)",
       {},
       &make_policy<ListScheduler, Dls>};

@@ -212,8 +212,8 @@ PolicyEntry<ListScheduler> list_exact() {
       "exact",
       "Branch and bound over all schedules; says whether the best one found is proven optimal.",
       "lower bounds by critical path and load; symmetric processors and permutations cut",
-      "the graph has more than about 15 tasks: the search ends at its limit with the best so far",
-      "exponential, at most node_limit steps",
+      "the graph has more than about 15 tasks: the search ends at its limit with the best so far.",
+      "O(n! processors^n), at most node_limit steps",
       {number_parameter("node_limit", Dimension::count, 2e6, 1, 1e12,
                         "placements tried before it gives up the proof")},
       &make_policy<ListScheduler, Exact>};

@@ -51,7 +51,7 @@ PolicyEntry<ListScheduler> list_lookahead() {
   return {"lookahead",
           "Like heft, but a task goes where the last of its children, tried there, ends first.",
           "Bittencourt, Sakellariou, Madeira: PDP 2010",
-          "graphs are large and wide: every child is tried on every processor",
+          "graphs are large and wide: every child is tried on every processor.",
           "O(edges processors^2 tasks)",
           {},
           &make_policy<ListScheduler, Lookahead>};

@@ -120,7 +120,7 @@ PolicyEntry<ListScheduler> list_memory_bounded() {
       "Takes the ready task with the longest way to the end whose output fits into memory, now or "
       "once others are freed; never exceeds the capacity.",
       "list scheduling with a memory bound, as Marchal et al., JPDC 2018",
-      "the capacity is so tight that only a search finds an order",
+      "the capacity is so tight that only a search finds an order.",
       "O(tasks^3 processors)",
       {},
       &make_policy<ListScheduler, MemoryBounded>};

@@ -106,7 +106,7 @@ PolicyEntry<ListScheduler> list_order() {
       "list-order",
       "Whenever a processor is free it takes the first task, by index, whose inputs are there.",
       "Graham, SIAM J. Appl. Math. 17(2), 1969 (at most 2 - 1/m of the optimum without transfers)",
-      "processors differ: a slow one takes a long task because it happens to be free",
+      "processors differ: a slow one takes a long task because it happens to be free.",
       "O(tasks^2 processors)",
       {},
       &make_policy<ListScheduler, ListOrder>};
@@ -117,7 +117,7 @@ PolicyEntry<ListScheduler> list_coffman_graham() {
       "As list-order, with tasks ordered by labels that are optimal for tasks of equal length on "
       "two processors.",
       "Coffman, Graham: Acta Informatica 1, 1972",
-      "tasks differ in length or transfers count",
+      "tasks differ in length or transfers count.",
       "O(tasks^3)",
       {},
       &make_policy<ListScheduler, CoffmanGraham>};

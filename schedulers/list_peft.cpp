@@ -60,7 +60,7 @@ PolicyEntry<ListScheduler> list_peft() {
       "Like heft, with a look at the way to the end: a task goes where its end plus the optimistic "
       "rest is smallest.",
       "Arabnejad, Barbosa: IEEE TPDS 25(3), 2014",
-      "the optimistic table is far off because processors are crowded",
+      "the optimistic table is far off because processors are crowded.",
       "O(edges processors^2 + tasks^2)",
       {},
       &make_policy<ListScheduler, Peft>};

@@ -51,7 +51,7 @@ PolicyEntry<Partitioner> partition_chain() {
       "chain",
       "The best of all cuts along the order of the tasks.",
       "Kang et al.: Neurosurgeon, ASPLOS 2017",
-      "the graph has branches: a cut across them moves several tensors where min-cut finds fewer",
+      "the graph has branches: a cut across them moves several tensors where min-cut finds fewer.",
       "O(tasks^(tiers-1) (tasks + edges))",
       {},
       &make_policy<Partitioner, Chain>};

@@ -31,7 +31,7 @@ PolicyEntry<Partitioner> partition_client_only() {
   return {"client-only",
           "Everything on the client.",
           "baseline",
-          "the client is slow and the network fast",
+          "the client is slow and the network fast.",
           "O(tasks + edges)",
           {},
           &make_policy<Partitioner, ClientOnly>};
@@ -41,7 +41,7 @@ PolicyEntry<Partitioner> partition_remote_only() {
   return {"remote-only",
           "Everything but pinned tasks on the last tier.",
           "baseline",
-          "inputs are large and the network slow",
+          "inputs are large and the network slow.",
           "O(tasks + edges)",
           {},
           &make_policy<Partitioner, RemoteOnly>};

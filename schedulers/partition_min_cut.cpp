@@ -128,7 +128,7 @@ PolicyEntry<Partitioner> partition_min_cut() {
   return {"min-cut",
           "The best placement of all tasks on two or more ordered tiers, as a minimum cut.",
           "Hu et al.: DADS, INFOCOM 2019 (two tiers); Ishikawa, IEEE TPAMI 25(10), 2003 (more)",
-          "tasks of one request would run beside each other: it minimizes the sum of their times",
+          "tasks of one request would run beside each other: it minimizes the sum of their times.",
           "O(V^3) push-relabel, V = 2 tasks hops; far less on real graphs",
           {},
           &make_policy<Partitioner, MinCut>};

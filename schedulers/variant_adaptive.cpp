@@ -103,7 +103,7 @@ PolicyEntry<VariantPolicy> variant_deadline() {
           "The most accurate variant that still meets the request's deadline or the latency "
           "objective; the fastest when none does.",
           "model selection under deadlines, as ALERT (Wan et al., ATC 2020) and INFaaS (ATC 2021)",
-          "service times are known badly: widen the margin",
+          "service times are known badly: widen the margin.",
           "O(variants log variants)",
           {number_parameter("margin", Dimension::fraction, 0.1, 0, 10,
                             "added to the estimated service time")},
@@ -115,7 +115,7 @@ PolicyEntry<VariantPolicy> variant_load_adaptive() {
       "The most accurate variant at light load, one step cheaper for every `queue` requests that "
       "wait per slot; back to the first when the queue has drained.",
       "brownout control: Klein et al., ICSE 2014",
-      "a burst is over before the queue builds up",
+      "a burst is over before the queue builds up.",
       "O(variants log variants)",
       {number_parameter("queue", Dimension::count, 4, 1, 1e9, "waiting requests per slot and step"),
        number_parameter("relax", Dimension::count, 0, 0, 1e9,
@@ -126,7 +126,7 @@ PolicyEntry<VariantPolicy> variant_weighted() {
   return {"weighted",
           "The highest accuracy minus weighted latency and energy, each relative to the largest.",
           "scalarization of the Pareto front",
-          "weights are hard to justify",
+          "weights are hard to justify.",
           "O(variants)",
           {number_parameter("accuracy", Dimension::none, 1, 0, 1e6, "weight of accuracy"),
            number_parameter("latency", Dimension::none, 0.1, 0, 1e6, "weight of latency"),

@@ -69,7 +69,7 @@ PolicyEntry<VariantPolicy> variant_fixed() {
   return {"fixed",
           "Always the same variant.",
           "baseline",
-          "load or deadlines vary",
+          "load or deadlines vary.",
           "O(variants)",
           {text_parameter("variant", "", {}, "name of the variant; empty: the first")},
           &make_policy<VariantPolicy, Fixed>};
@@ -78,7 +78,7 @@ PolicyEntry<VariantPolicy> variant_most_accurate() {
   return {"most-accurate",
           "The variant with the highest accuracy.",
           "baseline",
-          "the service is overloaded",
+          "the service is overloaded.",
           "O(variants)",
           {},
           &make_policy<VariantPolicy, MostAccurate>};
@@ -87,7 +87,7 @@ PolicyEntry<VariantPolicy> variant_fastest() {
   return {"fastest",
           "The variant with the shortest service time.",
           "baseline",
-          "accuracy matters and there is time",
+          "accuracy matters and there is time.",
           "O(variants)",
           {},
           &make_policy<VariantPolicy, Fastest>};
@@ -96,7 +96,7 @@ PolicyEntry<VariantPolicy> variant_energy() {
   return {"energy",
           "The variant with the least energy among those that are accurate enough.",
           "baseline",
-          "latency matters more than energy",
+          "latency matters more than energy.",
           "O(variants)",
           {number_parameter("accuracy_floor", Dimension::fraction, 0, 0, 1,
                             "accuracy below which a variant is not taken")},

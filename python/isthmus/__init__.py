@@ -12,6 +12,7 @@ from isthmus.explanation import Explanation, explain
 from isthmus.results import Result
 from isthmus.scenario import Scenario, load, loads, policies, run, schema, validate
 from isthmus.scheduling import Schedule, schedule
+from isthmus.splitting import Split, split
 
 __all__ = [
     "Comparison",
@@ -22,6 +23,7 @@ __all__ = [
     "Result",
     "Scenario",
     "Schedule",
+    "Split",
     "compare",
     "explain",
     "load",
@@ -30,6 +32,7 @@ __all__ = [
     "run",
     "schedule",
     "schema",
+    "split",
     "sweep",
     "validate",
 ]

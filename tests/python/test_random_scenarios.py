@@ -198,9 +198,52 @@ def random_scenario(seed: int) -> dict:
     }
 
 
-@pytest.mark.parametrize("seed", seeds())
-def test_laws(seed):
+def split_scenario(seed: int) -> dict:
+    """A random scenario with cameras whose requests begin on them and end at a server."""
+    r = random.Random(f"split {seed}")
     scenario = random_scenario(seed)
+    scenario["nodes"]["camera"] = {
+        "device": "raspberry-pi-5", "tier": "device", "zone": "field", "count": r.randint(1, 4),
+        "base_power": "1 W", "upload_power": "2 W"}
+    if r.random() < 0.5:
+        scenario["nodes"]["camera"] |= {
+            "physics": True, "units": {"cpu": {"operating_points": [
+                {"frequency": "1 GHz", "voltage": "0.7 V"}, {"frequency": "2 GHz", "voltage": "1 V"}],
+                "governor": r.choice(["ondemand", "powersave"])}}}
+    scenario["nodes"]["server"] = {"device": "nvidia-t4", "zone": "region", "count": 2}
+    scenario["network"]["access"]["camera"] = ["access"]
+    scenario["network"]["links"]["access"]["trace"] = [
+        [f"{t} s", f"{r.choice([0.1, 2, 30, 200])} Mbps"] for t in (0, 4, 8, 12)]
+    model = r.choice(["yolov5n", "resnet-18"])
+    batching = r.choice([
+        "none", {"policy": "greedy", "max_batch": 8},
+        {"policy": "dynamic", "max_batch": 4, "max_queue_delay": "20 ms"}])
+    split = {"policy": r.choice(["client-only", "remote-only", "chain", "min-cut", "min-cut"]),
+             "head": "head", "hysteresis": r.choice([0, 0.2, 5]),
+             "energy_weight": r.choice([0, 0.1]), "accuracy_loss": 0.01}
+    if r.random() < 0.5:
+        split["encode"] = r.choice([["int8"], ["fp16", "int8"]])
+    scenario["services"] |= {
+        "tail": {"model": model, "on": "server", "batching": batching, "queue": random_queue(r),
+                 "replicas": r.choice([1, 2]), "split": split},
+        "head": {"model": model, "on": "camera", "queue": random_queue(r),
+                 "slots": r.choice([1, 2])},
+    }
+    for target in ("tail", "head"):
+        scenario["workload"].append({
+            "name": target, "source": "poisson", "rate": f"{r.choice([1, 10, 40])} /s",
+            "target": target, "clients": {"on": "camera", "count": r.randint(4, 9)},
+            "request": scenario["workload"][0]["request"]})
+    scenario["faults"] += [
+        {"node": "camera", "index": 0, "at": "6 s", "lasts": "2 s"},
+        {"node": "server", "index": 0, "at": "9 s", "lasts": "2 s"}][:r.randint(0, 2)]
+    return scenario
+
+
+@pytest.mark.parametrize("make", [random_scenario, split_scenario])
+@pytest.mark.parametrize("seed", seeds())
+def test_laws(seed, make):
+    scenario = make(seed)
     run = isthmus.run(scenario)
 
     # Conservation: every request is somewhere, and has a row.
