@@ -90,7 +90,7 @@ LoadPlan plan_loading(const LoadRequest& r, const LoadPath& p) {
                    plan.resident / (p.copy_bandwidth * k);
       plan.host_peak = r.from_disk ? 2 * shard : rest + 2 * shard;
       plan.device_peak = plan.resident / k;  // the buffer of the layer that streams is not counted
-      plan.every_use = rest / p.copy_bandwidth;
+      plan.every_use = rest / (p.copy_bandwidth * k);
       if (r.from_disk) plan.every_use += rest / p.storage_bandwidth;
       break;
     }

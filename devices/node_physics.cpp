@@ -38,7 +38,8 @@ struct NodePhysics::Impl {
   std::size_t ambient_step = 0;
   Instant start, since;  // everything is advanced to `since`
   Instant next_look;     // trips, battery, trace
-  double other = 0, other_joules = 0, off_joules = 0, throttled = 0;
+  double other = 0, other_joules = 0, off_joules = 0;
+  Duration throttled;
   double hottest = std::nan("");
   bool running = true, dead = false, capped = false;
   std::vector<PowerSample> samples;
@@ -97,7 +98,7 @@ struct NodePhysics::Impl {
         u.busy_integral += u.activity.busy * s;
       }
       other_joules += other * s;
-      if (capped) throttled += s;
+      if (capped) throttled += now - since;
     } else {
       off_joules += spec->off_power * s;
     }
@@ -428,7 +429,7 @@ double NodePhysics::dynamic_energy(Instant now) const {
 
 double NodePhysics::throttled_seconds(Instant now) const {
   const Impl& m = *impl_;
-  return m.throttled + (m.capped && m.drawing() ? (now - m.since).seconds() : 0.0);
+  return (m.capped && m.drawing() ? m.throttled + (now - m.since) : m.throttled).seconds();
 }
 
 double NodePhysics::hottest() const { return impl_->hottest; }

@@ -191,6 +191,7 @@ py::list policies() {
   add("list-scheduler", schedulers::list_schedulers());
   add("governor", schedulers::governor_policies());
   add("variant", schedulers::variant_policies());
+  add("eviction", schedulers::eviction_policies());
   add("partition", schedulers::partitioners());
   return all;
 }

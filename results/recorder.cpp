@@ -227,6 +227,11 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     if (v.cold_start > 0) s.metrics.push_back({"cold_start." + v.name, v.cold_start, "s"});
     if (v.load_peak > 0) s.metrics.push_back({"load_peak." + v.name, v.load_peak, "B"});
     if (v.weight_bytes > 0) s.metrics.push_back({"weights." + v.name, v.weight_bytes, "B"});
+    if (const auto& c = v.weight_cache) {
+      put("weight_hits." + v.name, c->hits, c->batches);
+      s.metrics.push_back({"weight_loads." + v.name, static_cast<double>(c->loads), "1"});
+      s.metrics.push_back({"weight_evictions." + v.name, static_cast<double>(c->evictions), "1"});
+    }
     std::uint64_t all = 0, through_exits = 0;
     for (const auto& [name, count] : v.variants) all += count;
     for (const std::uint64_t count : v.exits) through_exits += count;

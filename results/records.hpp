@@ -148,6 +148,11 @@ struct ServiceTotals {
   double cold_start = 0;         //!< s from asking for a replica until it takes requests
   double load_peak = 0;          //!< bytes of host memory while it loads; 0: not known
   double weight_bytes = 0;       //!< of the model, of its largest variant; 0 for laws
+  //! Batches that asked for weights in a shared memory, and found them; comings and goings.
+  struct WeightCache {
+    std::uint64_t batches = 0, hits = 0, loads = 0, evictions = 0;
+  };
+  std::optional<WeightCache> weight_cache;
   //! Counted requests by variant and by exit, of services that choose; else empty.
   std::vector<std::pair<std::string, std::uint64_t>> variants;
   std::vector<std::uint64_t> exits;

@@ -159,6 +159,11 @@ Json from_service(const ServiceTotals& s) {
           {"weight_bytes", from_double(s.weight_bytes)}};
   if (s.cold_start > 0) j["cold_start"] = from_double(s.cold_start);
   if (s.load_peak > 0) j["load_peak"] = from_double(s.load_peak);
+  if (s.weight_cache)
+    j["weight_cache"] = {{"batches", s.weight_cache->batches},
+                         {"hits", s.weight_cache->hits},
+                         {"loads", s.weight_cache->loads},
+                         {"evictions", s.weight_cache->evictions}};
   for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
   if (!s.exits.empty()) j["exits"] = s.exits;
   return j;
@@ -182,6 +187,10 @@ ServiceTotals to_service(const Json& j) {
   s.weight_bytes = to_double(j.at("weight_bytes"));
   if (j.contains("cold_start")) s.cold_start = to_double(j.at("cold_start"));
   if (j.contains("load_peak")) s.load_peak = to_double(j.at("load_peak"));
+  if (j.contains("weight_cache")) {
+    const Json& c = j.at("weight_cache");
+    s.weight_cache = {c.at("batches"), c.at("hits"), c.at("loads"), c.at("evictions")};
+  }
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
   if (j.contains("exits")) s.exits = j.at("exits").get<std::vector<std::uint64_t>>();

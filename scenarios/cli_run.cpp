@@ -93,6 +93,9 @@ std::vector<Choice> known_values(LoadedScenario& loaded, const std::string& poin
     if (tokens[2] == "governor") spec = &governor_spec();
     if (spec && tokens.size() > 3 && tokens[3] != "policy") spec = nullptr;
   }
+  if (tokens.size() == 4 && tokens[0] == "nodes" && tokens[2] == "model_cache" &&
+      tokens[3] == "policy")
+    spec = &model_cache_spec();
   if (!spec)
     throw InputError(fmt::format("{}: which values? Give --values a,b,... for it", pointer));
   std::vector<std::string> names;

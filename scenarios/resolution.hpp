@@ -32,6 +32,14 @@ struct Resolution {
 void expand_catalogue(Value& root, const Catalogue& catalogue);
 
 void resolve_nodes(Resolution& r, const ObjectView& root);
+//! The memory that models on the node share, without its models.
+void read_model_cache(Resolution& r, const ObjectView& node, world::NodeGroup& group);
+//! Cold start of a service from its load strategy; refuses what does not fit.
+void read_loading(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out);
+//! Its model in the model_cache of its node.
+void read_cached(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out);
+//! Refuses services that do not fit on their machine together.
+void check_shared_memory(Resolution& r, const ObjectView& root);
 void resolve_network(Resolution& r, const ObjectView& root);
 void resolve_services(Resolution& r, const ObjectView& root);
 void resolve_workloads(Resolution& r, const ObjectView& root);

@@ -167,6 +167,7 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
     }
 
     g.physics = physics_of(v, g, std::move(clocks), leakages, r.problems);
+    read_model_cache(r, v, g);
     g.executor = devices::executor_spec(g.units, g.unit_bandwidth, v.number("memory_share"));
 
     std::vector<std::uint32_t> zones;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "devices/model_loading.hpp"
 #include "devices/split_problem.hpp"
 #include "models/kernel_profile.hpp"
 #include "models/pass_exits.hpp"
@@ -346,100 +345,6 @@ void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
   }
 }
 
-// The largest batch that its policy can form, as far as it says.
-std::int64_t largest_batch(const world::Service& out) {
-  std::int64_t batch = 1;
-  if (out.batching.parameters)
-    for (const auto& p : out.batching.policy->parameters)
-      if (p.name == "max_batch")
-        batch = static_cast<std::int64_t>(
-            std::min(4096.0, out.batching.parameters->number("max_batch")));
-  return batch;
-}
-
-// What a service needs on its unit, in words; refuses what does not fit.
-void check_memory(Resolution& r, const ObjectView& s, const world::Service& out, double held) {
-  const auto* graph = std::get_if<world::GraphModel>(&out.work);
-  const models::ComputeUnit& unit = r.scenario.nodes[out.group].units[out.unit];
-  if (!graph || unit.memory <= 0) return;
-  double weights = 0;
-  for (const world::GraphChoice& c : graph->choices) weights += c.weight_bytes;
-  if (graph->choices.empty()) weights = graph->cost->weight_bytes();
-  weights = std::min(weights, held);
-  const std::int64_t batch = largest_batch(out);
-  const double activations = graph->cost->peak_activation_bytes(batch) * out.slots;
-  if (weights + activations <= unit.memory) return;
-  r.problems.add(s.at("model"), s.pointer_to("model"),
-                 fmt::format("does not fit: weights {} + activations of {} x batch {} {} = {}, but "
-                             "unit \"{}\" has {}; "
-                             "take a smaller format or batch{}",
-                             format_quantity(weights, Unit::bytes), out.slots, batch,
-                             format_quantity(activations, Unit::bytes),
-                             format_quantity(weights + activations, Unit::bytes), unit.name,
-                             format_quantity(unit.memory, Unit::bytes),
-                             s.has("loading") ? "" : ", or \"loading\": \"offload\""));
-}
-
-// Cold start and its costs from a load strategy.
-void read_loading(Resolution& r, const ObjectView& s, const ObjectView& node, world::Service& out) {
-  if (r.problems.any()) return;
-  if (!s.has("loading")) return check_memory(r, s, out, 1e300);
-  Value storage;
-  const Value* written = s.find("loading");
-  if (written->is(JsonKind::text)) {
-    storage = object_value(written->at);
-    storage.members.push_back({"strategy", written->at, *written});
-    written = &storage;
-  }
-  const ObjectView v(written, loading_spec(), s.pointer_to("loading"), s.at("loading"));
-  const world::NodeGroup& group = r.scenario.nodes[out.group];
-  const auto* llm = std::get_if<world::LlmModel>(&out.work);
-  const auto* graph = std::get_if<world::GraphModel>(&out.work);
-  try {
-    devices::LoadPath path;
-    path.storage_bandwidth = node.number("storage_bandwidth");
-    path.storage_latency = node.number("storage_latency");
-    path.deserialize = v.number("deserialize");
-    path.copy_bandwidth = v.number_or("copy_bandwidth", group.unit_bandwidth);
-    path.page_fault = v.number("page_fault");
-    devices::LoadRequest request;
-    request.strategy = devices::load_strategy_from(v.text("strategy"));
-    request.shard = v.number("shard");
-    request.accelerators = out.parallel;
-    request.from_disk = v.flag("from_disk");
-    const models::ComputeUnit& unit = group.units[out.unit];
-    if (llm) {
-      request.weights = llm->cost->weight_bytes();
-      if (request.strategy == devices::LoadStrategy::offload)
-        throw InputError(
-            "only operator graphs are offloaded; give language models a smaller format "
-            "or more accelerators");
-    } else if (graph) {
-      for (const world::GraphChoice& c : graph->choices) request.weights += c.weight_bytes;
-      if (graph->choices.empty()) request.weights = graph->cost->weight_bytes();
-      request.room = std::max(
-          0.0, unit.memory - graph->cost->peak_activation_bytes(largest_batch(out)) * out.slots);
-    } else {
-      throw InputError("only services with a model load weights");
-    }
-    const devices::LoadPlan plan = devices::plan_loading(request, path);
-    double ready = plan.ready, first = plan.first_use;
-    if (llm || out.execution()) {  // engines and spread graphs are ready when all is there
-      ready += first;
-      first = 0;
-    }
-    if (out.execution() && plan.every_use > 0)
-      throw InputError("weights of graphs on several units are not offloaded; use \"unit\"");
-    if (!s.has("cold_start")) out.cold_start = Duration::from_seconds(ready);
-    out.first_use = first;
-    out.every_use = plan.every_use;
-    out.load_host_peak = plan.host_peak;
-    check_memory(r, s, out, plan.resident);
-  } catch (const InputError& e) {
-    r.problems.add(s.at("loading"), s.pointer_to("loading"), e.what());
-  }
-}
-
 // The batch with the highest throughput on what the service runs on, within a limit of its time.
 void fit_batch(Resolution& r, const ObjectView& s, world::Service& out) {
   Value storage;
@@ -625,10 +530,12 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       build_work(r, s, node, out);
       fit_batch(r, s, out);
       read_loading(r, s, node, out);
+      read_cached(r, s, node, out);
     }
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
     r.scenario.services.push_back(std::move(out));
   }
+  check_shared_memory(r, root);
   if (r.problems.any()) return;
   for (const Member& m : root.find("services")->members) {
     const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);

@@ -48,6 +48,7 @@ const ObjectSpec& autoscaling_spec();
 const ObjectSpec& list_scheduler_spec();
 const ObjectSpec& governor_spec();
 const ObjectSpec& variant_policy_spec();
+const ObjectSpec& model_cache_spec();
 const ObjectSpec& split_spec();
 
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp

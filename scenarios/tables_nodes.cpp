@@ -194,6 +194,8 @@ const ObjectSpec& node_spec() {
                  "sample power, temperature and clock of every machine this often")
             .above(0)
             .default_is("no trace; trip points are looked at every 10 ms"),
+        object("model_cache", model_cache_spec,
+               "memory that the models of its services share, coming and going"),
         flag("billed_when_idle", "false: paid only while a replica is on the machine")
             .by_default("true"),
     };

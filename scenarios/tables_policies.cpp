@@ -235,4 +235,28 @@ const ObjectSpec& variant_policy_spec() {
   return spec;
 }
 
+const ObjectSpec& model_cache_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "model_cache";
+    s.help =
+        "Memory of a machine that the models of its services share: a batch waits until the "
+        "weights of its model are there, and others leave for them. See docs/memory.md.";
+    s.fields = {
+        quantity("capacity", Unit::bytes, "for weights and activations of all models together")
+            .above(0)
+            .default_is("the largest memory of a unit of the machine"),
+        flag("preload", "models are there from the start, in the order of the services, as far as "
+                        "they fit")
+            .by_default("true"),
+        flag("keep_in_host",
+             "weights stay in host memory once read: later loads are copies to the unit only")
+            .by_default("false"),
+    };
+    add_policies(s, schedulers::eviction_policies());
+    return s;
+  }();
+  return spec;
+}
+
 }  // namespace isthmus::scenarios

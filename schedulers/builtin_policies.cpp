@@ -2,6 +2,7 @@
 // entry, and the entry in its kind's table. Order is that of the documentation.
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/eviction_policy.hpp"
 #include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
@@ -55,6 +56,12 @@ PolicyEntry<Partitioner> partition_client_only();
 PolicyEntry<Partitioner> partition_remote_only();
 PolicyEntry<Partitioner> partition_chain();
 PolicyEntry<Partitioner> partition_min_cut();
+
+PolicyEntry<EvictionPolicy> eviction_lru();
+PolicyEntry<EvictionPolicy> eviction_lfu();
+PolicyEntry<EvictionPolicy> eviction_fifo();
+PolicyEntry<EvictionPolicy> eviction_priority();
+PolicyEntry<EvictionPolicy> eviction_greedy_dual();
 
 PolicyEntry<VariantPolicy> variant_fixed();
 PolicyEntry<VariantPolicy> variant_most_accurate();
@@ -125,6 +132,14 @@ const std::vector<PolicyEntry<GovernorPolicy>>& governor_policies() {
       governor_performance(), governor_powersave(),      governor_userspace(),
       governor_ondemand(),    governor_conservative(),   governor_schedutil(),
       governor_deadline(),    governor_load_threshold(), governor_battery_saver(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<EvictionPolicy>>& eviction_policies() {
+  static const std::vector<PolicyEntry<EvictionPolicy>> table{
+      eviction_lru(),      eviction_lfu(),         eviction_fifo(),
+      eviction_priority(), eviction_greedy_dual(),
   };
   return table;
 }

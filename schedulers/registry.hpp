@@ -9,6 +9,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/eviction_policy.hpp"
 #include "schedulers/governor_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/partition.hpp"
@@ -34,6 +35,8 @@ template <>
 inline constexpr std::string_view policy_kind<GovernorPolicy> = "governor";
 template <>
 inline constexpr std::string_view policy_kind<Partitioner> = "partition";
+template <>
+inline constexpr std::string_view policy_kind<EvictionPolicy> = "eviction";
 template <>
 inline constexpr std::string_view policy_kind<VariantPolicy> = "variant";
 template <>

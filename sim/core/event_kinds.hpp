@@ -25,6 +25,7 @@ enum class EventKind : std::uint8_t {
   phase_end,         //!< the warm-up or the run ends
   machine_work,      //!< operators ended on the units of a node
   machine_tick,      //!< governors, trip points and batteries of a node
+  weights_ready,     //!< a model is in the shared memory of a node
   count_
 };
 
@@ -53,6 +54,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::phase_end, 10, "phase_end"},
     {EventKind::machine_work, 2, "machine_work"},
     {EventKind::machine_tick, 8, "machine_tick"},
+    {EventKind::weights_ready, 2, "weights_ready"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -65,6 +65,10 @@ void World::fail_node(std::uint32_t node) {
       update_ready(p.service);
     }
   }
+  if (n.cache) {
+    n.cache->clear();
+    begin_with_weights(node, {});
+  }
   if (n.executor) {
     std::vector<std::uint64_t> batches;  // their requests are among the lost ones already
     n.executor->clear(now_, batches);

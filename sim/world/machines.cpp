@@ -39,8 +39,18 @@ const devices::ExecutionPlan& World::plan_of(std::uint32_t service, std::size_t 
   return *plan;
 }
 
-// Batch `index` of the replica joins whatever runs on the node.
+// Batch `index` of the replica waits for the weights of its model, where they may be away.
 void World::start_on_units(std::uint32_t replica, std::uint32_t index) {
+  const Replica& p = replicas_[replica];
+  const std::uint32_t model = scenario_.services[p.service].cached;
+  if (model == ~0U ||
+      nodes_[p.node].cache->acquire(model, static_cast<std::uint64_t>(replica) << 32 | index, now_))
+    return begin_on_units(replica, index);
+  begin_with_weights(p.node, {});
+}
+
+// It joins whatever runs on the node.
+void World::begin_on_units(std::uint32_t replica, std::uint32_t index) {
   Replica& p = replicas_[replica];
   Batch& b = p.batches[index];
   NodeState& n = nodes_[p.node];

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "devices/execution_plan.hpp"
+#include "devices/model_cache.hpp"
 #include "devices/physics_spec.hpp"
 #include "models/graph_cost.hpp"
 #include "models/llm_cost.hpp"
@@ -20,6 +21,7 @@
 #include "results/recorder.hpp"
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
+#include "schedulers/eviction_policy.hpp"
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/partition.hpp"
@@ -28,6 +30,16 @@
 #include "sim/world/distribution.hpp"
 
 namespace isthmus::world {
+
+//! Memory that the models of a node's services share: they come and go (devices/model_cache.hpp).
+struct ModelMemory {
+  double capacity = 0;                 //!< bytes
+  bool preload = true;                 //!< models are there from the start as far as they fit
+  bool keep_in_host = false;           //!< after the first load only the copy to the unit takes time
+  const schedulers::PolicyEntry<schedulers::EvictionPolicy>* policy = nullptr;
+  std::optional<schedulers::Parameters> parameters;
+  std::vector<devices::CachedModel> models;  //!< in the order of the services
+};
 
 //! Equal machines, e.g. 2000 phones. Node i of group g has the run-wide index first + i, which is
 //! also its host index in the topology.
@@ -42,6 +54,7 @@ struct NodeGroup {
   //! Operating points, governors, heat and battery; null: highest clocks and no heat. Its units are
   //! those of `units`, powers of all accelerators of a kind together.
   std::shared_ptr<const devices::PhysicsSpec> physics;
+  std::optional<ModelMemory> model_cache;  //!< none: all models stay in memory
   devices::ExecutorSpec executor;      //!< the same units, as graph executors see them
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
   double base_power = 0;               //!< W, whole node without its units (screen, board)
@@ -153,6 +166,7 @@ struct Service {
   std::uint32_t replicas = 1, min_replicas = 1, max_replicas = 1;
   double first_use = 0, every_use = 0;  //!< s that the first batch of a replica, and every batch, waits
                                         //!< for weights (devices/model_loading.hpp)
+  std::uint32_t cached = 0xffffffffU;  //!< index of its model in the group's model_cache; ~0: none
   double load_host_peak = 0;           //!< bytes of host memory while a replica loads
   Duration cold_start;                 //!< from asking for a replica until it is ready
   std::uint32_t queue_capacity = 0xffffffffU;  //!< waiting requests per replica

@@ -172,6 +172,7 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   const auto size = static_cast<std::uint32_t>(b.tags.size());
   p.server->finish(size);
   b.live = false;
+  give_back_weights(p.node, p.service);
   if (!service.execution())
     occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
   if (!service.execution()) b.nominal = b.watts * (now_ - b.start).seconds();

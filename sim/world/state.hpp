@@ -13,6 +13,7 @@
 #include "devices/batch_server.hpp"
 #include "devices/graph_executor.hpp"
 #include "devices/llm_engine.hpp"
+#include "devices/model_cache.hpp"
 #include "devices/node_physics.hpp"
 #include "devices/power_meter.hpp"
 #include "results/records.hpp"
@@ -209,6 +210,10 @@ struct NodeState {
   EventHandle machine_work;
   Instant machine_date = Instant::never();  // of that event
   double energy_before = 0, busy_before = 0;  // of executor or physics, when the warm-up ended
+
+  std::unique_ptr<devices::ModelCache> cache;  // null: every model stays in memory
+  EventHandle weights_ready;
+  Instant weights_date = Instant::never();  // of that event
 
   // Clocks, heat and battery; null: none of them matters here.
   std::unique_ptr<devices::NodePhysics> physics;

@@ -19,6 +19,7 @@ void World::reset_totals() {
     n.power.reset(now_);
     n.billed.reset(now_);
     n.busy_units.reset(now_);
+    if (n.cache) n.cache->reset_counts();
     if (n.executor) n.busy_before = n.executor->busy_seconds(now_);
     if (n.physics) {
       n.energy_before = n.physics->energy(now_);
@@ -32,6 +33,19 @@ void World::reset_totals() {
   carried_before_.clear();
   for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l)
     carried_before_.push_back(network_->carried_bytes(LinkId(l)));
+}
+
+results::ServiceTotals::WeightCache World::cache_totals(const Service& service) const {
+  results::ServiceTotals::WeightCache out;
+  const NodeGroup& group = scenario_.nodes[service.group];
+  for (std::uint32_t i = 0; i < group.count; ++i) {
+    const auto& c = nodes_[group.first + i].cache->counts(service.cached);
+    out.batches += c.batches;
+    out.hits += c.hits;
+    out.loads += c.loads;
+    out.evictions += c.evictions;
+  }
+  return out;
 }
 
 namespace {
@@ -129,6 +143,7 @@ results::WorldTotals World::totals() {
     out.weight_bytes = weight_bytes(spec);
     out.cold_start = spec.cold_start.seconds();
     out.load_peak = spec.load_host_peak;
+    if (spec.cached != ~0U) out.weight_cache = cache_totals(spec);
     for (std::size_t v = 0; v < s.variant_counts.size(); ++v)
       out.variants.emplace_back(s.options[v].name, s.variant_counts[v]);
     if (s.exit_counts.size() > 1) out.exits = s.exit_counts;

@@ -43,6 +43,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       for (const auto& u : group.units)
         n.free_units.push_back(u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
       n.billed.set(now_, group.billed_when_idle ? 1 : 0);
+      if (group.model_cache) open_model_cache(group.first + i);
     }
   }
   if (scenario.offload.policy)
@@ -117,6 +118,7 @@ void World::handle(const Event& e) {
       break;
     case EventKind::phase_end: on_phase_end(e.payload); break;
     case EventKind::machine_work: on_machine_work(e.target); break;
+    case EventKind::weights_ready: on_weights_ready(e.target); break;
     case EventKind::machine_tick: on_machine_tick(e.target); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }

@@ -101,9 +101,16 @@ class World final : public network::EventLoop {
   // machines.cpp: operators on the units of nodes
   const devices::ExecutionPlan& plan_of(std::uint32_t service, std::size_t batch);
   void start_on_units(std::uint32_t replica, std::uint32_t batch);
+  void begin_on_units(std::uint32_t replica, std::uint32_t batch);
   void on_machine_work(std::uint32_t node);
   void watch_machine(std::uint32_t node);
   void record_operators(std::uint32_t node);
+
+  // weights.cpp: models that share the memory of a node
+  void open_model_cache(std::uint32_t node);
+  void give_back_weights(std::uint32_t node, std::uint32_t service);
+  void on_weights_ready(std::uint32_t node);
+  void begin_with_weights(std::uint32_t node, const std::vector<std::uint64_t>& batches);
 
   // clocks.cpp: clocks, heat and batteries of nodes, and what they do to running work
   void open_physics(std::uint32_t node);
@@ -149,6 +156,7 @@ class World final : public network::EventLoop {
 
   // totals.cpp
   void reset_totals();
+  results::ServiceTotals::WeightCache cache_totals(const Service& service) const;
   results::WorldTotals totals();
   results::NodeTotals::Physics physics_totals(const NodeGroup& group) const;
 

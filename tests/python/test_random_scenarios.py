@@ -118,6 +118,10 @@ def random_device(seed: int) -> tuple[dict, dict]:
          "variant_policy": r.choice(["fastest", "deadline", "load-adaptive", "energy", "weighted"]),
          "batching": {"policy": "greedy", "max_batch": 4}},
     ])
+    if "units" in service and r.random() < 0.6:
+        node["model_cache"] = {"policy": r.choice(["lru", "lfu", "fifo", "priority", "greedy-dual"]),
+                               "capacity": r.choice(["60 MB", "1 GB"]),
+                               "preload": r.random() < 0.5, "keep_in_host": r.random() < 0.5}
     return node, service
 
 
@@ -177,6 +181,8 @@ def random_scenario(seed: int) -> dict:
     device, local = random_device(seed)
     nodes["phone"].update(device)
     services["local"] = {**local, "on": "phone", "queue": queue}
+    if "model_cache" in device:
+        services["other"] = {**local, "on": "phone", "priority": 2, "slots": 1}
     faults = []
     for _ in range(r.randint(0, 3)):
         target = r.choice([{"link": "wan"}, {"link": "access"}, {"node": "box"},
@@ -187,7 +193,9 @@ def random_scenario(seed: int) -> dict:
         "isthmus": 1, "name": "random", "seed": seed, "duration": "20 s",
         "warmup": r.choice(["0 s", "3 s"]), "nodes": nodes, "network": network,
         "services": services, "faults": faults,
-        "workload": [random_workload(r, i, request) for i in range(r.randint(1, 3))],
+        "workload": [random_workload(r, i, request) for i in range(r.randint(1, 3))] + [
+            {"name": "others", "source": "poisson", "rate": "5 /s", "target": "other",
+             "clients": {"on": "phone", "count": 6}}] * ("other" in services),
         "offload": {
             "policy": r.choice([
                 "min-latency", "score", "score-corrected", "random", "threshold", "always-local",
