@@ -418,21 +418,29 @@ void resolve_split(Resolution& r, const ObjectView& s, world::Service& tail) {
     r.problems.add(s.at("split"), s.pointer_to("split"), why);
   };
   world::GraphSplit split;
-  split.head = r.services.at(v.text("head"));
-  world::Service& head = r.scenario.services[split.head];
-  const auto graph_of = [&](const world::Service& service) -> const world::GraphModel* {
+  split.before = {r.services.at(v.text("head"))};
+  if (v.has("via"))
+    for (const std::string& name : v.texts("via")) split.before.push_back(r.services.at(name));
+  if (split.before.size() > 3) return refuse("at most two services may lie between the ends");
+  std::vector<world::Service*> tiers;
+  for (const std::uint32_t i : split.before) tiers.push_back(&r.scenario.services[i]);
+  tiers.push_back(&tail);
+  std::vector<const models::GraphCost*> costs;
+  for (std::size_t t = 0; t < tiers.size(); ++t) {
+    const world::Service& service = *tiers[t];
+    if (std::find(tiers.begin(), tiers.begin() + static_cast<std::ptrdiff_t>(t), tiers[t]) !=
+        tiers.begin() + static_cast<std::ptrdiff_t>(t))
+      return refuse(fmt::format("\"{}\" runs one part only; name it once", service.name));
     const auto* graph = std::get_if<world::GraphModel>(&service.work);
-    const bool plain = graph && !graph->execution && graph->choices.empty();
-    if (!plain)
-      refuse(fmt::format("\"{}\" must run an operator graph on one unit, in one variant and "
-                         "without early exits",
-                         service.name));
-    return plain ? graph : nullptr;
-  };
-  const world::GraphModel *first = graph_of(head), *second = graph_of(tail);
-  if (!first || !second) return;
-  if (!head.local || tail.local)
-    return refuse("splits are between a local head and a service that is not local");
+    if (!graph || graph->execution || !graph->choices.empty())
+      return refuse(
+          fmt::format("\"{}\" must run an operator graph on one unit, in one variant and without "
+                      "early exits",
+                      service.name));
+    if (service.local != (t == 0))
+      return refuse("splits are between a local head and services that are not local");
+    costs.push_back(graph->cost.get());
+  }
   split.policy = &schedulers::find_entry(schedulers::partitioners(), v.variant());
   split.parameters = parameters_of(*split.policy, v);
   split.hysteresis = v.number("hysteresis");
@@ -440,17 +448,15 @@ void resolve_split(Resolution& r, const ObjectView& s, world::Service& tail) {
   split.energy_weight = v.number("energy_weight");
   split.price_weight = v.number("price_weight");
   try {
-    const std::array<const models::GraphCost*, 2> tiers{first->cost.get(), second->cost.get()};
-    devices::split_problem(tiers, 1);
+    devices::split_problem(costs, 1);
     if (v.has("encode"))
       for (const std::string& format : v.texts("encode"))
-        split.encodings.push_back(devices::quantized(*first->cost, *second->cost,
-                                                     *models::precision_from(format),
-                                                     v.number("accuracy_loss")));
+        split.encodings.push_back(devices::quantized(
+            *costs[0], *costs[1], *models::precision_from(format), v.number("accuracy_loss")));
   } catch (const InputError& e) {
     return refuse(e.what());
   }
-  head.parts = tail.parts = true;
+  for (world::Service* service : tiers) service->parts = true;
   tail.split = std::move(split);
 }
 

@@ -203,6 +203,10 @@ const ObjectSpec& split_spec() {
         refer("head", Reference::service,
               "local service with the same model, which runs the first part")
             .needed(),
+        list("via", refer("", Reference::service, "service"),
+             "services with the same model between the two, such as one at the edge; at most two, "
+             "from the client outwards")
+            .default_is("none"),
         quantity("hysteresis", Unit::fraction,
                  "relative change of bandwidth or load from which a client plans again")
             .by_default("0.2"),

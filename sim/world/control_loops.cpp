@@ -170,7 +170,8 @@ void World::on_replica_ready(std::uint32_t id) {
   for (const std::uint64_t tag : pending)
     if (Request* r = find(Handle::unpack(tag))) {
       queue_.cancel(r->queue_timer);
-      assign_service(Handle::unpack(tag).slot, service);
+      if (r->split) approach(Handle::unpack(tag).slot, service);
+      else assign_service(Handle::unpack(tag).slot, service);
     }
 }
 

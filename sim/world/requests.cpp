@@ -109,10 +109,16 @@ void World::assign_service(std::uint32_t slot, std::uint32_t service) {
   if (service == ~0U) return drop(slot, results::Status::rejected, results::Cause::no_replica);
   r.record.service = service;
   if (r.record.first_choice == ~0U) r.record.first_choice = service;
-  if (!r.split) {
-    r.record.accuracy = scenario_.services[service].accuracy;
-    if (scenario_.services[service].split && begin_split(slot)) return;
-  }
+  r.record.accuracy = scenario_.services[service].accuracy;
+  r.from = r.host;
+  if (scenario_.services[service].split && begin_split(slot)) return;
+  approach(slot, service);
+}
+
+// On to a replica of the service, from where its data are.
+void World::approach(std::uint32_t slot, std::uint32_t service) {
+  Request& r = requests_[slot];
+  r.serving = service;
   r.replica = route(slot, service);
   if (r.replica != ~0U) {
     ++replicas_[r.replica].outstanding;
@@ -138,11 +144,12 @@ void World::assign_service(std::uint32_t slot, std::uint32_t service) {
 void World::send(std::uint32_t slot) {
   Request& r = requests_[slot];
   queue_.cancel(r.queue_timer);
-  r.record.sent = now_;
-  if (r.host == ~0U || replicas_[r.replica].node == r.host) return arrive(slot);
-  if (r.protocol + r.encode > 0) {
+  if (!r.split || r.part <= 1) r.record.sent = now_;
+  if (r.from == ~0U || replicas_[r.replica].node == r.from) return arrive(slot);
+  const double wait = (r.from == r.host ? r.protocol : 0) + (r.split ? r.hop_encode[r.part - 1] : 0);
+  if (wait > 0) {
     r.stage = Stage::connecting;
-    r.timer = queue_.push(now_ + Duration::from_seconds(r.protocol + r.encode), EventKind::local_step, 0,
+    r.timer = queue_.push(now_ + Duration::from_seconds(wait), EventKind::local_step, 0,
                           handle_of(slot).pack());
     return;
   }
@@ -166,19 +173,28 @@ void World::start_upload(std::uint32_t slot) {
   Request& r = requests_[slot];
   r.stage = Stage::uploading;
   r.transfer_start = now_;
-  set_radio(r.host, 1, 0);
+  set_radio(r.from, 1, 0);
   const std::uint32_t node = replicas_[r.replica].node;
-  r.flow = network_->start({r.host, node, r.record.upload, 0.0, handle_of(slot).pack()}, now_);
+  const double bytes = r.split ? r.hop_bytes[r.part - 1] : r.record.upload;
+  r.flow = network_->start({r.from, node, bytes, 0.0, handle_of(slot).pack()}, now_);
+}
+
+// The radios rest, and the client pays for its own.
+void World::end_transfer(Request& r) {
+  const bool up = r.stage == Stage::uploading;
+  const std::uint32_t node = up ? r.from : r.host;
+  set_radio(node, up ? -1 : 0, up ? 0 : -1);
+  if (node != r.host) return;
+  const NodeGroup& g = scenario_.nodes[nodes_[node].group];
+  r.record.client_energy +=
+      (now_ - r.transfer_start).seconds() * (up ? g.upload_power : g.download_power);
 }
 
 void World::on_flow_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
   if (!r || (r->stage != Stage::uploading && r->stage != Stage::downloading)) return;
   const bool up = r->stage == Stage::uploading;
-  const double seconds = (now_ - r->transfer_start).seconds();
-  set_radio(r->host, up ? -1 : 0, up ? 0 : -1);
-  const NodeGroup& g = scenario_.nodes[nodes_[r->host].group];
-  r->record.client_energy += seconds * (up ? g.upload_power : g.download_power);
+  end_transfer(*r);
   r->flow = FlowId::none();
   if (outcome != network::Outcome::delivered)
     return retry_or_fail(h.slot, results::Cause::network_failed);
@@ -202,7 +218,7 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
   r.replica = ~0U;
   r.split = nullptr;
-  r.in_head = false;
+  r.part = 0;
   r.stage = Stage::backing_off;
   r.timer = queue_.push(now_ + wait, EventKind::local_step, 0, handle_of(slot).pack());
 }
@@ -213,11 +229,12 @@ void World::arrive(std::uint32_t slot) {
   const ReplicaPhase phase = replicas_[r.replica].phase;
   if (phase == ReplicaPhase::gone || phase == ReplicaPhase::starting) {
     --replicas_[r.replica].outstanding;
-    r.replica = route(slot, r.record.service);
+    r.replica = route(slot, r.serving);
     if (r.replica == ~0U) return drop(slot, results::Status::failed, results::Cause::node_failed);
     ++replicas_[r.replica].outstanding;
     r.record.replica = replicas_[r.replica].number;
   }
+  if (r.split && !r.split->parts[r.part]) return next_part(slot);
   r.record.arrived = now_;
   r.stage = Stage::queued;
   enqueue(slot);
@@ -226,7 +243,8 @@ void World::arrive(std::uint32_t slot) {
 // The service is done with it: the answer travels back.
 void World::served(std::uint32_t slot, Instant at) {
   Request& r = requests_[slot];
-  if (r.in_head) return head_done(slot);
+  if (r.split && r.part < r.split->last) return next_part(slot);
+  if (r.split && r.part == 0) r.record.download = 0;
   r.record.served = at;
   const std::uint32_t replica = r.replica;
   const std::uint32_t node = replicas_[replica].node;
@@ -307,17 +325,13 @@ void World::withdraw(std::uint32_t slot) {
     case Stage::finishing:
     case Stage::backing_off: queue_.cancel(r.timer); break;
     case Stage::pending: {
-      auto& pending = services_[r.record.service].pending;
+      auto& pending = services_[r.serving].pending;
       pending.erase(std::find(pending.begin(), pending.end(), tag));
       break;
     }
     case Stage::uploading:
     case Stage::downloading: {
-      const bool up = r.stage == Stage::uploading;
-      set_radio(r.host, up ? -1 : 0, up ? 0 : -1);
-      const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
-      r.record.client_energy +=
-          (now_ - r.transfer_start).seconds() * (up ? g.upload_power : g.download_power);
+      end_transfer(r);
       network_->cancel(r.flow, now_);
       break;
     }

@@ -109,7 +109,8 @@ struct GraphModel {
 //! Requests run their graph up to a cut on the client's machine, in a local service, and the rest
 //! here.
 struct GraphSplit {
-  std::uint32_t head = 0;              //!< that local service, of the same graph
+  //! Services of the same graph, from the client's own one outwards, without this one.
+  std::vector<std::uint32_t> before;
   const schedulers::PolicyEntry<schedulers::Partitioner>* policy = nullptr;
   std::optional<schedulers::Parameters> parameters;
   double hysteresis = 0.2;             //!< relative change from which a client plans again

@@ -20,46 +20,64 @@ void World::open_split(std::uint32_t index) {
   if (!service.split) return;
   ServiceState& s = services_[index];
   const GraphSplit& spec = *service.split;
-  const Service& head = scenario_.services[spec.head];
-  const std::array<const models::GraphCost*, 2> tiers{&cost_of(head), &cost_of(service)};
-  s.split = devices::split_problem(tiers, 1);
+  s.tiers = spec.before;
+  s.tiers.push_back(index);
+  std::vector<const models::GraphCost*> costs;
+  for (const std::uint32_t tier : s.tiers) costs.push_back(&cost_of(scenario_.services[tier]));
+  s.split = devices::split_problem(costs, 1);
   s.tensor_bytes = s.split.output_bytes;
   s.split.encodings = spec.encodings;
   s.split.latency_weight = spec.latency_weight;
   s.split.energy_weight = spec.energy_weight;
   s.split.price_weight = spec.price_weight;
-  const NodeGroup& device = scenario_.nodes[head.group];
-  const NodeGroup& remote = scenario_.nodes[service.group];
-  s.split.watts = {s.split.watts[0] + device.base_power, device.base_power};
+  const NodeGroup& device = scenario_.nodes[scenario_.services[s.tiers[0]].group];
+  for (double& watts : s.split.watts) watts += device.base_power;
   s.split.transfer_watts = device.base_power + device.upload_power;
-  s.split.price = {0, remote.price_per_hour / 3600.0 / std::max(1U, remote.accelerators)};
+  s.split.price.assign(s.tiers.size(), 0);
+  for (std::size_t t = 1; t < s.tiers.size(); ++t) {
+    const NodeGroup& remote = scenario_.nodes[scenario_.services[s.tiers[t]].group];
+    s.split.price[t] = remote.price_per_hour / 3600.0 / std::max(1U, remote.accelerators);
+  }
 }
 
-// Plans with what the client knows: nominal bandwidths, its own queue, the service's as last
-// reported. True when the request now waits on the client's machine.
+// Nominal bandwidths, the client's own queue, those of services as last reported.
+void World::split_conditions(const Request& r, const Replica& own, ServiceState& s) {
+  schedulers::PartitionProblem& p = s.split;
+  const std::size_t tiers = s.tiers.size();
+  p.bandwidth.assign(tiers - 1, 0);
+  p.down_bandwidth.assign(tiers - 1, 0);
+  p.latency.assign(tiers - 1, 0);
+  p.slowdown.assign(tiers, 1);
+  p.slowdown[0] = 1 + (own.shown_queued + own.shown_running) / services_[own.service].slots_per_replica;
+  std::uint32_t here = r.host;
+  for (std::size_t t = 1; t < tiers; ++t) {
+    const Service& service = scenario_.services[s.tiers[t]];
+    const ServiceState& state = services_[s.tiers[t]];
+    const std::uint32_t there = state.ready.empty() ? scenario_.nodes[service.group].first
+                                                    : replicas_[state.ready.front()].node;
+    p.bandwidth[t - 1] = network_->path_bandwidth(here, there);
+    p.down_bandwidth[t - 1] = network_->path_bandwidth(there, here);
+    p.latency[t - 1] =
+        cost_of(service).unit().iteration_overhead.seconds() + (t == 1 ? r.protocol : 0) +
+        (network_->path_latency(here, there) + network_->path_latency(there, here)).seconds();
+    const double slots = std::max(1.0, state.signal.slots * std::max(1.0, state.parallel_speedup));
+    p.slowdown[t] = 1 + state.signal.queued / slots;
+    here = there;
+  }
+}
+
+// True when the request is on its way through the tiers of a plan.
 bool World::begin_split(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::uint32_t index = r.record.service;
   const Service& service = scenario_.services[index];
   const GraphSplit& spec = *service.split;
   ServiceState& s = services_[index];
-  const std::uint32_t local = r.host == ~0U ? ~0U : local_replica(spec.head, r.host);
+  const std::uint32_t local = r.host == ~0U ? ~0U : local_replica(s.tiers[0], r.host);
   if (local == ~0U || replicas_[local].phase != ReplicaPhase::ready) return false;
 
-  // Conditions.
+  split_conditions(r, replicas_[local], s);
   schedulers::PartitionProblem& p = s.split;
-  const std::uint32_t node =
-      s.ready.empty() ? scenario_.nodes[service.group].first : replicas_[s.ready.front()].node;
-  p.bandwidth = {network_->path_bandwidth(r.host, node)};
-  p.down_bandwidth = {network_->path_bandwidth(node, r.host)};
-  p.latency = {cost_of(service).unit().iteration_overhead.seconds() + r.protocol +
-               (network_->path_latency(r.host, node) + network_->path_latency(node, r.host))
-                   .seconds()};
-  const Replica& own = replicas_[local];
-  const double own_slots = services_[spec.head].slots_per_replica;
-  const double slots = std::max(1.0, s.signal.slots * std::max(1.0, s.parallel_speedup));
-  p.slowdown = {1 + (own.shown_queued + own.shown_running) / own_slots,
-                1 + s.signal.queued / slots};
   p.result_bytes = r.record.download;
   if (r.input_bytes < 0) r.input_bytes = r.record.upload;
   double inputs = 0;
@@ -77,34 +95,36 @@ bool World::begin_split(std::uint32_t slot) {
              .first;
   const schedulers::Partition& partition = it->second.plan(p);
 
-  // Costs of both parts, made once per placement.
+  // Costs of the parts, made once per placement.
   std::shared_ptr<const SplitPlan>& plan = s.split_plans[partition.tier];
   if (!plan) {
     SplitPlan made;
-    const models::GraphCost &head = cost_of(scenario_.services[spec.head]), &tail = cost_of(service);
-    const std::vector<bool> first = devices::operators_on(head.graph(), partition, 0),
-                            rest = devices::operators_on(head.graph(), partition, 1);
-    const auto any = [](const std::vector<bool>& v) {
-      return std::find(v.begin(), v.end(), true) != v.end();
-    };
-    made.head_operators = static_cast<std::uint32_t>(std::count(first.begin(), first.end(), true));
-    if (any(first)) made.head = std::make_shared<const models::GraphCost>(head.only(first));
-    if (any(rest)) made.tail = std::make_shared<const models::GraphCost>(tail.only(rest));
+    for (std::uint32_t t = 0; t < s.tiers.size(); ++t) {
+      const models::GraphCost& cost = cost_of(scenario_.services[s.tiers[t]]);
+      const std::vector<bool> mine = devices::operators_on(cost.graph(), partition, t);
+      const auto count = std::count(mine.begin(), mine.end(), true);
+      made.parts.push_back(count > 0 ? std::make_shared<const models::GraphCost>(cost.only(mine))
+                                     : nullptr);
+      if (count > 0) made.last = t;
+      if (t == 0) made.head_operators = static_cast<std::uint32_t>(count);
+    }
     plan = std::make_shared<const SplitPlan>(std::move(made));
   }
   r.split = plan;
-  r.record.upload = r.encode = 0;
+  r.part = 0;
+  r.hop_bytes = r.hop_encode = {};
   for (const schedulers::Crossing& c : partition.crossings) {
-    r.record.upload += p.pinned[c.task] == 0 ? p.output_bytes[c.task] : c.bytes;
-    r.encode += p.output_bytes[c.task] * p.encodings[c.encoding].seconds_per_byte;
+    r.hop_bytes[c.hop] += p.pinned[c.task] == 0 ? p.output_bytes[c.task] : c.bytes;
+    r.hop_encode[c.hop] += p.output_bytes[c.task] * p.encodings[c.encoding].seconds_per_byte;
   }
+  r.record.upload = plan->last > 0 ? r.hop_bytes[0] : 0;
   r.record.accuracy = std::max(0.0, r.record.accuracy - partition.accuracy_loss);
   if (scenario_.record_decisions)
-    recorder_.add({now_, r.record.request, index, plan->tail ? index : spec.head,
+    recorder_.add({now_, r.record.request, index, s.tiers[plan->last],
                    static_cast<double>(plan->head_operators), spec.policy->name});
-  if (!plan->head) return false;
 
-  r.in_head = true;
+  // The first part waits on the client's machine like any other request there.
+  r.serving = s.tiers[0];
   r.replica = local;
   ++replicas_[local].outstanding;
   r.record.replica = replicas_[local].number;
@@ -113,31 +133,25 @@ bool World::begin_split(std::uint32_t slot) {
   return true;
 }
 
-// The first part is done: on to the service, or home when that was all.
-void World::head_done(std::uint32_t slot) {
+// Done on this tier: on to the next one.
+void World::next_part(std::uint32_t slot) {
   Request& r = requests_[slot];
-  const std::uint32_t local = r.replica;
-  --replicas_[local].outstanding;
-  r.in_head = false;
-  if (!r.split->tail) {
-    r.record.served = now_;
-    r.record.download = 0;
-    if (replicas_[local].phase == ReplicaPhase::draining) release(local);
-    return complete(slot);
-  }
+  const std::uint32_t done = r.replica;
+  --replicas_[done].outstanding;
+  r.from = replicas_[done].node;
   r.replica = ~0U;
   r.record.arrived = r.record.started = Instant::never();
   r.record.batch = 0;
-  if (replicas_[local].phase == ReplicaPhase::draining) release(local);
-  assign_service(slot, r.record.service);
+  const std::uint32_t next = services_[r.record.service].tiers[++r.part];
+  if (replicas_[done].phase == ReplicaPhase::draining) release(done);
+  approach(slot, next);
 }
 
 // Equal parts of a graph run as one batch, unequal ones after each other.
 void World::group_by_cut(const GraphModel& graph, Batch& b) const {
   for (const std::uint64_t tag : b.tags) {
     const Request& r = requests_[Handle::unpack(tag).slot];
-    const auto& part = r.in_head ? r.split->head : r.split ? r.split->tail : graph.cost;
-    const models::GraphCost* cost = part ? part.get() : graph.cost.get();
+    const models::GraphCost* cost = r.split ? r.split->parts[r.part].get() : graph.cost.get();
     const auto it = std::find_if(b.parts.begin(), b.parts.end(),
                                  [&](const Batch::Part& p) { return p.cost == cost; });
     if (it != b.parts.end()) ++it->size;

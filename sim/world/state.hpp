@@ -2,6 +2,7 @@
 // rules are in the World's parts.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <deque>
@@ -47,10 +48,11 @@ enum class Stage : std::uint8_t {
   backing_off,  //!< after a failed transfer
 };
 
-//! A way to split a graph between a client and a service.
+//! A way to split a graph between a client and services.
 struct SplitPlan {
-  //! What runs on either side; null: nothing, the other side runs everything.
-  std::shared_ptr<const models::GraphCost> head, tail;
+  //! What runs on each tier, from the client outwards; null: nothing, data pass through.
+  std::vector<std::shared_ptr<const models::GraphCost>> parts;
+  std::uint32_t last = 0;              //!< the last tier that runs anything
   std::uint32_t head_operators = 0;
 };
 
@@ -73,8 +75,10 @@ struct Request {
   FlowId flow;
   EventHandle timer, queue_timer, deadline_timer;
   std::shared_ptr<const SplitPlan> split;  // of this attempt; null: not (yet) split
-  bool in_head = false;                // its first part is on the client's machine
-  double encode = 0;                   // s, to change formats of tensors at both ends
+  std::uint32_t part = 0;              // tier of the plan that it is at or on its way to
+  std::uint32_t serving = 0xffffffffU; // service it is at or on its way to
+  std::uint32_t from = 0xffffffffU;    // node where its data are
+  std::array<double, 3> hop_bytes{}, hop_encode{};  // bytes over each hop, s to change formats at both ends
   double input_bytes = -1;             // drawn upload of a split request; below 0: not split yet
 };
 
@@ -162,6 +166,7 @@ struct ServiceState {
   std::map<std::tuple<const models::GraphCost*, std::int64_t, double>, double> clocked_seconds;
   // Split services: the problem as far as it is the same for all clients, tensors as they are, plans
   // by placement, and what each client (workload, node) goes by.
+  std::vector<std::uint32_t> tiers;      // services of a split one, from the client's own outwards
   schedulers::PartitionProblem split;
   std::vector<double> tensor_bytes;
   std::map<std::vector<std::uint32_t>, std::shared_ptr<const SplitPlan>> split_plans;

@@ -52,7 +52,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   open_workloads();
   schedule_faults();
   publish_signals();
-  if (offload_) every(scenario.offload.signal_age, EventKind::scrape, ~0U);
+  const bool split = std::any_of(scenario.services.begin(), scenario.services.end(),
+                                 [](const Service& s) { return s.split.has_value(); });
+  if (offload_ || split) every(scenario.offload.signal_age, EventKind::scrape, ~0U);
   every(scenario.sample_period, EventKind::sample, 0);
   if (scenario.warmup > Duration::zero())
     queue_.push(Instant::zero() + scenario.warmup, EventKind::phase_end, 0, 0);

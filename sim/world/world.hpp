@@ -61,6 +61,8 @@ class World final : public network::EventLoop {
   void on_local_step(Handle handle);
   void place(std::uint32_t slot);
   void assign_service(std::uint32_t slot, std::uint32_t service);
+  void approach(std::uint32_t slot, std::uint32_t service);
+  void end_transfer(Request& request);
   void send(std::uint32_t slot);
   void start_upload(std::uint32_t slot);
   void on_flow_ended(Handle handle, network::Outcome outcome);
@@ -94,8 +96,9 @@ class World final : public network::EventLoop {
 
   // splitting.cpp: requests that begin on the client's machine and end at a service
   void open_split(std::uint32_t service);
+  void split_conditions(const Request& request, const Replica& own, ServiceState& service);
   bool begin_split(std::uint32_t slot);
-  void head_done(std::uint32_t slot);
+  void next_part(std::uint32_t slot);
   void group_by_cut(const GraphModel& graph, Batch& batch) const;
 
   // machines.cpp: operators on the units of nodes

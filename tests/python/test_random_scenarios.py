@@ -231,6 +231,12 @@ def split_scenario(seed: int) -> dict:
              "energy_weight": r.choice([0, 0.1]), "accuracy_loss": 0.01}
     if r.random() < 0.5:
         split["encode"] = r.choice([["int8"], ["fp16", "int8"]])
+    if r.random() < 0.5:
+        split["via"] = ["middle"]
+        scenario["nodes"]["box"]["device"] = "jetson-nano"
+        scenario["services"]["middle"] = {
+            "model": model, "on": "box", "queue": random_queue(r), "slots": r.choice([1, 2])}
+        scenario["network"]["routes"].append({"from": "metro", "to": "region", "links": ["wan"]})
     scenario["services"] |= {
         "tail": {"model": model, "on": "server", "batching": batching, "queue": random_queue(r),
                  "replicas": r.choice([1, 2]), "split": split},
