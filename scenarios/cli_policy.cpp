@@ -102,6 +102,67 @@ std::string decide(AutoscalingPolicy& policy, const ObjectView& v) {
   return fmt::format("{{\"desired\": {}, \"reason\": {}}}", d.desired, json_string(d.reason));
 }
 
+std::string decide(GovernorPolicy& policy, const ObjectView& v) {
+  std::vector<double> frequencies;
+  for (const double f : v.numbers("frequencies")) {
+    if (!frequencies.empty() && f <= frequencies.back())
+      throw InputError("frequencies go from slow to fast");
+    frequencies.push_back(f);
+  }
+  GovernorView view;
+  view.now = instant(v, "now");
+  view.since = v.duration("since");
+  view.frequencies = frequencies;
+  view.current = v.has("current") ? v.count("current") : frequencies.size() - 1;
+  if (view.current >= frequencies.size())
+    throw InputError(fmt::format("current: there are {} frequencies, counted from 0",
+                                 frequencies.size()));
+  view.busy = v.number("busy");
+  view.busy_now = v.number_or("busy_now", view.busy > 0 ? 1 : 0);
+  view.pending = v.duration("pending").seconds();
+  if (v.has("deadline")) view.deadline = instant(v, "deadline");
+  view.battery = v.number("battery");
+  const std::size_t i = policy.decide(view);
+  return fmt::format("{{\"index\": {}, \"frequency\": \"{} Hz\"}}", i, frequencies.at(i));
+}
+
+std::string decide(VariantPolicy& policy, const ObjectView& v) {
+  std::vector<VariantOption> options;
+  std::vector<std::string> names;
+  for (const ObjectView& o : v.objects("options")) names.push_back(o.text("name"));
+  for (const ObjectView& o : v.objects("options"))
+    options.push_back({names[options.size()], o.duration("service"), o.number("energy"),
+                       o.number("accuracy"), o.number("weights")});
+  VariantView view;
+  view.now = instant(v, "now");
+  view.created = instant(v, "created");
+  if (v.has("deadline")) view.deadline = instant(v, "deadline");
+  view.waiting = v.count("waiting");
+  view.slots = v.count("slots");
+  view.battery = v.number("battery");
+  view.options = options;
+  const VariantDecision d = policy.choose(view);
+  return fmt::format("{{\"variant\": {}, \"index\": {}, \"reason\": {}}}",
+                     json_string(names.at(d.option)), d.option, json_string(d.reason));
+}
+
+std::string decide(EvictionPolicy& policy, const ObjectView& v) {
+  std::vector<ResidentModel> models;
+  for (const ObjectView& m : v.objects("models")) {
+    ResidentModel r{.model = m.count("model"),
+                    .bytes = m.number("bytes"),
+                    .load = m.duration("load").seconds(),
+                    .priority = m.number("priority"),
+                    .loaded = instant(m, "loaded"),
+                    .last_used = instant(m, "last_used"),
+                    .uses = m.big_count("uses")};
+    if (r.uses > 0) policy.used(r);
+    models.push_back(r);
+  }
+  const std::size_t i = policy.evict(models, instant(v, "now"));
+  return fmt::format("{{\"model\": {}, \"index\": {}}}", models.at(i).model, i);
+}
+
 // Parameters from "name=value" settings, checked like a scenario's.
 template <class Policy>
 std::shared_ptr<Policy> make(const PolicyEntry<Policy>& entry, const ObjectSpec& spec,
@@ -165,7 +226,19 @@ int command_policy(const std::string& kind, const std::string& name, const std::
   if (kind == "autoscaling")
     return run_policy(autoscaling_policies(), name, autoscaling_spec(), autoscaling_view_spec(),
                       view, set);
-  const std::vector<std::string> kinds{"offload", "routing", "batching", "autoscaling"};
+  if (kind == "governor")
+    return run_policy(governor_policies(), name, governor_spec(), governor_view_spec(), view, set);
+  if (kind == "variant")
+    return run_policy(variant_policies(), name, variant_policy_spec(), variant_view_spec(), view,
+                      set);
+  if (kind == "eviction")
+    return run_policy(eviction_policies(), name, model_cache_spec(), eviction_view_spec(), view,
+                      set);
+  if (kind == "list-scheduler" || kind == "partition")
+    throw InputError(fmt::format("policies of kind \"{}\" decide on graphs: see \"isthmus {}\"",
+                                 kind, kind == "partition" ? "split" : "schedule"));
+  const std::vector<std::string> kinds{"offload",  "routing", "batching", "autoscaling",
+                                       "governor", "variant", "eviction"};
   throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
 }
 

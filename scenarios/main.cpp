@@ -93,7 +93,7 @@ int dispatch(int argc, char** argv) {
   policies->callback([&] { code = command_policies(o.kind); });
 
   auto* policy = app.add_subcommand("policy", "let one policy decide on a view");
-  policy->add_option("kind", o.kind, "offload, routing, batching or autoscaling")->required();
+  policy->add_option("kind", o.kind, "offload, routing, batching, autoscaling, governor, variant or eviction")->required();
   policy->add_option("name", o.name, "name of the policy")->required();
   policy->add_option("--view", o.view, "JSON file: a view, or a list of views")->required();
   policy->add_option("--set", o.run.set, "parameter=value")->type_size(1)->allow_extra_args(false);

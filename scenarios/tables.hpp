@@ -54,6 +54,9 @@ const ObjectSpec& split_spec();
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp
 const ObjectSpec& routing_view_spec();
 const ObjectSpec& batching_view_spec();
+const ObjectSpec& governor_view_spec();
+const ObjectSpec& variant_view_spec();
+const ObjectSpec& eviction_view_spec();
 const ObjectSpec& autoscaling_view_spec();
 
 //! Largest number of equal machines in a group, and of machines in a scenario.

@@ -110,4 +110,78 @@ const ObjectSpec& autoscaling_view_spec() {
   return spec;
 }
 
+const ObjectSpec& governor_view_spec() {
+  static const ObjectSpec spec{
+      "governor view",
+      "One choice of a clock to take.",
+      {now(),
+       quantity("since", Unit::duration, "the last decision; the averages are over it")
+           .by_default("10 ms"),
+       list("frequencies", quantity("", Unit::frequency, "of an operating point"),
+            "available, from slow to fast")
+           .at_least(1)
+           .needed(),
+       integer("current", "index into frequencies").default_is("the highest"),
+       quantity("busy", Unit::fraction, "share of the time at work").at_most(1).by_default("0"),
+       quantity("busy_now", Unit::fraction, "share of the unit at work at this moment")
+           .at_most(1)
+           .default_is("1 when busy is above 0, else 0"),
+       quantity("pending", Unit::duration, "work waiting or running, at the highest clock")
+           .by_default("0 s"),
+       quantity("deadline", Unit::duration, "date of the earliest deadline among it")
+           .default_is("none"),
+       quantity("battery", Unit::fraction, "charge").at_most(1).by_default("1")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& variant_view_spec() {
+  static const ObjectSpec option{
+      "variant option",
+      "One variant of a model as its service knows it.",
+      {text("name", "of the variant").needed(),
+       quantity("service", Unit::duration, "of one request alone").by_default("0 s"),
+       quantity("energy", Unit::energy, "above idle for that").by_default("0 J"),
+       quantity("accuracy", Unit::fraction, "0 = not known").at_most(1).by_default("0"),
+       quantity("weights", Unit::bytes, "of its weights").by_default("0 B")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "variant view",
+      "One choice of a variant to take.",
+      {now(), quantity("created", Unit::duration, "date of the request").by_default("0 s"),
+       quantity("deadline", Unit::duration, "date by which the answer is wanted")
+           .default_is("none"),
+       integer("waiting", "requests that stay in the queue").by_default("0"),
+       integer("slots", "batches that the replica serves at once").at_least(1).by_default("1"),
+       quantity("battery", Unit::fraction, "charge of the machine").at_most(1).by_default("1"),
+       list("options", object("", option, "a variant"), "to choose from").at_least(1).needed()},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& eviction_view_spec() {
+  static const ObjectSpec model{
+      "resident model",
+      "A model that is in the memory of a machine.",
+      {integer("model", "its number, the same whenever it comes back").needed(),
+       quantity("bytes", Unit::bytes, "that it gives free").by_default("1 B"),
+       quantity("load", Unit::duration, "to bring it back").by_default("0 s"),
+       quantity("priority", Unit::none, "larger = more important").by_default("0"),
+       quantity("loaded", Unit::duration, "date since when it is there").by_default("0 s"),
+       quantity("last_used", Unit::duration, "date of its last batch").by_default("0 s"),
+       integer("uses", "batches since it was loaded").at_most(9e15).by_default("0")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "eviction view",
+      "One choice of a model to evict.",
+      {now(), list("models", object("", model, "a model"), "that may leave").at_least(1).needed()},
+      "",
+      {}};
+  return spec;
+}
+
 }  // namespace isthmus::scenarios

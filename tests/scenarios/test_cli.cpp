@@ -122,6 +122,29 @@ TEST_F(Cli, SweepsAreCutAndContinued) {
   EXPECT_EQ(run("sweep " + scenario + " --resume").code, 2);
 }
 
+TEST_F(Cli, PoliciesOfMachinesDecideOnViews) {
+  const std::string clocks = file("clocks.json", R"([
+    {"frequencies": ["1 GHz", "2 GHz", "3 GHz"], "busy": 0.5, "current": 2},
+    {"frequencies": ["1 GHz", "2 GHz", "3 GHz"], "busy": 0.95, "current": 0}])");
+  EXPECT_THAT(run("policy governor ondemand --view " + clocks).text,
+              HasSubstr("[{\"index\": 1, \"frequency\": \"2000000000 Hz\"},\n {\"index\": 2"));
+  const std::string options = file("options.json", R"({"deadline": "20 ms", "options": [
+    {"name": "large", "service": "30 ms", "accuracy": 0.8},
+    {"name": "small", "service": "5 ms", "accuracy": 0.6}]})");
+  EXPECT_THAT(run("policy variant deadline --view " + options).text, HasSubstr("\"small\""));
+  EXPECT_THAT(run("policy variant most-accurate --view " + options).text, HasSubstr("\"large\""));
+  const std::string models = file("models.json", R"({"now": "5 s", "models": [
+    {"model": 0, "last_used": "3 s"}, {"model": 4, "last_used": "2 s", "priority": 1}]})");
+  EXPECT_THAT(run("policy eviction lru --view " + models).text, HasSubstr("{\"model\": 4"));
+  EXPECT_THAT(run("policy eviction priority --view " + models).text, HasSubstr("{\"model\": 0"));
+  Output o = run("policy eviction lru --view " + options);
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("/options: unknown field; known: now, models"));
+  o = run("policy partition chain --view " + models);
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("isthmus split"));
+}
+
 TEST_F(Cli, PoliciesDecideOnViews) {
   const std::string view = file("view.json", R"({"slo": "1 s", "candidates": [
     {"name": "phone", "tier": "device", "service": "800 ms"},
