@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "devices/physics_spec.hpp"
 #include "sim/core/errors.hpp"
@@ -12,6 +13,7 @@ namespace isthmus::devices {
 
 namespace {
 
+constexpr double longest_step = 9e9;  // s; no run is longer
 constexpr int settled_ticks = 50;  // idle decisions without a change after which a governor rests
 
 struct Unit {
@@ -318,11 +320,12 @@ Instant NodePhysics::next_tick() const {
   }
   if (m.battery) {
     // Leakage drifts, so a date far ahead is looked at again on the way.
-    const double left = m.battery->empty() ? 0.0 : m.battery->time_until(0);
-    if (std::isfinite(left)) {
-      const double step = m.heat ? std::min(left, std::max(1.0, 0.5 * left)) : left;
+    const double left = m.battery->empty()         ? 0.0
+                        : m.battery->stored() <= 0 ? std::numeric_limits<double>::infinity()
+                                                   : m.battery->time_until(0);
+    const double step = m.heat ? std::min(left, std::max(1.0, 0.5 * left)) : left;
+    if (step < longest_step)
       next = std::min(next, m.since + Duration(std::llround(std::ceil(step * 1e9))));
-    }
   }
   return next;
 }
@@ -440,6 +443,29 @@ std::vector<PowerSample> NodePhysics::take_samples() {
   return s;
 }
 
+namespace {
+
+// Leakage counts from its reference temperature on; below, it must not take more than is drawn.
+void check_cold(const PhysicsSpec& spec) {
+  const ThermalSpec& t = *spec.thermal;
+  double coldest = t.ambient.front().celsius;
+  for (const AmbientStep& s : t.ambient) coldest = std::min(coldest, s.celsius);
+  double idle = 0, leakage = 0;
+  for (const UnitPhysics& u : spec.units)
+    idle += std::min_element(u.points.begin(), u.points.end(), [](const auto& x, const auto& y) {
+              return x.idle < y.idle;
+            })->idle;
+  for (const ThermalNode& n : t.network.nodes) leakage += n.leakage;
+  const double less = leakage * (t.network.leakage_reference - coldest);
+  if (less > idle)
+    throw InputError(fmt::format(
+        "at an ambient of {} C leakage takes {:.3g} W off the idle power of {:.3g} W, which would "
+        "be negative: lower the leakage or raise idle_power",
+        coldest, less, idle));
+}
+
+}  // namespace
+
 void check(const PhysicsSpec& spec) {
   for (const UnitPhysics& u : spec.units) {
     if (u.points.empty()) throw InputError(fmt::format("unit \"{}\": no operating points", u.name));
@@ -463,8 +489,9 @@ void check(const PhysicsSpec& spec) {
   if (ambient >= t.shutdown)
     throw InputError(fmt::format(
         "ambient {} C is not below the shutdown temperature {} C: the machine could not even be "
-        "switched on",
+        "switched on; lower the ambient or raise the shutdown",
         ambient, t.shutdown));
+  check_cold(spec);
   for (const TripPoint& trip : t.trips) {
     if (trip.resume > trip.at)
       throw InputError(fmt::format("a trip point at {} C resumes at {} C, which is hotter", trip.at,
@@ -479,6 +506,11 @@ void check(const PhysicsSpec& spec) {
     throw InputError(
         "leakage grows faster with temperature than heat gets out (thermal runaway): lower the "
         "leakage or the resistance, or give a shutdown temperature");
+  if (network.growth() * spec.tick.seconds() > 1)
+    throw InputError(fmt::format(
+        "leakage multiplies the heat by more than e within {:g} s, the time between two looks at "
+        "the shutdown temperature: lower the leakage, or look more often (power_trace)",
+        spec.tick.seconds()));
 }
 
 }  // namespace isthmus::devices

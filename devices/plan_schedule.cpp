@@ -1,5 +1,7 @@
 #include "devices/plan_schedule.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -11,7 +13,17 @@ namespace isthmus::devices {
 
 namespace {
 
-std::int64_t to_ns(double seconds) { return Duration::from_seconds(seconds).ns(); }
+// Plans are added up and scaled by clocks, so that they stay well below the range of time.
+constexpr double longest = 1e9;  // s
+
+std::int64_t to_ns(double seconds) {
+  if (!(seconds < longest))
+    throw InputError(fmt::format(
+        "an operator or a transfer would take {:.3g} s: check the counts of the graph, the speeds "
+        "of the units and unit_transfer",
+        seconds));
+  return Duration::from_seconds(seconds).ns();
+}
 
 std::uint32_t first_lane(const ExecutorSpec& spec, std::uint32_t unit) {
   std::uint32_t lane = 0;

@@ -14,15 +14,22 @@ schedulers::PartitionProblem split_problem(std::span<const models::GraphCost* co
                                            std::int64_t batch, double input_bytes) {
   const models::OperatorGraph& graph = tiers[0]->graph();
   for (const models::GraphCost* t : tiers) {
-    bool same = t->graph().size() == graph.size();
-    for (std::size_t v = 0; same && v < graph.size(); ++v)
-      same = t->graph().at(v).name == graph.at(v).name &&
-             t->graph().predecessors(v) == graph.predecessors(v);
+    const models::OperatorGraph& other = t->graph();
+    bool same = other.size() == graph.size();
+    for (std::size_t v = 0; same && v < graph.size(); ++v) {
+      same = other.at(v).name == graph.at(v).name && other.predecessors(v) == graph.predecessors(v);
+      if (same && other.at(v).output != graph.at(v).output)
+        throw InputError(fmt::format(
+            "operator '{}' gives {} on one tier and {} on another: tiers must execute the same "
+            "operators; use one model, with inputs of one size",
+            graph.at(v).name, models::to_string(graph.at(v).output),
+            models::to_string(other.at(v).output)));
+    }
     if (!same)
       throw InputError(fmt::format(
           "a graph of {} operators cannot be split with one of {}: tiers must execute the same "
           "operators; use one model, in variants that are fused alike",
-          graph.size(), t->graph().size()));
+          graph.size(), other.size()));
   }
   schedulers::PartitionProblem p;
   p.tasks = static_cast<std::uint32_t>(graph.size());

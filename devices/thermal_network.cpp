@@ -52,8 +52,11 @@ ThermalNetwork::ThermalNetwork(const ThermalNetworkSpec& spec, double ambient)
   std::vector<bool> cooled(static_cast<std::size_t>(n));
   for (Eigen::Index i = 0; i < n; ++i) cooled[static_cast<std::size_t>(i)] = from_ambient_[i] > 0;
   for (const ThermalLink& l : spec.links) {
-    if (l.a >= spec.nodes.size() || l.b >= spec.nodes.size() || l.a == l.b)
+    if (l.a >= spec.nodes.size() || l.b >= spec.nodes.size())
       throw InputError("thermal network: a link between nodes that do not exist");
+    if (l.a == l.b)
+      throw InputError(
+          fmt::format("thermal link from \"{}\" to itself; name two parts", spec.nodes[l.a].name));
     if (!(l.resistance > 0))
       throw InputError(fmt::format("thermal link {} - {}: resistance {} K/W is not above 0",
                                    spec.nodes[l.a].name, spec.nodes[l.b].name, l.resistance));
@@ -82,6 +85,9 @@ ThermalNetwork::ThermalNetwork(const ThermalNetworkSpec& spec, double ambient)
   rates_ = solver.eigenvalues();
   to_nodes_ = root.cwiseInverse().asDiagonal() * solver.eigenvectors();
   to_modes_ = solver.eigenvectors().transpose() * root.asDiagonal();
+  if (!rates_.allFinite() || !to_nodes_.allFinite() || !to_modes_.allFinite())
+    throw InputError(
+        "thermal network: capacitances and resistances lie too far from 1 to compute with");
   leak_modes_ = to_nodes_.transpose() * leak_;
   modes_ = to_modes_ * Eigen::VectorXd::Constant(n, ambient);
   target();

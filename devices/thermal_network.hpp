@@ -52,6 +52,8 @@ class ThermalNetwork {
   double leaked_after(double seconds) const;  //!< J that leak in the next `seconds`
   //! Leakage feeds itself faster than heat gets out: some temperature grows without bound.
   bool runs_away() const { return rates_.minCoeff() <= 0; }
+  //! Rate at which the fastest temperature grows without bound, 1/s; none does when <= 0.
+  double growth() const { return -rates_.minCoeff(); }
   std::uint32_t size() const { return static_cast<std::uint32_t>(rates_.size()); }
 
  private:

@@ -1,5 +1,7 @@
 #include "models/graph_cost.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -16,6 +18,13 @@ namespace {
 constexpr std::int64_t prepared_batches = 64;
 // An extrapolated kernel is never called better than this.
 constexpr double extrapolation_error = 0.3;
+
+// A single inference takes less than this, s; what is counted wrongly takes more.
+constexpr double longest_inference = 1e6;
+// Times of large batches are cut here, ns: sums of them stay within the range of Duration.
+constexpr double longest_batch_ns = 1e18;
+
+Duration rounded(double ns) { return Duration(std::llround(std::min(ns, longest_batch_ns))); }
 
 // A time under construction, in ns.
 struct Time {
@@ -50,7 +59,26 @@ struct GraphCost::Impl {
                              unit.compute_efficiency * 1e-9);
     bytes_per_ns = unit.memory_bandwidth * unit.bandwidth_efficiency * 1e-9;
     peak_elements = graph.peak_live_elements();
+    check_times();
     for (std::int64_t b = 1; b <= prepared_batches; ++b) batches.push_back(total(b));
+  }
+
+  void check_times() const {
+    double sum = 0, longest = 0;
+    std::size_t slowest = 0;
+    for (std::size_t v = 0; v < graph.size(); ++v) {
+      const double s = time(v, 1).ns * 1e-9;
+      sum += s;
+      if (s > longest) {
+        longest = s;
+        slowest = v;
+      }
+    }
+    if (!(sum < longest_inference))
+      throw InputError(fmt::format(
+          "unit '{}': one inference would take {:.3g} s, of it {:.3g} s for operator '{}': check "
+          "the counts of the graph and the speed of the unit",
+          unit.name, sum, longest, graph.at(slowest).name));
   }
 
   // Formats of one operator: its own, else the variant's.
@@ -146,7 +174,7 @@ struct GraphCost::Impl {
       kind = std::max(kind, t.kind);
       if (compute_bound(v, static_cast<double>(batch))) compute_ns += t.ns;
     }
-    return {.time = Duration(std::llround(ns)),
+    return {.time = rounded(ns),
             .kind = kind,
             .relative_error = ns > 0 ? error_ns / ns : 0,
             .compute_share = ns > 0 ? compute_ns / ns : 0};
@@ -190,7 +218,7 @@ std::int64_t GraphCost::batch_ns(std::int64_t batch) const { return this->batch(
 
 Prediction GraphCost::operator_time(std::size_t index, std::int64_t batch) const {
   const Time t = impl_->time(index, batch);
-  return {.time = Duration(std::llround(t.ns)),
+  return {.time = rounded(t.ns),
           .kind = t.kind,
           .relative_error = t.relative_error,
           .compute_share = impl_->compute_bound(index, static_cast<double>(batch)) ? 1.0 : 0.0};
@@ -243,9 +271,12 @@ const ComputeUnit& GraphCost::unit() const { return impl_->unit; }
 
 double GraphCost::weight_bytes() const {
   double bytes = 0;
-  for (std::size_t v = 0; v < impl_->graph.size(); ++v)
-    bytes += impl_->graph.at(v).params * bytes_of(impl_->weights_of(v));
+  for (std::size_t v = 0; v < impl_->graph.size(); ++v) bytes += weight_bytes(v);
   return bytes;
+}
+
+double GraphCost::weight_bytes(std::size_t index) const {
+  return impl_->graph.at(index).params * bytes_of(impl_->weights_of(index));
 }
 
 double GraphCost::peak_activation_bytes(std::int64_t batch) const {

@@ -70,6 +70,7 @@ class GraphCost {
   const GraphVariant& variant() const;
   const ComputeUnit& unit() const;
   double weight_bytes() const;
+  double weight_bytes(std::size_t index) const;  //!< of operator `index`
   //! Largest sum of live activations in topological order, bytes, for a batch.
   double peak_activation_bytes(std::int64_t batch) const;
 

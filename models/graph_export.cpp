@@ -103,6 +103,40 @@ class Reader {
   std::string where_;
 };
 
+std::string text_or_empty(const json& object, const char* key) {
+  const auto it = object.is_object() ? object.find(key) : object.end();
+  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
+// Why an input is not there yet: a cycle, the order of the file, or its name.
+std::string missing_input(const json& operators, const std::string& name) {
+  OperatorGraph g("order");
+  std::map<std::string, std::size_t> index;
+  std::vector<std::string> names;
+  for (const json& o : operators) {
+    Operator op;
+    op.name = text_or_empty(o, "name");
+    names.push_back(op.name);
+    const std::size_t v = g.add(std::move(op));
+    index.emplace(names.back(), v);
+  }
+  for (std::size_t v = 0; v < operators.size(); ++v)
+    if (const json& o = operators[v]; o.is_object() && o.contains("inputs"))
+      for (const json& from : o["inputs"])
+        if (const auto it = index.find(from.is_string() ? from.get<std::string>() : "");
+            it != index.end())
+          g.connect(it->second, v);
+  if (const auto cycle = g.find_cycle(); !cycle.empty()) {
+    std::string path;
+    for (const std::size_t v : cycle) path += g.at(v).name + " -> ";
+    return fmt::format("the graph has a cycle: {}{}; remove one of its inputs", path,
+                       g.at(cycle.front()).name);
+  }
+  if (index.contains(name))
+    return fmt::format("input \"{}\" stands later in the file; put it before this operator", name);
+  return std::string(name_error("operator", name, names).what());
+}
+
 }  // namespace
 
 std::string to_dot(const OperatorGraph& g) {
@@ -194,7 +228,9 @@ OperatorGraph graph_from_json(const std::string& text, const std::string& where)
   std::map<std::string, std::size_t> known;
   std::size_t number = 0;
   for (const json& o : all["operators"]) {
-    const Reader r(o, fmt::format("{}: operator {}", where, number++));
+    const std::string called = text_or_empty(o, "name");
+    const Reader r(o, fmt::format("{}: operator {}{}", where, number++,
+                                  called.empty() ? "" : " (\"" + called + "\")"));
     r.only({"name", "kind", "function", "module", "inputs", "output", "flops", "macs", "params",
             "input_elements", "output_elements", "kernel", "stride", "groups", "heads", "active",
             "weights", "activations", "fused"});
@@ -223,12 +259,13 @@ OperatorGraph graph_from_json(const std::string& text, const std::string& where)
     op.weights = r.format("weights");
     op.activations = r.format("activations");
     op.fused = r.texts("fused");
+    if (op.kind == OperatorKind::input && !r.texts("inputs").empty())
+      r.refuse("an operator of kind input reads nothing; leave inputs out");
     // Operators name earlier ones only, so that a file has no cycles.
     std::vector<std::size_t> from;
     for (const std::string& name : r.texts("inputs")) {
       const auto it = known.find(name);
-      if (it == known.end())
-        r.refuse(fmt::format("input \"{}\" is no operator before this one", name));
+      if (it == known.end()) r.refuse(missing_input(all["operators"], name));
       from.push_back(it->second);
       op.inputs.push_back(g.at(it->second).output);
     }
@@ -238,7 +275,13 @@ OperatorGraph graph_from_json(const std::string& text, const std::string& where)
       r.refuse("there is an operator \"" + name + "\" already");
     for (const std::size_t p : from) g.connect(p, index);
   }
-  g.validate();
+  try {
+    g.validate();
+  } catch (const InputError& e) {
+    std::vector<std::string> placed;
+    for (const std::string& line : e.problems()) placed.push_back(where + ": " + line);
+    throw InputError(std::move(placed));
+  }
   return g;
 }
 

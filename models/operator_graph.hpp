@@ -120,9 +120,10 @@ class OperatorGraph {
   std::vector<Cut> cuts() const;
   //! The cuts of cuts() that a single tensor crosses.
   std::vector<Cut> narrow_cuts() const;
+  //! The operators of some cycle, in order; empty when there is none.
+  std::vector<std::size_t> find_cycle() const;
 
  private:
-  std::vector<std::size_t> find_cycle() const;
   std::string name_;
   Graph graph_;
 };

@@ -69,6 +69,8 @@ std::string seconds_text(double s) { return fmt::format("{:.9g} s", s); }
 }  // namespace
 
 Gantt operator_timeline(const std::filesystem::path& directory, const TimelineWindow& window) {
+  if (window.from < 0)
+    throw InputError(fmt::format("the window begins at {} s; runs begin at 0 s", window.from));
   if (!(window.from >= 0 && window.to > window.from))
     throw InputError(fmt::format("the window from {} s to {} s is empty", window.from, window.to));
   const Operators o = read(directory);

@@ -267,10 +267,8 @@ split->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be rep
 split->add_option("--input", o.split_flags.input, "size of the inputs as sent (as tensors)");
 split->add_option("--result", o.split_flags.result, "size of the answer (0)");
 split->add_option("--radio-power", o.split_flags.radio_power, "of the client during transfers (0)");
-split->add_option("--latency-weight", o.split.latency_weight, "per second (1)")
-    ->check(CLI::NonNegativeNumber);
-split->add_option("--energy-weight", o.split.energy_weight, "per joule of the client (0)")
-    ->check(CLI::NonNegativeNumber);
+split->add_option("--latency-weight", o.split.latency_weight, "per second (1)");
+split->add_option("--energy-weight", o.split.energy_weight, "per joule of the client (0)");
 split->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
 split->add_flag("--json", o.split_flags.json, "print JSON instead of text");
 split->callback([&] {

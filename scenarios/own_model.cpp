@@ -1,5 +1,7 @@
 #include "scenarios/own_model.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -12,6 +14,9 @@
 namespace isthmus::scenarios {
 
 nlohmann::json own_model(const std::string& model, const InputSizes& sizes) {
+  for (const auto& [option, size] :
+       {std::pair{"--image", sizes.image}, {"--sequence", sizes.sequence}})
+    if (size < 0) throw InputError(fmt::format("{} must be above 0, not {}", option, size));
   const auto graphs = models::builtin_graph_names();
   const bool built_in = std::find(graphs.begin(), graphs.end(), model) != graphs.end();
   nlohmann::json entry;

@@ -14,6 +14,8 @@ namespace isthmus::scenarios {
 
 namespace {
 
+constexpr double longest_loading = 1e9;  // s
+
 // The largest batch that its policy can form, as far as it says.
 std::int64_t largest_batch(const world::Service& out) {
   std::int64_t batch = 1;
@@ -44,11 +46,36 @@ std::string arithmetic(double weights, double activations, const world::Service&
                      bytes_text(weights + activations));
 }
 
+// Refuses a graph on several units when one of them cannot hold what its operators need.
+void check_unit_memories(Resolution& r, const ObjectView& s, const world::Service& out) {
+  const world::GraphExecution& e = *out.execution();
+  const world::NodeGroup& group = r.scenario.nodes[out.group];
+  std::vector<world::UnitMemory> memory;
+  try {
+    memory = world::memory_by_unit(e, group, largest_batch(out));
+  } catch (const InputError& error) {  // a large batch that cannot be planned
+    return r.problems.add(s.at("units"), s.pointer_to("units"), error.what());
+  }
+  for (std::size_t k = 0; k < e.units.size(); ++k) {
+    const models::ComputeUnit& unit = group.units[e.units[k]];
+    const double activations = memory[k].activations * out.slots;
+    if (unit.memory <= 0 || memory[k].weights + activations <= unit.memory) continue;
+    r.problems.add(
+        s.at("units"), s.pointer_to("units"),
+        fmt::format("does not fit: the operators on unit \"{}\" need {}, but it has {}; take a "
+                    "smaller format or batch, or leave the unit out",
+                    unit.name, arithmetic(memory[k].weights, activations, out),
+                    bytes_text(unit.memory)));
+  }
+}
+
 // Refuses what does not fit on its unit when `held` bytes of its weights are there.
 void check_memory(Resolution& r, const ObjectView& s, const world::Service& out, double held) {
   const auto* graph = std::get_if<world::GraphModel>(&out.work);
   const models::ComputeUnit& unit = r.scenario.nodes[out.group].units[out.unit];
-  if (!graph || unit.memory <= 0) return;
+  if (!graph) return;
+  if (out.execution()) return check_unit_memories(r, s, out);
+  if (unit.memory <= 0) return;
   const double weights = std::min(weights_of(*graph), held);
   const double activations = activations_of(*graph, out);
   if (weights + activations <= unit.memory) return;
@@ -98,7 +125,13 @@ devices::LoadPlan loading_of(const Resolution& r, const ObjectView& s, const Obj
   } else {
     throw InputError("only services with a model load weights");
   }
-  return devices::plan_loading(request, path);
+  const devices::LoadPlan plan = devices::plan_loading(request, path);
+  if (const double all = plan.ready + plan.first_use + plan.every_use; !(all < longest_loading))
+    throw InputError(
+        fmt::format("loading would take {:.3g} s; check shard, page_fault, deserialize, "
+                    "copy_bandwidth and the node's storage_bandwidth",
+                    all));
+  return plan;
 }
 
 }  // namespace

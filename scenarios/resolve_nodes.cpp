@@ -112,6 +112,26 @@ models::ComputeUnit unit_of(const std::string& name, const ObjectView& v,
   return u;
 }
 
+namespace {
+
+// What a machine states, though nothing reads it.
+void notice_unused(Resolution& r, const ObjectView& v, const world::NodeGroup& g,
+                   std::span<const double> leakages) {
+  const auto notice = [&](const char* what, const char* needed) {
+    r.scenario.notices.push_back(
+        fmt::format("node \"{}\": {} without \"{}\" has no effect", g.name, what, needed));
+  };
+  if (!g.physics->thermal && v.has("ambient")) notice("an ambient temperature", "thermal");
+  if (!g.physics->thermal &&
+      std::any_of(leakages.begin(), leakages.end(), [](double k) { return k > 0; }))
+    notice("leakage", "thermal");
+  for (const devices::UnitPhysics& u : g.physics->units)
+    if (u.governor && u.governor->name == "battery-saver" && !g.physics->battery)
+      notice("governor battery-saver", "battery");
+}
+
+}  // namespace
+
 void resolve_nodes(Resolution& r, const ObjectView& root) {
   const Value* nodes = root.find("nodes");
   std::uint64_t first = 0;
@@ -168,6 +188,7 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
 
     g.physics = physics_of(v, g, std::move(clocks), leakages, r.problems);
     read_model_cache(r, v, g);
+    if (g.physics) notice_unused(r, v, g, leakages);
     g.executor = devices::executor_spec(g.units, g.unit_bandwidth, v.number("memory_share"));
 
     std::vector<std::uint32_t> zones;

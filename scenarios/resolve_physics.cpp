@@ -114,11 +114,9 @@ std::shared_ptr<const devices::PhysicsSpec> physics_of(const ObjectView& node,
         problems.add(node.at(field), node.pointer_to(field), line);
     }
   };
-  if (node.has("thermal"))
-    guarded("thermal", [&] {
-      spec->thermal = thermal_of(node.object("thermal"), group, units, leakages);
-      auto& ambient = spec->thermal->ambient;
-      ambient.clear();
+  std::vector<devices::AmbientStep> ambient;
+  if (node.has("ambient") || node.has("thermal"))
+    guarded("ambient", [&] {
       const Value* written = node.find("ambient");
       if (written && written->is(JsonKind::list)) {
         for (std::size_t i = 0; i < written->items.size(); ++i) {
@@ -127,15 +125,20 @@ std::shared_ptr<const devices::PhysicsSpec> physics_of(const ObjectView& node,
                                 written->items[i].at);
           const Instant at = Instant::zero() + step.duration("at");
           if (!ambient.empty() && at <= ambient.back().at)
-            throw InputError("ambient: the dates of the steps must rise");
+            throw InputError("the dates of the steps must rise");
           ambient.push_back({at, step.number("temperature")});
         }
         if (ambient.front().at != Instant::zero())
-          throw InputError("ambient: the first step must be at 0 s");
+          throw InputError("the first step must be at 0 s");
       } else {
         ambient.push_back(
             {Instant::zero(), written ? number_of(*written, Unit::temperature) : 25.0});
       }
+    });
+  if (node.has("thermal"))
+    guarded("thermal", [&] {
+      spec->thermal = thermal_of(node.object("thermal"), group, units, leakages);
+      spec->thermal->ambient = ambient;
     });
   if (node.has("battery"))
     guarded("battery", [&] {
@@ -150,6 +153,14 @@ std::shared_ptr<const devices::PhysicsSpec> physics_of(const ObjectView& node,
       b.charger = v.number("charger");
       b.cycles = v.number_or("cycles", b.cycles);
       spec->battery = b;
+      double idle = group.base_power;
+      for (const devices::UnitPhysics& u : units) idle += u.points.front().idle;
+      const double given = b.discharge_limit * b.discharge_efficiency + b.charger;
+      if (given < idle)
+        throw InputError(fmt::format(
+            "gives at most {:.3g} W with its charger, but the idle machine draws {:.3g} W; raise "
+            "discharge_limit",
+            given, idle));
     });
   spec->units = std::move(units);
   if (node.has("power_trace")) {

@@ -1,4 +1,4 @@
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -53,6 +53,7 @@ std::shared_ptr<const models::KernelProfile> profile_of(const models::ComputeUni
 world::GraphExecution read_execution(Resolution& r, const ObjectView& s, const ChosenModel& m,
                                      const world::NodeGroup& group) {
   world::GraphExecution e;
+  std::vector<std::string> reasons;
   for (const std::string& name : s.texts("units")) {
     const std::uint32_t unit = unit_named(group, name);
     if (std::find(e.units.begin(), e.units.end(), unit) != e.units.end())
@@ -67,12 +68,14 @@ world::GraphExecution read_execution(Resolution& r, const ObjectView& s, const C
           *m.graph, m.graph_variant(), group.units[unit], profile_of(group.units[unit])));
     } catch (const InputError& error) {  // such as a format that it does not have
       e.costs.push_back(nullptr);
+      reasons.push_back(error.what());
       r.scenario.notices.push_back(fmt::format("service \"{}\": nothing runs on unit \"{}\": {}",
                                                s.pointer().substr(10), name, error.what()));
     }
   }
   if (std::all_of(e.costs.begin(), e.costs.end(), [](const auto& c) { return c == nullptr; }))
-    throw InputError("none of its units can run the graph");
+    throw InputError(
+        fmt::format("none of its units can run the graph: {}", fmt::join(reasons, "; ")));
   read_policy(r, s, "scheduler", list_scheduler_spec(), schedulers::list_schedulers(), e.scheduler,
               e.parameters);
   e.priority = static_cast<std::int32_t>(s.number("priority"));
@@ -127,23 +130,40 @@ void read_choices(Resolution& r, const ObjectView& s, const models::ComputeUnit&
                        child(s.pointer_to("variants"), std::to_string(names.size())), at);
     const ChosenModel m = choose_model(r, v);
     if (r.problems.any()) return;
+    const auto refuse = [&](const std::string& why) { r.problems.add(at, v.pointer(), why); };
     if (m.llm)
-      throw InputError("language models answer with one variant; make them services of their own");
+      return refuse("language models answer with one variant; make them services of their own");
     if (v.has("name")) name = v.text("name");
     if (name.empty())
       name = v.text("model") == s.text("model") ? m.variant.name
                                                 : v.text("model") + " " + m.variant.name;
     if (std::find(names.begin(), names.end(), name) != names.end())
-      throw InputError(fmt::format("two variants are called \"{}\"; give them names", name));
+      return refuse(fmt::format("two variants are called \"{}\"; give them names", name));
     names.push_back(name);
     if (!m.accuracy_known && !v.has("accuracy") && !m.exits)
       r.scenario.notices.push_back(fmt::format(
           "service \"{}\": no published accuracy of variant {} is known; it counts as 0",
           s.pointer().substr(10), name));
-    graph.choices.push_back(
-        choice_of(m, unit, name,
-                  v.has("accuracy") ? std::optional<double>(v.number("accuracy")) : std::nullopt));
+    try {
+      graph.choices.push_back(choice_of(
+          m, unit, name,
+          v.has("accuracy") ? std::optional<double>(v.number("accuracy")) : std::nullopt));
+    } catch (const InputError& e) {
+      return refuse(e.what());
+    }
   }
+}
+
+// A fixed variant must be one of those that the service has.
+void check_variant_policy(Resolution& r, const ObjectView& s, const world::GraphModel& graph) {
+  if (!graph.policy || graph.policy->name != "fixed") return;
+  const std::string wanted = graph.parameters->text("variant");
+  std::vector<std::string> known;
+  for (const world::GraphChoice& c : graph.choices) known.push_back(c.name);
+  if (wanted.empty() || std::find(known.begin(), known.end(), wanted) != known.end()) return;
+  r.problems.add(
+      s.at("variant_policy"), s.pointer_to("variant_policy"),
+      fmt::format("the service has no variant \"{}\"{}", wanted, suggestion(wanted, known)));
 }
 
 // A model on a unit: its cost model, with errors placed at the service.
@@ -205,6 +225,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
         if (r.problems.any()) return;
         read_policy(r, s, "variant_policy", variant_policy_spec(), schedulers::variant_policies(),
                     graph.policy, graph.parameters);
+        check_variant_policy(r, s, graph);
         out.variant = "chosen per request";
       } else if (m.exits) {
         graph.choices.push_back(choice_of(m, unit, m.variant.name, std::nullopt));
@@ -419,6 +440,8 @@ void resolve_split(Resolution& r, const ObjectView& s, world::Service& tail) {
   };
   world::GraphSplit split;
   split.before = {r.services.at(v.text("head"))};
+  if (&r.scenario.services[split.before[0]] == &tail)
+    return refuse("the head is this service itself; name a local one");
   if (v.has("via"))
     for (const std::string& name : v.texts("via")) split.before.push_back(r.services.at(name));
   if (split.before.size() > 3) return refuse("at most two services may lie between the ends");
@@ -528,6 +551,9 @@ void resolve_services(Resolution& r, const ObjectView& root) {
              {"units", "scheduler", "priority", "pack", "variants", "variant_policy"})
           if (s.has(other))
             r.problems.add(s.at(other), s.pointer_to(other), "only for operator graphs");
+      if (s.has("variant_policy") && !s.has("variants"))
+        r.problems.add(s.at("variant_policy"), s.pointer_to("variant_policy"),
+                       "only with \"variants\"");
       if (!s.has("units")) {
         for (const char* other : {"scheduler", "priority", "pack"})
           if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");

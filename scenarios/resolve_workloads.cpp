@@ -132,6 +132,17 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
   return a;
 }
 
+// What a law with bounds can draw at most; others are cut by their max.
+double largest_draw(const world::Distribution& d) {
+  using Kind = world::DistributionKind;
+  double most = 0;
+  if (d.kind == Kind::constant) most = d.a;
+  if (d.kind == Kind::uniform) most = d.b;
+  if (d.kind == Kind::choice || d.kind == Kind::quantiles)
+    most = *std::max_element(d.value.begin(), d.value.end());
+  return std::max(std::min(most, d.max), d.min);
+}
+
 world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   world::RequestShape q;
   q.prompt_tokens = v.distribution("prompt_tokens", r.problems);
@@ -141,7 +152,12 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.download = v.distribution("download", r.problems);
   q.upload_per_token = v.number("upload_per_token");
   q.download_per_token = v.number("download_per_token");
-  if (v.has("difficulty")) q.difficulty = v.distribution("difficulty", r.problems);
+  if (v.has("difficulty")) {
+    q.difficulty = v.distribution("difficulty", r.problems);
+    if (const double most = r.problems.any() ? 0 : largest_draw(q.difficulty); most > 1)
+      r.problems.add(v.at("difficulty"), v.pointer_to("difficulty"),
+                     fmt::format("must lie between 0 (easy) and 1, but can be {:g}", most));
+  }
   q.postprocess = v.distribution("postprocess", r.problems);
   q.preprocess = v.distribution("preprocess", r.problems);
   q.protocol = v.distribution("protocol", r.problems);

@@ -40,7 +40,7 @@ LoadedScenario as_scenario(const ScheduleQuestion& q) {
     throw InputError("name a model and a device (--on), or a scenario file");
   json node{{"device", q.device}};
   node["units"][reading_unit] = {{"kind", "cpu"},
-                                 {"peak", {{"fp32", "1 GFLOPS"}}},
+                                 {"peak", {{"fp32", "1 PFLOPS"}}},
                                  {"memory_bandwidth", "1 GB/s"},
                                  {"memory", "1000 TB"}};
   const json own = own_model(q.model, q.sizes);

@@ -136,6 +136,11 @@ SplitAnswer split(const SplitQuestion& q) {
   p.slowdown = per(q.slowdown, q.tiers.size(), "--slowdown", 1, 1);
   need(q.result >= 0 && std::isfinite(q.result), "--result", "a size");
   p.result_bytes = q.result;
+  for (const auto& [option, value] : {std::pair{"--radio-power", q.radio_power},
+                                      {"--latency-weight", q.latency_weight},
+                                      {"--energy-weight", q.energy_weight}})
+    need(std::isfinite(value) && value >= 0, option, fmt::format("at least 0, not {:g}", value));
+  need(q.accuracy_loss >= 0 && q.accuracy_loss <= 1, "--accuracy-loss", "between 0 and 1");
   p.transfer_watts = q.radio_power;
   p.latency_weight = q.latency_weight;
   p.energy_weight = q.energy_weight;
@@ -144,7 +149,6 @@ SplitAnswer split(const SplitQuestion& q) {
     if (!format)
       throw InputError(
           fmt::format("--encode: no number format \"{}\"; such as fp16 or int8", name));
-    need(q.accuracy_loss >= 0 && q.accuracy_loss <= 1, "--accuracy-loss", "between 0 and 1");
     p.encodings.push_back(devices::quantized(*costs[0], *costs[1], *format, q.accuracy_loss));
   }
   for (const auto& entry : schedulers::partitioners())

@@ -192,7 +192,7 @@ const ObjectSpec& node_spec() {
             .by_default("25 C"),
         quantity("power_trace", Unit::duration,
                  "sample power, temperature and clock of every machine this often")
-            .above(0)
+            .at_least(1e-6)
             .default_is("no trace; trip points are looked at every 10 ms"),
         object("model_cache", model_cache_spec,
                "memory that the models of its services share, coming and going"),

@@ -131,6 +131,7 @@ const ObjectSpec& service_spec() {
             .default_is("true on machines of tier device"),
         integer("slots", "batches in service at once per replica; not for language models")
             .at_least(1)
+            .at_most(1e6)
             .by_default("1"),
         integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1"),
         integer("min_replicas", "never fewer")

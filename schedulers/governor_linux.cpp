@@ -4,6 +4,7 @@
 
 #include "schedulers/entry.hpp"
 #include "schedulers/governor_policy.hpp"
+#include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
 
@@ -47,7 +48,10 @@ class Conservative final : public GovernorPolicy {
       : up_(p.number("up_threshold")),
         down_(p.number("down_threshold")),
         step_(p.number("freq_step")),
-        period_(Duration::from_seconds(p.number("period"))) {}
+        period_(Duration::from_seconds(p.number("period"))) {
+    if (down_ >= up_)  // as the kernel's driver
+      throw InputError("conservative: down_threshold must be below up_threshold");
+  }
   std::size_t decide(const GovernorView& v) override {
     if (wish_ < 0) wish_ = v.relative(v.current);
     if (v.busy > up_)

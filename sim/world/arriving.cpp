@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -54,7 +55,7 @@ void World::start_closed_client(std::uint32_t w, std::uint32_t client, Duration 
   if (!c.active) return;
   Rng g = workloads_[w].thinks.at(client, c.cycle);
   const double think = scenario_.workloads[w].arrivals.think.sample(g);
-  queue_.push(now_ + after + Duration::from_seconds(think), EventKind::arrival, w, client);
+  queue_.push(now_ + after + saturated(think), EventKind::arrival, w, client);
 }
 
 void World::on_population_step(std::uint32_t w, std::size_t step) {
@@ -146,7 +147,7 @@ void World::end_of_request(std::uint32_t w, std::uint32_t client, std::uint32_t 
   Rng g = workloads_[w].thinks.at(t.index, t.record.steps_done);
   const double action = spec.task.action.sample(g);
   t.context += spec.task.context_growth.sample(g);
-  queue_.push(now_ + Duration::from_seconds(action), EventKind::task_step, 0,
+  queue_.push(now_ + saturated(action), EventKind::task_step, 0,
               Handle{task, t.generation}.pack());
 }
 

@@ -1,6 +1,7 @@
 // Clocks, heat and batteries of nodes: what work draws, and how fast it runs.
 #include <algorithm>
 
+#include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -152,8 +153,7 @@ void World::take_over_clocks(std::uint32_t node) {
       b.since = now_;
       b.seconds = batch_seconds(p, b, n.physics->speed(service.unit));
       queue_.cancel(b.done);
-      b.done = queue_.push(now_ + Duration::from_seconds(b.left * b.seconds), EventKind::work_done,
-                           id, i);
+      b.done = queue_.push(now_ + saturated(b.left * b.seconds), EventKind::work_done, id, i);
     }
   }
   show_activity(node);

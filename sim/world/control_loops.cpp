@@ -120,7 +120,8 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   NodeState& n = nodes_[node];
   if (spec.takes_units() && !n.free_units.empty()) {
     if (n.free_units[spec.unit] < spec.parallel)
-      throw InputError(fmt::format("service \"{}\": no free unit on \"{}\" (another service has it)",
+      throw InputError(fmt::format("service \"{}\": no free unit on \"{}\" (another service has it); "
+                                   "name another \"unit\", or spread both with \"units\"",
                                    spec.name, scenario_.nodes[n.group].name));
     n.free_units[spec.unit] -= spec.parallel;
   }

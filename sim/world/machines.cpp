@@ -7,8 +7,15 @@
 
 namespace isthmus::world {
 
-devices::ExecutionPlan execution_plan(const GraphExecution& e, const NodeGroup& group,
-                                      std::int64_t batch) {
+namespace {
+
+struct PlannedGraph {
+  devices::GraphPlan graph;
+  std::vector<std::uint32_t> macro;  // of the graph's operators; empty: each is one
+  schedulers::Schedule schedule;
+};
+
+PlannedGraph planned(const GraphExecution& e, const NodeGroup& group, std::int64_t batch) {
   std::vector<const models::GraphCost*> costs;
   std::vector<models::UnitKind> kinds;
   for (std::size_t k = 0; k < e.units.size(); ++k) {
@@ -17,13 +24,61 @@ devices::ExecutionPlan execution_plan(const GraphExecution& e, const NodeGroup& 
   }
   const auto transfers =
       devices::UnitTransfers::of_node(kinds, group.unit_bandwidth, group.unit_latency);
-  devices::GraphPlan graph = devices::plan_graph(costs, batch, transfers);
-  if (e.pack > 0) graph = devices::pack(graph, e.pack).plan;
-  const schedulers::Schedule schedule =
-      e.scheduler->make(*e.parameters)
-          ->schedule(devices::lane_graph(graph, group.executor, e.units));
+  PlannedGraph p{devices::plan_graph(costs, batch, transfers), {}, {}};
+  if (e.pack > 0) {
+    devices::PackedPlan packed = devices::pack(p.graph, e.pack);
+    p.graph = std::move(packed.plan);
+    p.macro = std::move(packed.macro);
+  }
+  p.schedule = e.scheduler->make(*e.parameters)
+                   ->schedule(devices::lane_graph(p.graph, group.executor, e.units));
+  return p;
+}
+
+}  // namespace
+
+devices::ExecutionPlan execution_plan(const GraphExecution& e, const NodeGroup& group,
+                                      std::int64_t batch) {
+  const PlannedGraph p = planned(e, group, batch);
   return devices::make_plan(
-      devices::plan_input(graph, schedule, group.executor, e.units, group.units), group.executor);
+      devices::plan_input(p.graph, p.schedule, group.executor, e.units, group.units),
+      group.executor);
+}
+
+std::vector<UnitMemory> memory_by_unit(const GraphExecution& e, const NodeGroup& group,
+                                       std::int64_t batch) {
+  const PlannedGraph p = planned(e, group, batch);
+  std::vector<std::size_t> unit_of;  // of each lane
+  for (std::size_t k = 0; k < e.units.size(); ++k)
+    unit_of.insert(unit_of.end(), group.executor.units[e.units[k]].lanes, k);
+  const models::GraphCost& cost =
+      **std::find_if(e.costs.begin(), e.costs.end(), [](const auto& c) { return c != nullptr; });
+  const models::OperatorGraph& graph = cost.graph();
+  const auto runs_on = [&](std::size_t v) {
+    return unit_of[p.schedule.tasks[p.macro.empty() ? v : p.macro[v]].processor];
+  };
+  std::vector<UnitMemory> memory(e.units.size());
+  std::vector<double> live(e.units.size(), 0.0);
+  std::vector<std::size_t> readers(graph.size());
+  for (std::size_t v = 0; v < graph.size(); ++v) readers[v] = graph.successors(v).size();
+  // A tensor is on the units of its producer and its readers.
+  const auto change = [&](std::size_t v, double sign) {
+    std::vector<bool> on(e.units.size(), false);
+    on[runs_on(v)] = true;
+    for (const std::size_t reader : graph.successors(v)) on[runs_on(reader)] = true;
+    for (std::size_t k = 0; k < on.size(); ++k) {
+      if (!on[k]) continue;
+      live[k] += sign * cost.output_bytes(v, batch);
+      memory[k].activations = std::max(memory[k].activations, live[k]);
+    }
+  };
+  for (const std::size_t v : graph.topological_order()) {
+    memory[runs_on(v)].weights += cost.weight_bytes(v);
+    change(v, 1);
+    for (const std::size_t u : graph.predecessors(v))
+      if (--readers[u] == 0) change(u, -1);
+  }
+  return memory;
 }
 
 // Plans are made when a batch size comes up for the first time.

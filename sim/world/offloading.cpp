@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -12,7 +13,7 @@ namespace {
 // the expected output length. Never the drawn service time or output length.
 Duration service_estimate(const Service& service, const Request& r, double expected_output) {
   if (const auto* law = std::get_if<ServiceLaw>(&service.work))
-    return Duration::from_seconds(law->time.mean() + law->per_item);
+    return saturated(law->time.mean() + law->per_item);
   if (const auto* graph = std::get_if<GraphModel>(&service.work))
     return graph->cost->batch(1).time;
   return std::get<LlmModel>(service.work)

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -77,7 +78,7 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   if (shape.deadline != Duration::max())
     r.deadline_timer = queue_.push(now_ + shape.deadline, EventKind::queue_timeout, 1, h.pack());
   if (r.preprocess > 0) {
-    r.timer = queue_.push(now_ + Duration::from_seconds(r.preprocess), EventKind::local_step, 0,
+    r.timer = queue_.push(now_ + saturated(r.preprocess), EventKind::local_step, 0,
                           h.pack());
     return slot;
   }
@@ -149,7 +150,7 @@ void World::send(std::uint32_t slot) {
   const double wait = (r.from == r.host ? r.protocol : 0) + (r.split ? r.hop_encode[r.part - 1] : 0);
   if (wait > 0) {
     r.stage = Stage::connecting;
-    r.timer = queue_.push(now_ + Duration::from_seconds(wait), EventKind::local_step, 0,
+    r.timer = queue_.push(now_ + saturated(wait), EventKind::local_step, 0,
                           handle_of(slot).pack());
     return;
   }
@@ -263,7 +264,7 @@ void World::complete(std::uint32_t slot) {
   Request& r = requests_[slot];
   if (r.postprocess > 0) {
     r.stage = Stage::finishing;
-    r.timer = queue_.push(now_ + Duration::from_seconds(r.postprocess), EventKind::local_step, 0,
+    r.timer = queue_.push(now_ + saturated(r.postprocess), EventKind::local_step, 0,
                           handle_of(slot).pack());
     r.postprocess = 0;
     return;

@@ -321,4 +321,13 @@ struct Scenario {
 devices::ExecutionPlan execution_plan(const GraphExecution& execution, const NodeGroup& group,
                                       std::int64_t batch);
 
+//! What one unit holds of a graph, bytes.
+struct UnitMemory {
+  double weights = 0;      //!< of the operators that it runs
+  double activations = 0;  //!< the most alive at once of what they read and write
+};
+//! For each unit of the execution, under the plan of execution_plan().
+std::vector<UnitMemory> memory_by_unit(const GraphExecution& execution, const NodeGroup& group,
+                                       std::int64_t batch);
+
 }  // namespace isthmus::world

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -78,8 +79,7 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
     const results::RequestRecord& first = requests_[Handle::unpack(b.tags.front()).slot].record;
     Rng g = service_draws_.at(first.identity, first.attempts);
     compute_share = 1;
-    return Duration::from_seconds(law->time.sample(g) +
-                                  law->per_item * static_cast<double>(b.tags.size()))
+    return saturated(law->time.sample(g) + law->per_item * static_cast<double>(b.tags.size()))
         .ns();
   }
   const auto& graph = std::get<GraphModel>(service.work);
@@ -140,10 +140,10 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
   Batch& b = p.batches[index];
   const Service& service = scenario_.services[p.service];
   double compute_share = 0;
-  if (p.loaded_at.is_never()) p.loaded_at = now_ + Duration::from_seconds(service.first_use);
+  if (p.loaded_at.is_never()) p.loaded_at = now_ + saturated(service.first_use);
   b.extra = service.every_use + (p.loaded_at > now_ ? (p.loaded_at - now_).seconds() : 0.0);
   const std::int64_t ns =
-      service_ns(replica, b, compute_share) + Duration::from_seconds(b.extra).ns();
+      (Duration(service_ns(replica, b, compute_share)) + saturated(b.extra)).ns();
   NodeState& n = nodes_[p.node];
   const NodeGroup& group = scenario_.nodes[n.group];
   b.watts = group.units.empty()
@@ -159,7 +159,7 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
     b.nominal_before = n.nominal.energy(now_).value();
     b.law_seconds = std::holds_alternative<ServiceLaw>(service.work) ? b.seconds - b.extra : 0.0;
     b.seconds = batch_seconds(p, b, n.physics->speed(service.unit));
-    takes = Duration::from_seconds(b.seconds);
+    takes = saturated(b.seconds);
   }
   occupy(p.node, service.unit, static_cast<double>(service.parallel) / service.slots, b.watts);
   b.done = queue_.push(now_ + takes, EventKind::work_done, replica, index);

@@ -425,7 +425,7 @@ std::shared_ptr<PhysicsSpec> random_spec(Rng& g) {
   spec->thermal = t;
   for (int i = 0; i < 2; ++i) {
     UnitPhysics u;
-    u.points = {{0.4, 0.1, 0.05, 0.2}, {0.7, 0.2, 0.05, 0.5}, {1, 0.3, 0.1, 1}};
+    u.points = {{0.4, 0.2, 0.05, 0.2}, {0.7, 0.2, 0.05, 0.5}, {1, 0.3, 0.1, 1}};
     govern(u, governors[uniform_index(g, 6)]);
     u.thermal_node = static_cast<std::uint32_t>(uniform_index(g, t.network.nodes.size()));
     spec->units.push_back(u);

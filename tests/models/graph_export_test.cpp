@@ -44,8 +44,9 @@ TEST(GraphJson, ErrorsNameOperatorAndKey) {
   EXPECT_THAT(error(R"({"isthmus_graph": 2})"), HasSubstr("needs \"isthmus_graph\": 1"));
   EXPECT_THAT(error(R"({"isthmus_graph": 1})"), HasSubstr("needs operators"));
   EXPECT_THAT(error(with("")), HasSubstr("has no operators"));
-  EXPECT_THAT(error(with(R"({"name": "a", "kind": "cnov", "output": [1]})")),
-              HasSubstr("operator 0: no operator kind is called \"cnov\"; did you mean \"conv\"?"));
+  EXPECT_THAT(
+      error(with(R"({"name": "a", "kind": "cnov", "output": [1]})")),
+      HasSubstr("operator 0 (\"a\"): no operator kind is called \"cnov\"; did you mean \"conv\"?"));
   EXPECT_THAT(error(with(R"({"name": "a", "kind": "input", "output": [0]})")),
               HasSubstr("positive sizes"));
   EXPECT_THAT(error(with(R"({"name": "a", "kind": "input", "output": [1], "mac": 3})")),
@@ -54,9 +55,9 @@ TEST(GraphJson, ErrorsNameOperatorAndKey) {
               HasSubstr("macs must be a number from 0 on, not -3"));
   const std::string a = R"({"name": "a", "kind": "input", "output": [1]},)";
   EXPECT_THAT(error(with(a + R"({"name": "a", "kind": "copy", "inputs": ["a"], "output": [1]})")),
-              HasSubstr("operator 1: there is an operator \"a\" already"));
+              HasSubstr("operator 1 (\"a\"): there is an operator \"a\" already"));
   EXPECT_THAT(error(with(a + R"({"name": "b", "kind": "copy", "inputs": ["c"], "output": [1]})")),
-              HasSubstr("input \"c\" is no operator before this one"));
+              HasSubstr("operator 1 (\"b\"): no operator is called \"c\""));
   EXPECT_THAT(error(with(a + R"({"name": "b", "kind": "copy", "inputs": ["a"], "output": [1],
                               "weights": "fp17"})")),
               HasSubstr("there is no number format \"fp17\""));
