@@ -7,12 +7,14 @@
 namespace isthmus::devices {
 
 LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits)
-    : cost_(std::move(cost)), limits_(limits), free_blocks_(limits.kv_blocks) {
+    : cost_(std::move(cost)), limits_(limits), kv_(std::max<std::int64_t>(0, limits.kv_blocks)) {
   if (limits_.max_sequences < 1 || limits_.block_size < 1 || limits_.kv_blocks < 1)
     throw InputError("engine: max_sequences, block_size and KV blocks must be at least 1");
   if (limits_.max_batched_tokens < limits_.max_sequences)
     throw InputError(fmt::format("engine: max_batched_tokens ({}) must be at least max_sequences ({})",
                                  limits_.max_batched_tokens, limits_.max_sequences));
+  if (limits_.prefix_caching && !limits_.reserve_prompt)
+    throw InputError("engine: prefix_caching needs reserve_prompt");
   block_phase_.assign(limits_.block_size, 0);
 }
 
@@ -44,8 +46,80 @@ void LlmEngine::enqueue(const EngineRequest& r) {
   s.output = r.output;
   s.live = true;
   s.generation = generation;
-  slab_[slot] = s;
+  s.serial = ++serials_;
+  if (limits_.prefix_caching) s.prefix = r.prefix;
+  slab_[slot] = std::move(s);
   waiting_.push_back(slot);
+  if (!limits_.async_scheduling) take_notice();
+}
+
+// What happened until now counts in the next plan: ended sequences and new requests.
+void LlmEngine::take_notice() {
+  for (const Remains& r : remains_) put_back(r);
+  remains_.clear();
+  noticed_ = waiting_.size();
+}
+
+// ---- blocks and their contents ---------------------------------------------------------------------
+
+BlockKey LlmEngine::key_of(const Sequence& s, std::int64_t block) const {
+  const auto i = static_cast<std::size_t>(block);
+  // Even keys are shared, odd ones a sequence's own.
+  if (i < s.prefix.size()) return 2 * s.prefix[i] + 2;
+  return 2 * (s.serial << 28U | static_cast<std::uint64_t>(block)) + 1;
+}
+
+// Whole blocks from the start of a waiting sequence that the cache has. At least one token is computed.
+std::int64_t LlmEngine::cached_blocks(const Sequence& s) const {
+  if (!limits_.prefix_caching) return 0;
+  const std::int64_t most = (s.prompt - 1) / limits_.block_size;
+  std::int64_t cached = 0;
+  while (cached < most && kv_.contains(key_of(s, cached))) ++cached;
+  return cached;
+}
+
+// Free blocks that must be there for a waiting sequence to start.
+std::int64_t LlmEngine::blocks_to_start(const Sequence& s, std::int64_t cached,
+                                        std::int64_t budget) const {
+  const std::int64_t computed = cached * limits_.block_size;
+  const std::int64_t tokens =
+      limits_.reserve_prompt ? s.prompt : computed + std::min(s.prompt - computed, budget);
+  std::int64_t need = blocks_for(tokens) - cached;
+  for (std::int64_t i = 0; i < cached; ++i) need += kv_.idle(key_of(s, i)) ? 1 : 0;
+  return need;
+}
+
+// The blocks that the first `tokens` tokens fill are in the cache from now on. What only the
+// sequence itself can ask for is named when it is preempted.
+void LlmEngine::name_blocks(Sequence& s, std::int64_t tokens) {
+  const std::int64_t full = std::min(tokens / limits_.block_size,
+                                     static_cast<std::int64_t>(s.prefix.size()));
+  while (static_cast<std::int64_t>(s.keys.size()) < full) {
+    const BlockKey key = key_of(s, static_cast<std::int64_t>(s.keys.size()));
+    s.keys.push_back(kv_.name(key) ? key : no_key);
+  }
+}
+
+// The end of a sequence first, so that its beginning stays longest.
+void LlmEngine::put_back(const Remains& r) {
+  auto named = static_cast<std::int64_t>(r.keys.size());
+  kv_.put_back(r.blocks - named);
+  while (named-- > 0) {
+    const BlockKey key = r.keys[static_cast<std::size_t>(named)];
+    if (key == no_key) kv_.put_back(1);
+    else kv_.put_back_named(key);
+  }
+}
+
+// As above, and what the sequence has computed stays in the cache for its return.
+void LlmEngine::put_back_preempted(Sequence& s, std::int64_t blocks, std::int64_t computed) {
+  if (limits_.prefix_caching)
+    for (auto i = static_cast<std::int64_t>(s.keys.size()); i < computed / limits_.block_size; ++i) {
+      const BlockKey key = key_of(s, i);
+      s.keys.push_back(kv_.name(key) ? key : no_key);
+    }
+  put_back({blocks, std::move(s.keys)});
+  s.keys.clear();
 }
 
 // ---- the running list, in order of admission ------------------------------------------------------
@@ -97,7 +171,8 @@ void LlmEngine::stop_decoding(Sequence& s) {
 // Frees everything that a running sequence holds and forgets it.
 void LlmEngine::leave(std::uint32_t slot) {
   Sequence& s = slab_[slot];
-  free_blocks_ += s.decoding ? blocks_for(kv_of(s)) : s.blocks;
+  remains_.push_back({blocks_of(s), std::move(s.keys)});
+  if (!limits_.async_scheduling) take_notice();
   if (s.decoding) stop_decoding(s);
   if (partial_ == slot) partial_ = none;
   unlink_running(slot);
@@ -110,16 +185,14 @@ void LlmEngine::leave(std::uint32_t slot) {
 void LlmEngine::preempt_last() {
   const std::uint32_t slot = tail_;
   Sequence& s = slab_[slot];
+  put_back_preempted(s, blocks_of(s), s.decoding ? kv_of(s) : s.computed);
   if (s.decoding) {
     const std::int64_t kv = kv_of(s);
-    free_blocks_ += blocks_for(kv);
     const std::int64_t emitted = decode_steps_ - s.joined;
     stop_decoding(s);
     // The token emitted last is not in the cache yet: it is part of the new prompt.
     s.prompt = kv + 1;
     s.output -= emitted;
-  } else {
-    free_blocks_ += s.blocks;
   }
   s.computed = s.blocks = 0;
   s.image = 0;  // image features stay with the host; only the language part runs again
@@ -127,18 +200,19 @@ void LlmEngine::preempt_last() {
   if (partial_ == slot) partial_ = none;
   unlink_running(slot);
   waiting_.push_front(slot);
+  ++noticed_;
   ++preemptions_;
 }
 
 // Gives every decoding sequence the block that its next token may need. Returns true when it had to
 // preempt: then no waiting prompt is admitted in this iteration.
 bool LlmEngine::make_room_for_decodes() {
-  const auto phase = static_cast<std::size_t>((decode_steps_ + 1) % limits_.block_size);
   bool preempted = false;
-  while (decoding_ > 0 && block_phase_[phase] > free_blocks_) {
+  while (decoding_ > 0 && needed_in(1) > kv_.free()) {
     preempt_last();
     preempted = true;
   }
+  if (decoding_ > 0) kv_.take(needed_in(1));
   return preempted;
 }
 
@@ -150,42 +224,43 @@ void LlmEngine::drop_stale_completions() {
   }
 }
 
-// Could the first waiting prompt join a next iteration that has only decodes in it?
+// Could the first waiting prompt join a next iteration that has only decodes in it? During a span
+// free blocks only become fewer: what does not fit at its start does not fit later.
 bool LlmEngine::admissible() const {
   if (waiting_.empty() || running_ >= limits_.max_sequences) return false;
   const Sequence& s = slab_[waiting_.front()];
   const std::int64_t budget = limits_.max_batched_tokens - decoding_;
   if (budget <= 0) return false;
-  if (!limits_.chunked_prefill && s.prompt > budget) return false;
-  const std::int64_t need = blocks_for(std::min(s.prompt, budget));
-  const auto phase = static_cast<std::size_t>((decode_steps_ + 1) % limits_.block_size);
-  return need <= free_blocks_ - block_phase_[phase];
+  const std::int64_t cached = cached_blocks(s);
+  if (!limits_.chunked_prefill && s.prompt - cached * limits_.block_size > budget) return false;
+  return blocks_to_start(s, cached, budget) <= kv_.free();
 }
 
-// How many decode steps, at most `limit`, the free blocks last without a preemption.
+// How many decode steps after the first, at most `limit`, the free blocks last without a preemption.
 std::int64_t LlmEngine::steps_before_blocks_run_out(std::int64_t limit) const {
   const auto b = static_cast<std::int64_t>(limits_.block_size);
   // A full turn of the phases takes one block per decoding sequence.
-  std::int64_t steps = 0, left = free_blocks_;
+  std::int64_t steps = 0, left = kv_.free();
   if (decoding_ > 0) {
     const std::int64_t turns = std::max<std::int64_t>(0, std::min(limit / b, left / decoding_ - 1));
     steps = turns * b;
     left -= turns * decoding_;
   }
   while (steps < limit) {
-    const auto phase = static_cast<std::size_t>((decode_steps_ + steps + 1) % b);
-    if (block_phase_[phase] > left) break;
-    left -= block_phase_[phase];
+    const std::int64_t need = needed_in(steps + 2);
+    if (need > left) break;
+    left -= need;
     ++steps;
   }
   return steps;
 }
 
+// The blocks of the first step were taken when it was planned.
 void LlmEngine::apply_decode_steps(std::int64_t steps) {
   const auto b = static_cast<std::int64_t>(limits_.block_size);
-  free_blocks_ -= steps / b * decoding_;
-  for (std::int64_t i = steps - steps % b + 1; i <= steps; ++i)
-    free_blocks_ -= block_phase_[static_cast<std::size_t>((decode_steps_ + i) % b)];
+  std::int64_t need = (steps - 1) / b * decoding_;
+  for (std::int64_t i = steps - (steps - 1) % b + 1; i <= steps; ++i) need += needed_in(i);
+  kv_.take(need);
   context_ += decoding_ * steps;
   decode_steps_ += steps;
   iterations_ += static_cast<std::uint64_t>(steps);
@@ -194,52 +269,73 @@ void LlmEngine::apply_decode_steps(std::int64_t steps) {
 
 // ---- spans ---------------------------------------------------------------------------------------
 
-Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
-  if (span_active_) throw InternalError("engine: a span is running");
-  if (!has_work()) return Instant::never();
-  const bool preempted = make_room_for_decodes();
+// The next part of a prompt joins the iteration, unless blocks are missing.
+bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work) {
+  Sequence& s = slab_[slot];
+  const bool first = slot != partial_;
+  const std::int64_t cached = first ? cached_blocks(s) : 0;
+  if (first) {
+    if (!limits_.chunked_prefill && s.prompt - cached * limits_.block_size > budget) return false;
+    if (blocks_to_start(s, cached, budget) > kv_.free()) return false;
+    for (std::int64_t i = 0; i < cached; ++i) {
+      s.keys.push_back(key_of(s, i));
+      kv_.use(s.keys.back());
+    }
+    s.blocks = cached;
+    s.computed = cached * limits_.block_size;
+    cached_tokens_ += static_cast<std::uint64_t>(s.computed);
+  }
+  const std::int64_t tokens = std::min(s.prompt - s.computed, budget);
+  // Blocks may cover only a part of the chunk's tokens.
+  const std::int64_t need = blocks_for(s.computed + tokens) - s.blocks;
+  if (tokens <= 0 || need > kv_.free()) return false;
+  kv_.take(need);
+  s.blocks += need;
+  name_blocks(s, s.computed + tokens);
+  budget -= tokens;
+  chunks_.emplace_back(slot, tokens);
+  work.prefill_tokens += tokens;
+  work.prefill_attention += static_cast<double>(tokens) *
+                            (static_cast<double>(s.computed) + static_cast<double>(tokens) / 2.0);
+  work.prefill_context += s.computed + tokens;
+  if (first && s.computed < s.image) work.image_tokens += s.image;
+  if (s.computed + tokens == s.prompt) ++work.logits;
+  return true;
+}
 
-  // Plan the prompts of this iteration: the one that was cut, then waiting ones.
-  models::IterationWork work;
+// Chooses what the next iteration computes: decodes, the prompt that was cut, then waiting ones.
+void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted) {
   chunks_.clear();
+  bool preempted = make_room_for_decodes();
   std::int64_t budget = limits_.max_batched_tokens - decoding_;
-  const auto phase = static_cast<std::size_t>((decode_steps_ + 1) % limits_.block_size);
-  const std::int64_t reserved = decoding_ > 0 ? block_phase_[phase] : 0;
-  const auto add_chunk = [&](std::uint32_t slot) {
-    Sequence& s = slab_[slot];
-    std::int64_t tokens = std::min(s.prompt - s.computed, budget);
-    // Blocks may cover only a part of the chunk's tokens.
-    const std::int64_t need = blocks_for(s.computed + tokens) - s.blocks;
-    if (tokens <= 0 || need > free_blocks_ - reserved) return false;
-    free_blocks_ -= need;
-    s.blocks += need;
-    budget -= tokens;
-    chunks_.emplace_back(slot, tokens);
-    work.prefill_tokens += tokens;
-    work.prefill_attention += static_cast<double>(tokens) *
-                              (static_cast<double>(s.computed) + static_cast<double>(tokens) / 2.0);
-    work.prefill_context += s.computed + tokens;
-    if (s.computed == 0) work.image_tokens += s.image;
-    if (s.computed + tokens == s.prompt) ++work.logits;
-    return true;
-  };
-  if (partial_ != none) add_chunk(partial_);
-  while (!preempted && !waiting_.empty() && running_ < limits_.max_sequences && budget > 0) {
+  if (partial_ != none && budget > 0 && !add_chunk(partial_, budget, work)) {
+    // The cut prompt was admitted last: it gives way.
+    preempt_last();
+    preempted = true;
+  }
+  while (!preempted && noticed_ > 0 && running_ + remains_.size() < limits_.max_sequences &&
+         budget > 0) {
     const std::uint32_t slot = waiting_.front();
-    Sequence& s = slab_[slot];
-    if (!limits_.chunked_prefill && s.prompt > budget) break;
-    if (!add_chunk(slot)) break;
+    if (!add_chunk(slot, budget, work)) break;
     waiting_.pop_front();
+    --noticed_;
     link_running(slot);
+    Sequence& s = slab_[slot];
     if (!s.started) admitted.push_back({s.tag, now});
     s.started = true;
   }
+}
 
-  // Nothing can move: the cut prompt waits for blocks that only preempting itself can free.
+Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
+  if (span_active_) throw InternalError("engine: a span is running");
+  if (!has_work()) return Instant::never();
+  models::IterationWork work;
+  plan(now, work, admitted);
+  take_notice();
   if (chunks_.empty() && decoding_ == 0) {
-    if (partial_ == none || running_ < 2) throw InternalError("engine: no progress possible");
-    preempt_last();
-    return begin(now, admitted);
+    // Nothing to do with what was known: nothing runs meanwhile, so that planning starts over.
+    plan(now, work, admitted);
+    if (chunks_.empty() && decoding_ == 0) throw InternalError("engine: no progress possible");
   }
 
   work.decode_sequences = decoding_;
@@ -254,10 +350,10 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   span_active_ = true;
 
   // Leap: pure decodes go on until a sequence ends, blocks run out or the next prompt could join.
-  if (!span_prefill_ && limits_.leap && cancelled_.empty() && !preempted && !admissible()) {
+  if (!span_prefill_ && limits_.leap && cancelled_.empty() && !admissible()) {
     drop_stale_completions();
     std::int64_t steps = completions_.top().step - decode_steps_;
-    steps = steps_before_blocks_run_out(steps);
+    steps = 1 + steps_before_blocks_run_out(steps - 1);
     while (span_steps_ < steps) {
       work.decode_context += decoding_;
       span_end_ += Duration(cost_->iteration_ns(work));
@@ -326,6 +422,8 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
   for (const std::uint32_t slot : cancelled_)
     if (slab_[slot].live && slab_[slot].cancelled) leave(slot);
   cancelled_.clear();
+  // With nothing left to compute there is nothing to plan ahead.
+  if (!has_work()) take_notice();
 }
 
 bool LlmEngine::cancel(std::uint64_t tag) {
@@ -334,6 +432,7 @@ bool LlmEngine::cancel(std::uint64_t tag) {
     slab_[*it].live = false;
     ++slab_[*it].generation;
     free_slots_.push_back(*it);
+    if (static_cast<std::size_t>(it - waiting_.begin()) < noticed_) --noticed_;
     waiting_.erase(it);
     return true;
   }
@@ -344,6 +443,7 @@ bool LlmEngine::cancel(std::uint64_t tag) {
       cancelled_.push_back(slot);
     } else {
       leave(slot);
+      if (!has_work()) take_notice();
     }
     return true;
   }
@@ -361,6 +461,9 @@ void LlmEngine::clear(std::vector<std::uint64_t>& lost) {
     free_slots_.push_back(slot);
   }
   waiting_.clear();
+  remains_.clear();
+  noticed_ = 0;
+  kv_.reset();
   cancelled_.clear();
   chunks_.clear();
   span_active_ = false;

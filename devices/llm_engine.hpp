@@ -4,8 +4,9 @@
 //
 // Order of one iteration (vLLM v1): running sequences first, one decode token each; then the prompt
 // that was cut last time; then waiting prompts in order of arrival while the token budget, the
-// sequence limit and the KV blocks last. When decodes find no free block, the sequence admitted last
-// is preempted: it gives back its blocks and is computed again from its start (recompute).
+// sequence limit and the KV blocks last. When decodes or the cut prompt find no free block, the
+// sequence admitted last is preempted: it gives back its blocks and is computed again from its start,
+// or from where the prefix cache still has it.
 //
 // Runs of pure decode iterations are leapt over: nothing but the context length changes in them, so a
 // span may cover many iterations. Every boundary inside a span is the same sum of iteration times that
@@ -18,6 +19,7 @@
 #include <queue>
 #include <vector>
 
+#include "devices/kv_blocks.hpp"
 #include "models/llm_cost.hpp"
 #include "sim/core/time.hpp"
 
@@ -30,6 +32,14 @@ struct EngineLimits {
   std::uint32_t block_size = 16;           //!< KV tokens per block, >= 1
   std::int64_t kv_blocks = 0;              //!< blocks of the KV cache, >= 1
   bool chunked_prefill = true;             //!< false: prompts are never cut; too long ones wait for an empty budget
+  //! A prompt starts only when all of it would fit into the free blocks, not just its first part.
+  bool reserve_prompt = false;
+  //! Blocks keep their contents until they are taken: prompts with the same beginning and preempted
+  //! sequences need not compute them again. Needs reserve_prompt.
+  bool prefix_caching = false;
+  //! Each iteration is planned when the one before it begins: it knows neither the requests that
+  //! arrive meanwhile nor the blocks that become free.
+  bool async_scheduling = false;
   bool leap = true;                        //!< false: one iteration per span
 };
 
@@ -37,6 +47,9 @@ struct EngineLimits {
 struct EngineRequest {
   std::uint64_t tag = 0;                   //!< the caller's name for it
   std::int64_t prompt = 1, image = 0, output = 1;
+  //! For prefix caching, what the whole blocks at the start of the prompt hold: equal numbers mean
+  //! equal tokens up to the end of the block. Below 2^62; blocks without one are the request's own.
+  std::vector<std::uint64_t> prefix = {};
 };
 
 //! What happened to a sequence at the end of a span.
@@ -85,11 +98,13 @@ class LlmEngine {
   std::uint32_t waiting() const { return static_cast<std::uint32_t>(waiting_.size()); }
   //! Sequences that hold KV blocks.
   std::uint32_t running() const { return running_; }
-  std::int64_t free_blocks() const { return free_blocks_; }
+  std::int64_t free_blocks() const { return kv_.free(); }
   std::uint64_t iterations() const { return iterations_; }
   //! Sum over iterations of the sequences in them.
   std::uint64_t sequence_steps() const { return sequence_steps_; }
   std::uint64_t preemptions() const { return preemptions_; }
+  //! Prompt tokens that the prefix cache had.
+  std::uint64_t cached_tokens() const { return cached_tokens_; }
   //! Share of the current span that is compute-bound, for power.
   double compute_share() const { return compute_share_; }
   //! Forgets everything (the node failed); `lost` gets the tags of all sequences.
@@ -105,10 +120,18 @@ class LlmEngine {
     std::int64_t output = 0;               // tokens still to emit
     std::int64_t computed = 0;             // prompt tokens in the cache (prefill)
     std::int64_t blocks = 0;               // held by the prefill part; decode adds below
+    std::uint64_t serial = 0;              // names the contents that only this sequence has
+    std::vector<std::uint64_t> prefix;
+    std::vector<BlockKey> keys;            // of its first blocks; no_key: not in the cache
     std::int64_t joined = 0;               // decode step counter when it began to decode
     std::uint32_t prev = none, next = none;  // running list, in order of admission
     bool decoding = false, live = false, started = false, cancelled = false, first_emitted = false;
     std::uint32_t generation = 0;
+  };
+  // The blocks of a sequence that has ended.
+  struct Remains {
+    std::int64_t blocks = 0;
+    std::vector<BlockKey> keys;
   };
   struct Completion {
     std::int64_t step;
@@ -122,7 +145,21 @@ class LlmEngine {
   std::int64_t blocks_for(std::int64_t tokens) const {
     return (tokens + limits_.block_size - 1) / limits_.block_size;
   }
+  std::int64_t blocks_of(const Sequence& s) const {
+    return s.decoding ? blocks_for(kv_of(s)) : s.blocks;
+  }
   std::size_t phase_of(const Sequence& s) const;
+  // Decoding sequences that need a block in the decode step that many steps ahead.
+  std::int64_t needed_in(std::int64_t steps) const {
+    return block_phase_[static_cast<std::size_t>((decode_steps_ + steps) % limits_.block_size)];
+  }
+  BlockKey key_of(const Sequence& s, std::int64_t block) const;
+  std::int64_t cached_blocks(const Sequence& s) const;
+  std::int64_t blocks_to_start(const Sequence& s, std::int64_t cached, std::int64_t budget) const;
+  void name_blocks(Sequence& s, std::int64_t tokens);
+  void put_back(const Remains& r);
+  void put_back_preempted(Sequence& s, std::int64_t blocks, std::int64_t computed);
+  void take_notice();
   std::int64_t kv_of(const Sequence& s) const { return s.prompt + (decode_steps_ - s.joined); }
   std::uint32_t allocate_slot();
   void link_running(std::uint32_t slot);
@@ -132,6 +169,8 @@ class LlmEngine {
   void leave(std::uint32_t slot);
   void preempt_last();
   bool make_room_for_decodes();
+  bool add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work);
+  void plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted);
   bool admissible() const;
   void drop_stale_completions();
   std::int64_t steps_before_blocks_run_out(std::int64_t limit) const;
@@ -142,12 +181,14 @@ class LlmEngine {
   std::vector<Sequence> slab_;
   std::vector<std::uint32_t> free_slots_;
   std::deque<std::uint32_t> waiting_;
+  std::size_t noticed_ = 0;                // of them, from the front, the ones that planning may see
   std::uint32_t head_ = none, tail_ = none;
   std::uint32_t running_ = 0;
   std::int64_t decoding_ = 0;              // sequences that decode, in lockstep
   std::int64_t context_ = 0;               // sum of their KV tokens
   std::int64_t decode_steps_ = 0;          // decode steps done so far
-  std::int64_t free_blocks_ = 0;
+  KvBlocks kv_;
+  std::vector<Remains> remains_;           // of sequences whose end planning has not noticed yet
   std::vector<std::int64_t> block_phase_;  // decoding sequences by the step (mod block) that needs a block
   std::priority_queue<Completion, std::vector<Completion>, std::greater<>> completions_;
   std::uint64_t order_ = 0;
@@ -161,7 +202,8 @@ class LlmEngine {
   bool span_prefill_ = false;              // it is one iteration with prompt work
   std::vector<std::pair<std::uint32_t, std::int64_t>> chunks_;  // slot, tokens computed in the span
   double compute_share_ = 0;
-  std::uint64_t iterations_ = 0, sequence_steps_ = 0, preemptions_ = 0;
+  std::uint64_t iterations_ = 0, sequence_steps_ = 0, preemptions_ = 0, cached_tokens_ = 0;
+  std::uint64_t serials_ = 0;
 };
 
 }  // namespace isthmus::devices

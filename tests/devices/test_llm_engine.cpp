@@ -60,6 +60,9 @@ EngineLimits random_limits(Rng& g) {
   l.block_size = 1 + static_cast<std::uint32_t>(uniform_index(g, 20));
   l.kv_blocks = 20 + static_cast<std::int64_t>(uniform_index(g, 200));
   l.chunked_prefill = uniform_index(g, 2) == 1;
+  l.reserve_prompt = uniform_index(g, 2) == 1;
+  l.prefix_caching = l.reserve_prompt && uniform_index(g, 2) == 1;
+  l.async_scheduling = uniform_index(g, 2) == 1;
   return l;
 }
 
