@@ -53,6 +53,8 @@ void read_layers(CsvReader& csv, const LlmShape& s, Precision precision, const c
       tables.add("norm", precision, {hidden, m}, micro(csv));
     else if (layer == "embedding")
       tables.add("embedding", precision, {hidden, m}, micro(csv));
+    else if (layer == "rotary_emb")
+      tables.add("rotary", precision, {query + kv, m}, micro(csv));
     else if (layer == "sampler")
       tables.add("sampler", precision, {d(s.vocab), m}, micro(csv));
     else

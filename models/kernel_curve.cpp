@@ -100,14 +100,26 @@ std::optional<MeasuredCurve> CurveMaker::operator()(const KernelParameters& fixe
 }
 
 double CurveMaker::largest(std::string_view parameter) const {
-  if (!table_) return 0;
+  const std::vector<double> all = values_of(parameter);
+  return all.empty() ? 0 : *std::max_element(all.begin(), all.end());
+}
+
+double CurveMaker::smallest(std::string_view parameter) const {
+  double least = 0;
+  for (const double v : values_of(parameter))
+    if (v > 0 && (least == 0 || v < least)) least = v;
+  return least;
+}
+
+std::vector<double> CurveMaker::values_of(std::string_view parameter) const {
+  std::vector<double> all;
+  if (!table_) return all;
   const std::size_t width = table_->parameters.size();
-  double most = 0;
   for (std::size_t i = 0; i < width; ++i)
     if (table_->parameters[i] == parameter)
       for (std::size_t row = 0; row < table_->rows(); ++row)
-        most = std::max(most, table_->shapes[row * width + i]);
-  return most;
+        all.push_back(table_->shapes[row * width + i]);
+  return all;
 }
 
 }  // namespace isthmus::models

@@ -76,8 +76,11 @@ class CurveMaker {
   std::optional<MeasuredCurve> operator()(const KernelParameters& fixed) const;
   //! Largest value of a parameter in the table; 0 when there is none.
   double largest(std::string_view parameter) const;
+  //! Smallest value above 0 of a parameter in the table; 0 when there is none.
+  double smallest(std::string_view parameter) const;
 
  private:
+  std::vector<double> values_of(std::string_view parameter) const;
   const KernelProfile& profile_;
   const KernelTable* table_;
   std::size_t variable_ = 0;

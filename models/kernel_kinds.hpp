@@ -29,6 +29,8 @@ inline constexpr std::array kernel_kinds{
     KernelKind{"softmax", "columns rows", "softmax of each row"},
     KernelKind{"norm", "columns rows", "layer or RMS norm of each row"},
     KernelKind{"embedding", "columns rows", "look-up of rows of so many columns"},
+    KernelKind{"rotary", "columns rows",
+               "rotary position embedding in place; columns are those of queries and keys together"},
     KernelKind{"encoder_attention", "heads head_dim batch tokens",
                "attention of all tokens to all tokens of their sequence, no mask"},
     KernelKind{"prefill_attention", "heads kv_heads head_dim window batch context tokens",

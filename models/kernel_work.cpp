@@ -81,6 +81,8 @@ KernelWork work(std::size_t kind, const Parameters& p) {
       return {5 * p[0] * p[1], 2 * p[0] * p[1]};
     case index_of("norm"):
       return {7 * p[0] * p[1], 2 * p[0] * p[1]};
+    case index_of("rotary"):
+      return {3 * p[0] * p[1], 2 * p[0] * p[1]};
     case index_of("embedding"):
       return {0, 2 * p[0] * p[1]};
     case index_of("encoder_attention"): {

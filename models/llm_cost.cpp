@@ -82,7 +82,7 @@ struct LlmCost::Impl {
         parallel(parallel_in),
         ops(shape, variant, unit, parallel, link_bandwidth, link_latency, profile),
         dense(ops.layers),
-        head({ops.head}) {
+        heads(ops.heads) {
     // Launches of an iteration that computes tokens at all, with one attention pass.
     for (const auto& o : ops.layers) dense_launches += o.launches;
     dense_launches += ops.attention_launches;
@@ -109,7 +109,10 @@ struct LlmCost::Impl {
 
   // Decode attention over the sum of the contexts, as the line on which it lies there.
   KernelCurve::Piece decode_piece(std::int64_t sequences, double context) const {
-    const auto& curves = ops.kernels.decode_attention;
+    return decode_piece(ops.kernels.decode_attention, sequences, context);
+  }
+  KernelCurve::Piece decode_piece(const std::vector<MeasuredCurve>& curves, std::int64_t sequences,
+                                  double context) const {
     if (curves.empty() || sequences < 1) return {0, 0, per_context_ns};
     const auto prepared = static_cast<std::int64_t>(curves.size());
     if (sequences <= prepared)
@@ -126,12 +129,26 @@ struct LlmCost::Impl {
     const double times = d(sequences) / d(static_cast<std::int64_t>(i));
     return curves[i - 1].curve.end_of_piece(context / times) * times;
   }
-  double decode_ns(std::int64_t sequences, double context) const {
-    const KernelCurve::Piece p = decode_piece(sequences, context);
-    return p.base + p.slope * context;
+  // Decode attention of an iteration, as a line over the contexts.
+  KernelCurve::Piece decode_piece(const IterationWork& w) const {
+    const auto &few = ops.kernels.beside_few, &many = ops.kernels.beside_many;
+    if (w.prefill_tokens == 0 || few.decode_attention.empty() || many.decode_attention.empty())
+      return decode_piece(w.decode_sequences, d(w.decode_context));
+    const auto a = decode_piece(few.decode_attention, w.decode_sequences, d(w.decode_context));
+    const auto b = decode_piece(many.decode_attention, w.decode_sequences, d(w.decode_context));
+    const double share = many.tokens <= few.tokens
+                             ? 0
+                             : std::clamp((d(w.prefill_tokens) - few.tokens) /
+                                              (many.tokens - few.tokens),
+                                          0.0, 1.0);
+    return {0, a.base + share * (b.base - a.base), a.slope + share * (b.slope - a.slope)};
+  }
+  double decode_ns(const IterationWork& w) const {
+    const KernelCurve::Piece p = decode_piece(w);
+    return p.base + p.slope * d(w.decode_context);
   }
   double total_ns(const IterationWork& w) const {
-    const KernelCurve::Piece p = decode_piece(w.decode_sequences, d(w.decode_context));
+    const KernelCurve::Piece p = decode_piece(w);
     return (base_ns(w) + p.base) + p.slope * d(w.decode_context);
   }
 
@@ -140,7 +157,7 @@ struct LlmCost::Impl {
     double ns = ops.overhead_ns;
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences;
     if (tokens > 0) ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens));
-    if (w.logits > 0) ns += ops.launch_ns + head(d(w.logits));
+    if (w.logits > 0) ns += ops.launch_ns + heads(d(w.logits));
     if (w.prefill_tokens > 0) {
       ns += prefill_attention_ns(w);
       if (w.decode_sequences > 0) ns += ops.attention_launches * ops.launch_ns;
@@ -231,7 +248,7 @@ struct LlmCost::Impl {
     row("iteration_overhead", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, ops.overhead_ns,
         Evidence{PredictionKind::measured, unit.efficiency_error});
     const auto dense_row = [&](const DenseOperator& o, double rows, double share) {
-      row(o.name, o.measured && o.expert ? "moe" : "gemm", o.flops_per_row * rows,
+      row(o.name, o.measured && o.expert ? "moe" : o.kind, o.flops_per_row * rows,
           o.fixed_bytes * share + o.bytes_per_row * rows, o.flop_ns(rows), o.byte_ns(rows, share),
           o.ns(rows, share), o.launches * ops.launch_ns, evidence(o.measured, rows));
     };
@@ -249,14 +266,15 @@ struct LlmCost::Impl {
         const double context = d(w.decode_context);
         row("decode_attention", "attention", ops.attention_flops * context, ops.kv_bytes * context,
             ops.attention_flop_ns * context, ops.kv_bytes * context * ops.byte_ns,
-            decode_ns(w.decode_sequences, context), launches,
+            decode_ns(w), launches,
             decode_evidence(w.decode_sequences, context));
       }
       if (parallel > 1)
         row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0, 0.0,
             reduce_ns(tokens), evidence(ops.kernels.all_reduce, tokens));
     }
-    if (w.logits > 0) dense_row(ops.head, d(w.logits), 1);
+    if (w.logits > 0)
+      for (const auto& o : ops.heads) dense_row(o, d(w.logits), 1);
     if (w.image_tokens > 0 && shape.vision.layers > 0) {
       const double images = d(w.image_tokens), patches = images * ops.patches_per_token;
       dense_row(ops.vision_blocks, patches, 1);
@@ -294,7 +312,7 @@ struct LlmCost::Impl {
   ComputeUnit unit;
   int parallel;
   LlmOperators ops;
-  PiecewiseLinear dense, head;
+  PiecewiseLinear dense, heads;
   std::vector<double> mixture;
   double dense_launches = 0;
   double per_context_ns = 0;

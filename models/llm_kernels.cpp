@@ -37,6 +37,14 @@ MeasuredCurve scaled(MeasuredCurve c, double count, double stretch = 1) {
   return c;
 }
 
+// What a curve takes beyond `ns`.
+MeasuredCurve less(MeasuredCurve c, double ns) {
+  std::vector<double> rest;
+  for (const double x : c.knots) rest.push_back(std::max(0.0, c.curve.at(x) - ns));
+  c.curve = KernelCurve(c.knots, rest);
+  return c;
+}
+
 // Curves that run one after the other.
 std::optional<MeasuredCurve> sum(const std::vector<std::optional<MeasuredCurve>>& parts) {
   std::vector<double> x;
@@ -97,8 +105,19 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
   }
   head = gemm(v.head.value_or(v.weights), 1, d(s.vocab) / p, hidden);
 
-  // Attention runs at 16 bits at least.
+  // Attention and what lies between products run at 16 bits at least.
   const Precision state = bytes_of(v.activations) >= 2 ? v.activations : Precision::bf16;
+  const auto between = [&](std::string_view kind, double count, const KernelParameters& fixed,
+                           std::string_view rows, double columns = 1) {
+    auto c = curve(profile, kind, state, fixed, rows);
+    return c ? std::optional(scaled(std::move(*c), count, 1 / columns)) : std::nullopt;
+  };
+  norms = between("norm", 2 * layers + 1, {{"columns", hidden}}, "rows");
+  rotary = between("rotary", layers, {{"columns", (query + kv) / p}}, "rows");
+  if (s.experts == 0) activation = between("activation", layers, {}, "elements", ffn / p);
+  embedding = between("embedding", 1, {{"columns", hidden}}, "rows");
+  sampler = between("sampler", 1, {{"vocab", d(s.vocab)}}, "sequences");
+
   const KernelParameters shape{{"heads", d(s.heads) / p},
                                {"kv_heads", std::max(1.0, d(s.kv_heads) / p)},
                                {"head_dim", d(s.head_dim)}};
@@ -109,7 +128,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
   };
   auto prompt = curve(profile, "prefill_attention", state, with("batch", 1), "tokens");
   if (!prompt) prompt = curve(profile, "mixed_attention", state, shape, "tokens");
-  if (prompt) prefill_attention = scaled(std::move(*prompt), layers);
+  if (prompt) prefill_attention = scaled(*prompt, layers);
 
   if (bytes_of(v.kv) == bytes_of(state)) {
     for (const Precision format : timed_as(state)) {
@@ -122,6 +141,20 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
         if (!c) break;
         decode_attention.push_back(scaled(std::move(*c), layers, b));
       }
+      if (!own && prompt && !decode_attention.empty())
+        for (BesidePrompts* beside : {&beside_few, &beside_many}) {
+          const double tokens = beside == &beside_few ? mixed.smallest("tokens") : mixed.largest("tokens");
+          const double alone = prompt->curve.at(tokens);
+          beside->tokens = tokens;
+          for (std::size_t b = 1; b <= decode_attention.size(); ++b) {
+            KernelParameters both = with("sequences", d(static_cast<std::int64_t>(b)));
+            both.emplace_back("tokens", tokens);
+            auto c = mixed(both);
+            if (!c) break;
+            beside->decode_attention.push_back(
+                scaled(less(std::move(*c), alone), layers, d(static_cast<std::int64_t>(b))));
+          }
+        }
       if (!decode_attention.empty()) break;
     }
   }
@@ -148,8 +181,9 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
 }
 
 bool LlmKernels::any() const {
-  return qkv || o || gate_up || down || experts || head || prefill_attention || all_reduce ||
-         vision_blocks || vision_attention || !decode_attention.empty();
+  return qkv || o || gate_up || down || experts || norms || rotary || activation || embedding ||
+         head || sampler || prefill_attention || all_reduce || vision_blocks || vision_attention ||
+         !decode_attention.empty();
 }
 
 }  // namespace isthmus::models

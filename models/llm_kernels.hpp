@@ -13,9 +13,9 @@ namespace isthmus::models {
 //! Curves for one unit of a tensor-parallel group of `parallel`; a part without a curve is left to
 //! the roofline. All curves are of all layers together.
 //!
-//! Tables asked for: gemm (also for the vision tower), moe, prefill_attention, decode_attention or
-//! mixed_attention, encoder_attention and all_reduce, in the format of the activations, for 16-bit
-//! formats in the other one as well.
+//! Tables asked for: gemm (also for the vision tower), moe, norm, rotary, activation, embedding,
+//! sampler, prefill_attention, decode_attention or mixed_attention, encoder_attention and
+//! all_reduce, in the format of the activations, for 16-bit formats in the other one as well.
 struct LlmKernels {
   LlmKernels() = default;
   LlmKernels(const LlmShape& shape, const LlmVariant& variant, int parallel,
@@ -23,13 +23,22 @@ struct LlmKernels {
 
   std::optional<MeasuredCurve> qkv, o, gate_up, down;  //!< over rows (tokens)
   std::optional<MeasuredCurve> experts;                //!< over rows: gate_up and down of a mixture
-  std::optional<MeasuredCurve> head;                   //!< over rows (sampled tokens)
+  std::optional<MeasuredCurve> norms, rotary, activation, embedding;  //!< over rows
+  std::optional<MeasuredCurve> head, sampler;          //!< over rows (sampled tokens)
   std::optional<MeasuredCurve> prefill_attention;      //!< over the tokens of one prompt
   std::optional<MeasuredCurve> all_reduce;             //!< over rows, both of every layer
   std::optional<MeasuredCurve> vision_blocks;          //!< over patches
   std::optional<MeasuredCurve> vision_attention;       //!< over the patches of one image
   //! decode_attention[b - 1]: b sequences, over the sum of their contexts. Empty: roofline.
   std::vector<MeasuredCurve> decode_attention;
+  //! What decodes add to an iteration with prompts: kernels for both kinds of rows split long
+  //! contexts less. Curves as in decode_attention, beside `tokens` tokens of prompts; from the
+  //! smallest and the largest chunk of the table, with a straight line between. Empty: as alone.
+  struct BesidePrompts {
+    double tokens = 0;
+    std::vector<MeasuredCurve> decode_attention;
+  };
+  BesidePrompts beside_few, beside_many;
 
   bool any() const;
 };

@@ -104,7 +104,7 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   layers.push_back(
       dense("gate_up", count, s.gated_ffn ? 2 * ffn : ffn, hidden, v.weights, stored, active));
   layers.push_back(dense("down", count, hidden, ffn, v.weights, stored, active));
-  head = dense("lm_head", 1, d(s.vocab), hidden, v.head.value_or(v.weights), 1, 1);
+  heads.push_back(dense("lm_head", 1, d(s.vocab), hidden, v.head.value_or(v.weights), 1, 1));
 
   // Attention: scores and weighted sum, 2 flops per multiply-add each.
   attention_flops = 4 * query * count / p;
@@ -164,7 +164,21 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
     all.byte_ns_per_row += down.byte_ns_per_row;
     all.measured = kernels.experts;
   }
-  head.measured = kernels.head;
+  heads[0].measured = kernels.head;
+  const auto between = [](std::vector<DenseOperator>& to, const char* name, const char* kind,
+                          const std::optional<MeasuredCurve>& measured) {
+    if (!measured) return;
+    DenseOperator o;
+    o.name = name;
+    o.kind = kind;
+    o.measured = measured;
+    to.push_back(std::move(o));
+  };
+  between(layers, "norms", "norm", kernels.norms);
+  between(layers, "rotary", "rotary", kernels.rotary);
+  between(layers, "activation", "activation", kernels.activation);
+  between(layers, "embedding", "embedding", kernels.embedding);
+  between(heads, "sampler", "sampler", kernels.sampler);
   vision_blocks.measured = kernels.vision_blocks;
 }
 

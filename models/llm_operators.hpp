@@ -17,6 +17,7 @@ namespace isthmus::models {
 //! what the unit reaches.
 struct DenseOperator {
   const char* name = "";
+  const char* kind = "gemm";
   bool expert = false;  //!< weights are read only for the experts that tokens chose
   double launches = 0;
   double flops_per_row = 0, fixed_bytes = 0, bytes_per_row = 0;
@@ -42,9 +43,10 @@ struct LlmOperators {
                const KernelProfile* profile);
 
   //! qkv, o, gate_up, down; rows = tokens. A mixture whose experts were timed as a whole has
-  //! "experts" instead of the last two.
+  //! "experts" instead of the last two. What a profile knows of the operators between products
+  //! follows; without it they are part of the launch overhead.
   std::vector<DenseOperator> layers;
-  DenseOperator head;                 //!< rows = sampled tokens
+  std::vector<DenseOperator> heads;   //!< lm_head and, if measured, sampler; rows = sampled tokens
   DenseOperator vision_blocks;        //!< rows = patches
   DenseOperator vision_merger;        //!< rows = image tokens
   double attention_flops = 0;         //!< per (query, key) pair, all layers and heads
