@@ -289,6 +289,12 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
     c.kv_tokens = static_cast<std::int64_t>(v.number("kv_tokens"));
     c.memory_utilization = v.number("memory_utilization");
     c.chunked_prefill = v.flag("chunked_prefill");
+    c.reserve_prompt = v.flag("reserve_prompt");
+    c.prefix_caching = v.flag("prefix_caching");
+    c.async_scheduling = v.flag("async_scheduling");
+    if (c.prefix_caching && !c.reserve_prompt)
+      r.problems.add(v.at("prefix_caching"), v.pointer_to("prefix_caching"),
+                     "needs \"reserve_prompt\": true");
     return;
   }
   if (v.variant() == "fitted") return;  // once its times are known

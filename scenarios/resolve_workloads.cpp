@@ -120,6 +120,7 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
       a.format = format_named(v.text("format"));
       a.time_scale = v.number("time_scale");
       a.tokens_per_image = v.count("tokens_per_image");
+      a.tokens_per_hash = v.count("tokens_per_hash");
       try {
         const auto path = expand_path(v.text("file"), r.document.folder);
         require_regular_file(path);

@@ -121,6 +121,19 @@ const ObjectSpec& batching_spec() {
             .at_most(1)
             .by_default("0.9"),
         flag("chunked_prefill", "split prompts that exceed the token budget").by_default("true"),
+        flag("reserve_prompt",
+             "start a prompt only when all of it fits into the free KV blocks, not just its first "
+             "part (vLLM from 0.19 on)")
+            .by_default("false"),
+        flag("prefix_caching",
+             "freed KV blocks keep their contents until they are taken: prompts with a common start "
+             "(trace with tokens_per_hash) and preempted sequences use them again; needs "
+             "reserve_prompt")
+            .by_default("false"),
+        flag("async_scheduling",
+             "plan an iteration while the one before it runs: arrivals and freed blocks count one "
+             "iteration later")
+            .by_default("false"),
     };
     s.fields[0].choices.push_back(v.value);
     s.variants.push_back(std::move(v));

@@ -164,7 +164,12 @@ const ObjectSpec& workload_spec() {
               .by_default("1"),
           integer("tokens_per_image", "prompt tokens of an image, for traces that count images")
               .at_most(1e6)
-              .by_default("576")}},
+              .by_default("576"),
+          integer("tokens_per_hash",
+                  "mooncake: prompt tokens that one of hash_ids stands for (512 in the published "
+                  "traces), for prefix caching; 0 = hash_ids are not read")
+              .at_most(8192)
+              .by_default("0")}},
     };
     for (Field& f : s.fields)
       if (f.name == "source")

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -164,14 +165,15 @@ class BurstGptRows {
 
 class MooncakeRows {
  public:
-  explicit MooncakeRows(const Arrivals& a) : lines_(a.file) {}
+  explicit MooncakeRows(const Arrivals& a)
+      : lines_(a.file), tokens_per_hash_(a.tokens_per_hash) {}
 
   bool next(std::int64_t& ns, Arrival& arrival) {
     std::string_view line;
     do {
       if (!lines_.next(line)) return false;
     } while (trim(line).empty());
-    std::string_view time, input, output;
+    std::string_view time, input, output, hashes;
     try {
       JsonLine object(line);
       for (std::string_view key; object.next_member(key);) {
@@ -179,6 +181,7 @@ class MooncakeRows {
         if (key == "timestamp") keep(time, key, value);
         if (key == "input_length") keep(input, key, value);
         if (key == "output_length") keep(output, key, value);
+        if (key == "hash_ids" && tokens_per_hash_ > 0) keep(hashes, key, value);
       }
     } catch (const Error& e) {
       lines_.fail(e.what());
@@ -188,6 +191,7 @@ class MooncakeRows {
     ns = *date;
     arrival.prompt_tokens = count("input_length", input);
     arrival.output_tokens = count("output_length", output);
+    if (tokens_per_hash_ > 0) arrival.prompt_blocks = blocks(hashes, *arrival.prompt_tokens);
     return true;
   }
   const LineReader& lines() const { return lines_; }
@@ -208,8 +212,31 @@ class MooncakeRows {
     if (!v) fail_value(key, value, "a whole number of at least 0");
     return *v;
   }
+  // hash_ids: one whole number per started block of the prompt, or fewer.
+  std::shared_ptr<const PromptBlocks> blocks(std::string_view value, std::uint32_t prompt) const {
+    const auto fail = [&] { fail_value("hash_ids", value, "a list of whole numbers below 2^48"); };
+    if (value.size() < 2 || value.front() != '[' || value.back() != ']') fail();
+    auto result = std::make_shared<PromptBlocks>();
+    result->tokens = tokens_per_hash_;
+    std::string_view rest = trim(value.substr(1, value.size() - 2));
+    while (!rest.empty()) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      const std::string_view item = trim(rest.substr(0, comma));
+      std::uint64_t id = 0;
+      const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), id);
+      if (error != std::errc{} || end != item.data() + item.size() || id >> 48U != 0) fail();
+      result->contents.push_back(id);
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+    const std::uint64_t started = (prompt + std::uint64_t{tokens_per_hash_} - 1) / tokens_per_hash_;
+    if (result->contents.size() > started)
+      lines_.fail(fmt::format("{} \"hash_ids\" for {} tokens of input, {} each", result->contents.size(),
+                              prompt, tokens_per_hash_));
+    return result;
+  }
 
   LineReader lines_;
+  std::uint32_t tokens_per_hash_;
 };
 
 class CsvRows {

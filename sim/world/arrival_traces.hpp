@@ -15,8 +15,8 @@ namespace isthmus::world {
 //! azure_llm: CSV with TIMESTAMP, ContextTokens, GeneratedTokens and, in the multimodal trace,
 //! NumImages (times Arrivals::tokens_per_image image tokens). The dates of 2023 (seven fraction
 //! digits, no zone), 2024 (+00:00) and 2025 (T and Z) are all read.
-//! mooncake: one JSON object per line with timestamp [ms], input_length, output_length; other keys,
-//! hash_ids included, are checked for syntax and skipped.
+//! mooncake: one JSON object per line with timestamp [ms], input_length, output_length and, unless
+//! Arrivals::tokens_per_hash is 0, hash_ids; other keys are checked for syntax and skipped.
 //! burstgpt: CSV with Timestamp [s], "Request tokens", "Response tokens". Rows without response
 //! tokens are requests that failed in the original system: they are left out, as in the authors'
 //! own "without fails" files.

@@ -4,10 +4,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "sim/world/scenario.hpp"
 
 namespace isthmus::world {
+
+//! What the blocks of a prompt hold, from its start: equal numbers mean equal tokens up to the end of
+//! the block. The last block may be a part of one.
+struct PromptBlocks {
+  std::uint32_t tokens = 0;            //!< per block
+  std::vector<std::uint64_t> contents;
+};
 
 //! The next thing that a workload brings.
 struct Arrival {
@@ -17,6 +25,7 @@ struct Arrival {
   std::optional<std::uint32_t> prompt_tokens, output_tokens, image_tokens;
   std::optional<double> upload, download;  //!< bytes
   std::optional<std::uint32_t> client;
+  std::shared_ptr<const PromptBlocks> prompt_blocks;  //!< null: prompts have nothing in common
 };
 
 //! An open stream of arrivals in order of date. Not thread-safe; one per run and workload.

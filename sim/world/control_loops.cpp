@@ -107,6 +107,9 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
     limits.max_batched_tokens = c.max_batched_tokens;
     limits.block_size = c.block_size;
     limits.chunked_prefill = c.chunked_prefill;
+    limits.reserve_prompt = c.reserve_prompt;
+    limits.prefix_caching = c.prefix_caching;
+    limits.async_scheduling = c.async_scheduling;
     const std::int64_t capacity =
         c.kv_tokens > 0 ? c.kv_tokens : llm->cost->kv_capacity_tokens(c.memory_utilization);
     limits.kv_blocks = capacity / c.block_size;

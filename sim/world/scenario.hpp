@@ -135,6 +135,9 @@ struct ContinuousBatching {
   std::int64_t kv_tokens = 0;          //!< KV capacity in tokens; 0 = from memory
   double memory_utilization = 0.9;     //!< share of unit memory for weights, workspace and KV
   bool chunked_prefill = true;         //!< split prompts that exceed the token budget
+  bool reserve_prompt = false;         //!< start a prompt only when all of it fits into free blocks
+  bool prefix_caching = false;         //!< freed blocks keep their contents until they are taken
+  bool async_scheduling = false;       //!< plan an iteration while the one before it runs
 };
 
 //! A batching policy by name, or continuous batching inside an engine.
@@ -228,6 +231,7 @@ struct Arrivals {
   TraceFormat format = TraceFormat::csv;
   double time_scale = 1;               //!< trace: gaps are multiplied by this
   std::uint32_t tokens_per_image = 576;  //!< trace: image tokens of one image (azure_llm NumImages)
+  std::uint32_t tokens_per_hash = 0;   //!< trace: tokens of one of mooncake's hash_ids; 0 = not read
   std::uint64_t limit = ~0ULL;         //!< largest number of arrivals
   Duration start;                      //!< first arrival is drawn from here on
 };

@@ -7,6 +7,23 @@
 
 namespace isthmus::world {
 
+namespace {
+
+// Contents of the whole KV blocks at the start of a prompt. Blocks that do not divide the trace's have
+// nothing in common.
+std::vector<std::uint64_t> prefix_of(const PromptBlocks& blocks, std::int64_t prompt,
+                                     std::uint32_t block_size) {
+  std::vector<std::uint64_t> prefix;
+  if (blocks.tokens % block_size != 0) return prefix;
+  const std::uint64_t parts = blocks.tokens / block_size;
+  const auto whole = static_cast<std::uint64_t>(prompt) / block_size;
+  for (std::uint64_t i = 0; i < std::min(whole, blocks.contents.size() * parts); ++i)
+    prefix.push_back(blocks.contents[i / parts] * parts + i % parts);
+  return prefix;
+}
+
+}  // namespace
+
 void World::enqueue(std::uint32_t slot) {
   Request& r = requests_[slot];
   Replica& p = replicas_[r.replica];
@@ -21,8 +38,10 @@ void World::enqueue(std::uint32_t slot) {
   };
 
   if (p.engine) {
-    const devices::EngineRequest job{tag, std::max<std::int64_t>(1, r.record.prompt_tokens),
-                                     r.image_tokens, r.record.output_tokens};
+    devices::EngineRequest job{tag, std::max<std::int64_t>(1, r.record.prompt_tokens),
+                               r.image_tokens, r.record.output_tokens};
+    if (service.batching.continuous.prefix_caching && r.prompt_blocks)
+      job.prefix = prefix_of(*r.prompt_blocks, job.prompt, service.batching.continuous.block_size);
     if (!p.engine->fits(job)) return turn_away(results::Cause::too_large);
     if (p.engine->waiting() >= service.queue_capacity) return turn_away(results::Cause::queue_full);
     p.engine->enqueue(job);

@@ -64,6 +64,7 @@ struct Request {
   std::uint32_t host = 0xffffffffU;    // client's node; ~0: outside every network
   std::uint32_t replica = 0xffffffffU;
   std::uint32_t image_tokens = 0;
+  std::shared_ptr<const PromptBlocks> prompt_blocks;
   std::uint32_t candidate = 0xffffffffU;  // index into the offload candidates
   std::uint32_t task = 0xffffffffU;    // slot in the task slab
   double protocol = 0;                 // s
