@@ -121,6 +121,13 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
       a.time_scale = v.number("time_scale");
       a.tokens_per_image = v.count("tokens_per_image");
       a.tokens_per_hash = v.count("tokens_per_hash");
+      for (const world::Service& service : r.scenario.services) {
+        const world::ContinuousBatching& c = service.batching.continuous;
+        if (c.prefix_caching && a.tokens_per_hash % c.block_size != 0)
+          r.problems.add(v.at("tokens_per_hash"), v.pointer_to("tokens_per_hash"),
+                         fmt::format("must be a multiple of the block_size of service \"{}\", {}",
+                                     service.name, c.block_size));
+      }
       try {
         const auto path = expand_path(v.text("file"), r.document.folder);
         require_regular_file(path);

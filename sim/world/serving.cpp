@@ -9,12 +9,10 @@ namespace isthmus::world {
 
 namespace {
 
-// Contents of the whole KV blocks at the start of a prompt. Blocks that do not divide the trace's have
-// nothing in common.
+// Contents of the whole KV blocks at the start of a prompt; their size divides that of the trace's.
 std::vector<std::uint64_t> prefix_of(const PromptBlocks& blocks, std::int64_t prompt,
                                      std::uint32_t block_size) {
   std::vector<std::uint64_t> prefix;
-  if (blocks.tokens % block_size != 0) return prefix;
   const std::uint64_t parts = blocks.tokens / block_size;
   const auto whole = static_cast<std::uint64_t>(prompt) / block_size;
   for (std::uint64_t i = 0; i < std::min(whole, blocks.contents.size() * parts); ++i)

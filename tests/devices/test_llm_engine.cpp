@@ -48,6 +48,12 @@ std::vector<TimedRequest> random_requests(std::uint64_t seed, std::size_t n, dou
     r.prompt = 1 + static_cast<std::int64_t>(uniform_index(g, static_cast<std::uint64_t>(max_prompt)));
     r.image = static_cast<std::int64_t>(uniform_index(g, 2)) * (r.prompt / 2);
     r.output = 1 + static_cast<std::int64_t>(uniform_index(g, static_cast<std::uint64_t>(max_output)));
+    // Prompts of a few families begin alike, up to some block.
+    const std::uint64_t family = uniform_index(g, 4);
+    const std::uint64_t alike = uniform_index(g, 12);
+    for (std::uint64_t block = 0; block < std::min<std::uint64_t>(alike, static_cast<std::uint64_t>(r.prompt) / 20);
+         ++block)
+      r.prefix.push_back(100 * family + block);
     v.push_back({t, r});
   }
   return v;
@@ -94,7 +100,7 @@ TEST(LlmEngine, OneSequenceTakesPrefillThenOneIterationPerToken) {
 // The promise of the leap: the same dates as single steps, to the nanosecond.
 TEST(LlmEngine, LeapsAndStepsGiveTheSameDates) {
   Rng g(99);
-  std::uint64_t preemptions = 0, completed = 0;
+  std::uint64_t preemptions = 0, cached = 0, completed = 0;
   for (int trial = 0; trial < 300; ++trial) {
     EngineLimits limits = random_limits(g);
     const auto arrivals = random_requests(g(), 60, 0.02 * uniform01(g), 400, 80);
@@ -116,15 +122,18 @@ TEST(LlmEngine, LeapsAndStepsGiveTheSameDates) {
     ASSERT_EQ(leaping.iterations(), stepping.iterations());
     ASSERT_EQ(leaping.sequence_steps(), stepping.sequence_steps());
     ASSERT_EQ(leaping.preemptions(), stepping.preemptions());
+    ASSERT_EQ(leaping.cached_tokens(), stepping.cached_tokens());
     // Every block comes back.
     ASSERT_EQ(leaping.free_blocks(), limits.kv_blocks);
     ASSERT_EQ(stepping.free_blocks(), limits.kv_blocks);
     ASSERT_EQ(leaping.running(), 0U);
     preemptions += leaping.preemptions();
+    cached += leaping.cached_tokens();
     completed += with.size();
   }
-  // The workloads do exercise preemption.
+  // The workloads do exercise preemption and the prefix cache.
   EXPECT_GT(preemptions, 500U);
+  EXPECT_GT(cached, 10'000U);
   EXPECT_GT(completed, 5000U);
 }
 
@@ -190,6 +199,13 @@ TEST(LlmEngine, RefusesWhatCanNeverFit) {
   EXPECT_FALSE(whole.fits({1, 101, 0, 1}));
 }
 
+TEST(LlmEngine, PrefixCachingNeedsWholePromptsToFit) {
+  EngineLimits l;
+  l.kv_blocks = 10;
+  l.prefix_caching = true;
+  EXPECT_THROW(LlmEngine(test_cost(), l), InputError);
+}
+
 TEST(LlmEngine, RefusesContradictoryLimits) {
   EngineLimits limits;
   limits.kv_blocks = 0;
@@ -214,6 +230,113 @@ TEST(LlmEngine, ClearLosesEverythingAndFreesTheCache) {
   EXPECT_EQ(lost, (std::vector<std::uint64_t>{1, 2, 3}));
   EXPECT_FALSE(engine.has_work());
   EXPECT_EQ(engine.free_blocks(), 100);
+}
+
+models::IterationWork prompt_work(std::int64_t tokens, std::int64_t before = 0) {
+  models::IterationWork w;
+  w.prefill_tokens = tokens;
+  w.prefill_context = before + tokens;
+  w.prefill_attention =
+      static_cast<double>(tokens) * (static_cast<double>(before) + static_cast<double>(tokens) / 2);
+  w.logits = 1;
+  return w;
+}
+
+Duration time_of(const models::IterationWork& w) { return Duration(test_cost()->iteration_ns(w)); }
+
+// vLLM: of a prompt that is in the cache as a whole, the last token is computed anew.
+TEST(LlmEngine, ACachedPromptComputesOnlyItsEnd) {
+  EngineLimits l;
+  l.kv_blocks = 100;
+  l.reserve_prompt = l.prefix_caching = true;
+  LlmEngine engine(test_cost(), l);
+  const Instant later(1'000'000'000), last(2'000'000'000);
+  const auto dates = drive(engine, {{Instant(0), {1, 47, 0, 1, {5, 6}}},
+                                    {later, {2, 47, 0, 1, {5, 6}}},
+                                    {last, {3, 32, 0, 1, {5, 6}}}});
+  EXPECT_EQ(dates.at(1).completed, Instant(0) + time_of(prompt_work(47)));
+  EXPECT_EQ(dates.at(2).completed, later + time_of(prompt_work(15, 32)));
+  EXPECT_EQ(dates.at(3).completed, last + time_of(prompt_work(16, 16)));
+  EXPECT_EQ(engine.cached_tokens(), 48U);
+  EXPECT_EQ(engine.free_blocks(), 100);
+}
+
+// Blocks of a running sequence are shared, not copied.
+TEST(LlmEngine, SequencesShareTheBlocksOfTheirPrefix) {
+  EngineLimits l;
+  l.kv_blocks = 6;
+  l.reserve_prompt = l.prefix_caching = true;
+  LlmEngine engine(test_cost(), l);
+  engine.enqueue({1, 63, 0, 2, {5, 6, 7}});
+  engine.enqueue({2, 63, 0, 2, {5, 6, 7}});
+  std::vector<Admission> admitted;
+  engine.begin(Instant(0), admitted);
+  EXPECT_EQ(admitted.size(), 2U);
+  EXPECT_EQ(engine.free_blocks(), 1);
+}
+
+// What a preempted sequence had computed stays in the cache until others take its blocks.
+TEST(LlmEngine, APreemptedSequenceFindsItsBlocks) {
+  EngineLimits l;
+  l.kv_blocks = 8;
+  l.reserve_prompt = true;
+  const std::vector<TimedRequest> two{{Instant(0), {1, 60, 0, 40}}, {Instant(0), {2, 60, 0, 20}}};
+  LlmEngine without(test_cost(), l);
+  const auto slow = drive(without, two);
+  l.prefix_caching = true;
+  LlmEngine with(test_cost(), l);
+  const auto fast = drive(with, two);
+  EXPECT_EQ(without.preemptions(), 1U);
+  EXPECT_EQ(with.preemptions(), 1U);
+  // Four whole blocks, of which the first sequence took three: at 65, 81 and 97 tokens.
+  EXPECT_EQ(without.cached_tokens(), 0U);
+  EXPECT_EQ(with.cached_tokens(), 16U);
+  EXPECT_LT(fast.at(2).completed, slow.at(2).completed);
+}
+
+TEST(LlmEngine, AReservedPromptWaitsUntilAllOfItFits) {
+  EngineLimits l;
+  l.kv_blocks = 12;
+  l.max_batched_tokens = 96;
+  const std::vector<TimedRequest> two{{Instant(0), {1, 80, 0, 3}}, {Instant(0), {2, 160, 0, 1}}};
+  LlmEngine partly(test_cost(), l);
+  EXPECT_EQ(drive(partly, two).at(2).started, Instant(0));
+  l.reserve_prompt = true;
+  LlmEngine whole(test_cost(), l);
+  const auto dates = drive(whole, two);
+  EXPECT_EQ(dates.at(2).started, dates.at(1).completed);
+}
+
+// Planned ahead: who arrives during an iteration joins the one after the next.
+TEST(LlmEngine, AsynchronousPlansKnowOneIterationLess) {
+  EngineLimits l;
+  l.kv_blocks = 1000;
+  const std::vector<TimedRequest> two{{Instant(0), {1, 100, 0, 10}}, {Instant(1), {2, 100, 0, 1}}};
+  LlmEngine at_once(test_cost(), l);
+  EXPECT_EQ(drive(at_once, two).at(2).started, Instant(0) + time_of(prompt_work(100)));
+  l.async_scheduling = true;
+  LlmEngine ahead(test_cost(), l);
+  models::IterationWork decode;
+  decode.decode_sequences = decode.logits = 1;
+  decode.decode_context = 101;
+  EXPECT_EQ(drive(ahead, two).at(2).started,
+            Instant(0) + time_of(prompt_work(100)) + time_of(decode));
+  // With nothing else to do the next request starts at once.
+  LlmEngine idle(test_cost(), l);
+  EXPECT_EQ(drive(idle, {{Instant(0), {1, 100, 0, 1}}, {Instant(1), {2, 100, 0, 1}}}).at(2).started,
+            Instant(0) + time_of(prompt_work(100)));
+}
+
+// vLLM preempts the sequence admitted last; that is the cut prompt itself.
+TEST(LlmEngine, ACutPromptWithoutBlocksGivesWay) {
+  EngineLimits l;
+  l.kv_blocks = 10;
+  l.max_batched_tokens = 64;
+  LlmEngine engine(test_cost(), l);
+  const auto dates = drive(engine, {{Instant(0), {1, 60, 0, 60}}, {Instant(0), {2, 140, 0, 1}}});
+  EXPECT_GE(engine.preemptions(), 1U);
+  EXPECT_GT(dates.at(2).first_token, dates.at(1).completed);
+  EXPECT_EQ(engine.free_blocks(), 10);
 }
 
 }  // namespace

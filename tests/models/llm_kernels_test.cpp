@@ -164,6 +164,68 @@ TEST(LlmKernels, RequestIsThePrefillAndEveryDecode) {
   EXPECT_EQ(cost.kind(), PredictionKind::interpolated);
 }
 
+// Norms, rotary embeddings, activations, the look-up of the embedding and the sampler.
+TEST(LlmKernels, WhatLiesBetweenProductsCounts) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  KernelProfile profile = profile_for(s);
+  const double width = d((s.heads + s.kv_heads) * s.head_dim);
+  KernelTable norm = table("norm", {"columns", "rows"}), rotary = table("rotary", {"columns", "rows"}),
+              activation = table("activation", {"elements"}),
+              embedding = table("embedding", {"columns", "rows"}),
+              sampler = table("sampler", {"vocab", "sequences"});
+  for (const double m : {1, 8, 64, 512, 4096}) {
+    add_row(norm, {d(s.hidden), m}, 100 + m);
+    add_row(rotary, {width, m}, 200 + 2 * m);
+    add_row(activation, {m * d(s.ffn)}, 300 + 3 * m);
+    add_row(embedding, {d(s.hidden), m}, 400 + 4 * m);
+    add_row(sampler, {d(s.vocab), m}, 500 + 5 * m);
+  }
+  const IterationWork w{.decode_sequences = 3, .decode_context = 2100, .logits = 2};
+  const LlmCost without(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  for (const KernelTable& t : {norm, rotary, activation, embedding, sampler}) profile.add(t);
+  const LlmCost with(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  const double expected = 65 * 103 + 32 * (206 + 309) + 412 + 510;
+  EXPECT_NEAR(d(with.iteration_ns(w) - without.iteration_ns(w)), expected, 3);
+  double rows = 0;
+  for (const auto& row : with.explain(w)) rows += d(row.prediction.time.ns());
+  EXPECT_NEAR(rows, d(with.iteration_ns(w)), 8);
+}
+
+// Mixed batches have a table of their own: decodes take other times beside prompts than alone.
+TEST(LlmKernels, DecodesBesidePromptsTakeTheirOwnTimes) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  KernelProfile profile(
+      {.device = "d", .provenance = "formula", .licence = "CC0-1.0", .program_version = "1"});
+  KernelTable mixed = table("mixed_attention", {"heads", "kv_heads", "head_dim", "tokens", "context",
+                                                "sequences", "decode_context"});
+  // Alone b c / 10, beside a chunk of t tokens b (c / 5 + t / 100).
+  for (const double t : {0, 16, 512, 2048})
+    for (const double b : {0, 1, 2, 4})
+      for (const double c : {16, 128, 1024}) {
+        if (t == 0 && b == 0) continue;
+        if (b == 0 && c > 16) continue;
+        const double decodes = t == 0 ? b * c / 10 : b * (c / 5 + t / 100);
+        add_row(mixed, {32, 8, 128, t, 0, b, b == 0 ? 0 : c}, (t == 0 ? 0 : 50 + t) + decodes);
+      }
+  profile.add(mixed);
+  const LlmCost cost(s, {}, unit(), 1, 0, Duration::zero(), &profile);
+  const auto decode_attention = [&](std::int64_t prompt) {
+    const IterationWork w{.prefill_tokens = prompt,
+                          .prefill_attention = d(prompt) * d(prompt) / 2,
+                          .prefill_context = prompt,
+                          .decode_sequences = 2,
+                          .decode_context = 2 * 128,
+                          .logits = 2};
+    for (const auto& row : cost.explain(w))
+      if (row.name == "decode_attention") return d(row.prediction.time.ns()) - 32 * 7;
+    return 0.0;
+  };
+  EXPECT_NEAR(decode_attention(0), 32 * 25.6, 1);
+  EXPECT_NEAR(decode_attention(16), 32 * 2 * (25.6 + 0.16), 1);
+  EXPECT_NEAR(decode_attention(2048), 32 * 2 * (25.6 + 20.48), 1);
+  EXPECT_NEAR(decode_attention(1032), 32 * 2 * (25.6 + 10.32), 1);
+}
+
 // Another format, another shape: nothing in the tables, so the roofline answers, as without them.
 TEST(LlmKernels, TheRooflineAnswersForTheRest) {
   const KernelProfile profile = profile_for(builtin_llm("llama-3.1-8b"));

@@ -12,6 +12,7 @@ namespace isthmus::scenarios {
 namespace {
 
 using testing::changed;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using testing::sample;
 using ::testing::StartsWith;
@@ -31,6 +32,21 @@ std::string first(const std::string& text) {
 }
 
 TEST(ReaderErrors, TheSampleIsSound) { EXPECT_EQ(first(sample), "no error"); }
+
+TEST(ReaderErrors, PrefixCachingNeedsWholePromptsAndWholeBlocks) {
+  EXPECT_THAT(first(changed("\"max_batch\": 64", "\"prefix_caching\": true")),
+              StartsWith("s.json:23:70: /services/cloud/batching/prefix_caching: needs "
+                         "\"reserve_prompt\": true"));
+  std::string cached = changed(
+      "\"max_batch\": 64", "\"prefix_caching\": true, \"reserve_prompt\": true, \"block_size\": 24");
+  EXPECT_EQ(first(cached), "no error");
+  const std::string poisson = "\"source\": \"poisson\", \"rate\": \"2 /s\"";
+  cached.replace(cached.find(poisson), poisson.size(),
+                 "\"source\": \"trace\", \"format\": \"mooncake\", \"file\": \"x\", \"tokens_per_hash\": 512");
+  EXPECT_THAT(problems_of(cached),
+              Contains(HasSubstr("/tokens_per_hash: must be a multiple of the block_size of service "
+                                 "\"cloud\", 24")));
+}
 
 TEST(ReaderErrors, PlacesAreExact) {
   EXPECT_EQ(first(changed("\"warmup\"", "\"warmupp\"")),

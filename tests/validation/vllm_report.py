@@ -6,8 +6,8 @@ Usage: ./isthmus python tests/validation/vllm_report.py [--check] [--parts] [--o
 Every run of data/measured_e2e/llmservingsim_vllm_bench (below $ISTHMUS_DATA, default ../shared) whose
 kernel tables are in data/kernels/llmservingsim is simulated on those tables. From its log come arrival
 dates, prompt and output lengths, the limits of its configuration and the number of KV blocks; from the
-workload that it replayed comes which prompts begin alike. One constant is fitted, the time of an
-iteration beyond its kernels: on the first 100 requests of the first run. All else is held out.
+workload that it replayed comes which prompts begin alike. One constant per machine is fitted, the time
+of an iteration beyond its kernels, on the first 100 requests of its run; the others are held out.
 
 ``--parts`` also switches off, one at a time, what the engine models. ``--check`` fails (exit 1) when
 a mean or 99th percentile of TTFT or TPOT is more than 2 % off, over the held-out requests or all.
@@ -265,16 +265,13 @@ def main() -> int:
         runs = [r for r in (prepare(log, data, pathlib.Path(work)) for log in logs) if r]
         if not runs:
             return 0
-        overhead = options.overhead
-        if overhead is None:
-            overhead = fit(runs[0])
-            print(f"fitted on the first {FITTED_REQUESTS} requests of {runs[0].name}: "
-                  f"{overhead} us per iteration beyond its kernels")
         for run in runs:
+            overhead = fit(run) if options.overhead is None else options.overhead
+            print(f"{run.name}: {overhead} us per iteration beyond its kernels, "
+                  + (f"fitted on the first {FITTED_REQUESTS} requests" if options.overhead is None
+                     else "as given"))
             simulated = run.simulate(overhead)
-            held_out = FITTED_REQUESTS if run is runs[0] and options.overhead is None else 0
-            parts = [("all requests", 0)] + ([("held-out requests", held_out)] if held_out else [])
-            for label, first in parts:
+            for label, first in (("all requests", 0), ("held-out requests", FITTED_REQUESTS)):
                 print(f"\n{run.name}, {label} ({len(run.measured) - first})\n")
                 print_table(run.measured[first:], simulated[first:])
                 for key, e in errors(run.measured[first:], simulated[first:]).items():

@@ -113,6 +113,29 @@ TEST(Traces, StartTimeScaleAndLimit) {
   EXPECT_THAT(error_of(w), HasSubstr("time_scale must be positive"));
 }
 
+TEST(Traces, MooncakeHashesAreReadWhenTheirBlockIsKnown) {
+  const std::string line =
+      "{\"timestamp\": 0, \"input_length\": 1025, \"output_length\": 5, \"hash_ids\": [ 0, 46,7]}\n";
+  EXPECT_EQ(read(line, mooncake).at(0).prompt_blocks, nullptr);
+  const TemporaryFile file(line);
+  Workload w = trace(file.path(), mooncake);
+  w.arrivals.tokens_per_hash = 512;
+  const auto blocks = take(w).at(0).prompt_blocks;
+  ASSERT_NE(blocks, nullptr);
+  EXPECT_EQ(blocks->tokens, 512u);
+  EXPECT_EQ(blocks->contents, (std::vector<std::uint64_t>{0, 46, 7}));
+  w.arrivals.tokens_per_hash = 1024;
+  EXPECT_THAT(error_of(w), HasSubstr(":1: 3 \"hash_ids\" for 1025 tokens of input, 1024 each"));
+  for (const char* wrong : {"[1, \"x\"]", "[1.5]", "[-1]", "[1, [2]]", "[281474976710656]", "{}", "7"}) {
+    const TemporaryFile bad("{\"timestamp\": 0, \"input_length\": 9999, \"output_length\": 5, \"hash_ids\": " +
+                        std::string(wrong) + "}\n");
+    Workload v = trace(bad.path(), mooncake);
+    v.arrivals.tokens_per_hash = 512;
+    EXPECT_THAT(error_of(v), HasSubstr("\"hash_ids\" must be a list of whole numbers below 2^48"))
+        << wrong;
+  }
+}
+
 TEST(Traces, MooncakeSkipsWhatItDoesNotNeed) {
   const auto all = read(
       "{\"timestamp\": 27482, \"input_length\": 6955, \"output_length\": 52, "
