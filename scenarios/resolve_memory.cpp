@@ -33,17 +33,22 @@ double weights_of(const world::GraphModel& graph) {
   return graph.choices.empty() ? graph.cost->weight_bytes() : bytes;
 }
 
+// Activations and workspaces of all batches that run at once.
+double working_bytes(double activations, const world::Service& out) {
+  return (activations + out.workspace) * out.slots;
+}
+
 double activations_of(const world::GraphModel& graph, const world::Service& out) {
-  return graph.cost->peak_activation_bytes(largest_batch(out)) * out.slots;
+  return working_bytes(graph.cost->peak_activation_bytes(largest_batch(out)), out);
 }
 
 std::string bytes_text(double bytes) { return format_quantity(bytes, Unit::bytes); }
 
-// "weights 1 GB + activations of 1 x batch 4 2 MB = 1.002 GB"
+// "weights 1 GB + activations and workspace of 1 x batch 4 2 MB = 1.002 GB"
 std::string arithmetic(double weights, double activations, const world::Service& out) {
-  return fmt::format("weights {} + activations of {} x batch {} {} = {}", bytes_text(weights),
-                     out.slots, largest_batch(out), bytes_text(activations),
-                     bytes_text(weights + activations));
+  return fmt::format("weights {} + activations{} of {} x batch {} {} = {}", bytes_text(weights),
+                     out.workspace > 0 ? " and workspace" : "", out.slots, largest_batch(out),
+                     bytes_text(activations), bytes_text(weights + activations));
 }
 
 // Refuses a graph on several units when one of them cannot hold what its operators need.
@@ -58,7 +63,7 @@ void check_unit_memories(Resolution& r, const ObjectView& s, const world::Servic
   }
   for (std::size_t k = 0; k < e.units.size(); ++k) {
     const models::ComputeUnit& unit = group.units[e.units[k]];
-    const double activations = memory[k].activations * out.slots;
+    const double activations = working_bytes(memory[k].activations, out);
     if (unit.memory <= 0 || memory[k].weights + activations <= unit.memory) continue;
     r.problems.add(
         s.at("units"), s.pointer_to("units"),

@@ -514,6 +514,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     out.group = r.groups.at(s.text("on"));
     read_placement(r, s, out);
     out.slots = s.count("slots");
+    out.workspace = s.number("workspace");
     if (s.has("cold_start")) out.cold_start = s.duration("cold_start");
     const ObjectView queue = s.object("queue");
     if (queue.has("capacity")) out.queue_capacity = queue.count("capacity");
@@ -543,7 +544,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       out.timing_error = s.number_or("timing_error", 0);
       out.timing = "given";
       for (const char* other : {"variant", "variants", "variant_policy", "loading", "parallel",
-                                "unit", "units", "scheduler", "priority"})
+                                "unit", "units", "scheduler", "priority", "workspace"})
         if (s.has(other))
           r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
     } else if (s.has("model")) {
@@ -554,7 +555,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
                        "language models batch continuously; see batching.max_batch");
       if (llm)
         for (const char* other :
-             {"units", "scheduler", "priority", "pack", "variants", "variant_policy"})
+             {"units", "scheduler", "priority", "pack", "variants", "variant_policy", "workspace"})
           if (s.has(other))
             r.problems.add(s.at(other), s.pointer_to(other), "only for operator graphs");
       if (s.has("variant_policy") && !s.has("variants"))

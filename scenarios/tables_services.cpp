@@ -145,6 +145,10 @@ const ObjectSpec& service_spec() {
                {word("", load_strategies(), "strategy"), object("", loading_spec, "with figures")},
                "how weights get to the unit; gives cold_start and what the first request pays")
             .default_is("none: cold_start"),
+        quantity("workspace", Unit::bytes,
+                 "that kernels of a batch in service need beside activations, such as those of "
+                 "convolution algorithms; counted per slot, for operator graphs")
+            .by_default("0 B"),
         object("queue", queue_spec, "limits of the queue in front of every replica"),
         policy("batching", batching_spec(), "how waiting requests form batches")
             .default_is("language models: continuous; else one request per batch"),

@@ -170,6 +170,7 @@ struct Service {
   std::uint32_t replicas = 1, min_replicas = 1, max_replicas = 1;
   double first_use = 0, every_use = 0;  //!< s that the first batch of a replica, and every batch, waits
                                         //!< for weights (devices/model_loading.hpp)
+  double workspace = 0;                //!< bytes that kernels of a batch in service need (graphs)
   std::uint32_t cached = 0xffffffffU;  //!< index of its model in the group's model_cache; ~0: none
   double load_host_peak = 0;           //!< bytes of host memory while a replica loads
   Duration cold_start;                 //!< from asking for a replica until it is ready

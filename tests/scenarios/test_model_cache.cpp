@@ -92,6 +92,10 @@ TEST(ModelCacheScenario, RefusalsShowTheArithmetic) {
   EXPECT_NE(together.find("does not fit beside the others on \"m\": a "), std::string::npos)
       << together;
   EXPECT_NE(together.find("model_cache"), std::string::npos) << together;
+  const std::string workspace =
+      refusal(text(R"(, "memory": "130 MB")", R"(, "workspace": "60 MB")"));
+  EXPECT_NE(workspace.find("activations and workspace of 1 x batch 1"), std::string::npos)
+      << workspace;
   const std::string policy = refusal(text(R"(, "model_cache": {"policy": "lruu"})"));
   EXPECT_NE(policy.find("did you mean \"lru\""), std::string::npos) << policy;
   const std::string streamed =
