@@ -329,6 +329,8 @@ void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admis
 Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   if (span_active_) throw InternalError("engine: a span is running");
   if (!has_work()) return Instant::never();
+  // The plans within a leap would have noticed who came before the last of its iterations.
+  while (noticed_ < waiting_.size() && slab_[waiting_[noticed_]].arrived <= last_start_) ++noticed_;
   models::IterationWork work;
   plan(now, work, admitted);
   take_notice();
@@ -344,7 +346,7 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   const models::Prediction p = cost_->iteration(work);
   compute_share_ = p.compute_share;
   span_prefill_ = !chunks_.empty();
-  span_start_ = now;
+  span_start_ = last_start_ = now;
   span_end_ = now + Duration(cost_->iteration_ns(work));
   span_steps_ = 1;
   span_active_ = true;
@@ -356,6 +358,7 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     steps = 1 + steps_before_blocks_run_out(steps - 1);
     while (span_steps_ < steps) {
       work.decode_context += decoding_;
+      last_start_ = span_end_;
       span_end_ += Duration(cost_->iteration_ns(work));
       ++span_steps_;
     }
@@ -364,6 +367,8 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
 }
 
 Instant LlmEngine::interrupt(Instant now) {
+  for (auto it = waiting_.rbegin(); it != waiting_.rend() && slab_[*it].arrived.is_never(); ++it)
+    slab_[*it].arrived = now;
   if (!span_active_ || span_steps_ == 1) return span_end_;
   if (cancelled_.empty() && !admissible()) return span_end_;
   // The same sum as in begin, up to the first boundary that is not before `now`.
@@ -371,13 +376,16 @@ Instant LlmEngine::interrupt(Instant now) {
   work.decode_sequences = work.logits = decoding_;
   work.decode_context = context_ + decoding_;
   Instant end = span_start_ + Duration(cost_->iteration_ns(work));
+  Instant last_start = span_start_;
   std::int64_t steps = 1;
   while (steps < span_steps_ && end < now) {
     work.decode_context += decoding_;
+    last_start = end;
     end += Duration(cost_->iteration_ns(work));
     ++steps;
   }
   span_steps_ = steps;
+  last_start_ = last_start;
   span_end_ = end;
   return end;
 }

@@ -83,8 +83,8 @@ class LlmEngine {
   //! Plans and starts the next span at `now`; returns its end, or never() when there is no work.
   //! Must not be called while a span runs. `admitted` gets the sequences that started.
   Instant begin(Instant now, std::vector<Admission>& admitted);
-  //! A request has just been enqueued or cancelled at `now` while a span runs: returns the possibly
-  //! earlier end of the span (the first iteration boundary at or after `now`).
+  //! Must be called when a request has been enqueued or cancelled at `now` while a span runs: returns
+  //! the possibly earlier end of the span (the first iteration boundary at or after `now`).
   Instant interrupt(Instant now);
   //! Ends the running span; appends what happened, in order of date.
   void finish(std::vector<Progress>& progress);
@@ -120,6 +120,7 @@ class LlmEngine {
     std::int64_t output = 0;               // tokens still to emit
     std::int64_t computed = 0;             // prompt tokens in the cache (prefill)
     std::int64_t blocks = 0;               // held by the prefill part; decode adds below
+    Instant arrived = Instant::never();    // if a span was running then
     std::uint64_t serial = 0;              // names the contents that only this sequence has
     std::vector<std::uint64_t> prefix;
     std::vector<BlockKey> keys;            // of its first blocks; no_key: not in the cache
@@ -198,6 +199,7 @@ class LlmEngine {
   // The running span.
   bool span_active_ = false;
   Instant span_start_, span_end_;
+  Instant last_start_;                     // of its last iteration
   std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
   bool span_prefill_ = false;              // it is one iteration with prompt work
   std::vector<std::pair<std::uint32_t, std::int64_t>> chunks_;  // slot, tokens computed in the span
