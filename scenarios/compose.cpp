@@ -169,11 +169,13 @@ Edit parse_override(const Override& setting, Sources& sources) {
   return edit;
 }
 
-void apply_edits(const std::vector<Edit>& overrides, Document& document) {
+void apply_edits(const std::vector<Edit>& overrides, Document& document, const EntryBelow& below) {
   for (const Edit& o : overrides) {
     const std::vector<std::string> tokens = split_pointer(o.pointer);
     Value* at = &document.root;
+    const Value* entry = nullptr;  // of the catalogue, below `at`
     std::string so_far;
+    std::vector<std::string> path;
     const auto fail = [&](const std::string& why) {
       throw InputError(
           fmt::format("{}: {}: {}", document.sources.place(o.value.at), o.pointer, why));
@@ -198,9 +200,19 @@ void apply_edits(const std::vector<Edit>& overrides, Document& document) {
           std::erase_if(at->members, [&](const Member& m) { return m.key == token; });
           break;
         }
+        if (const Value* found = below(path, *at)) entry = found;
+        const Value* deeper = entry && entry->is(JsonKind::object) ? entry->find(token) : nullptr;
+        if (!next && !last && deeper && deeper->is(JsonKind::object)) {
+          at->members.push_back({token, o.value.at, object_value(o.value.at)});
+          next = &at->members.back().value;
+        }
         if (!next && !last) {
           std::vector<std::string> known;
           for (const Member& m : at->members) known.push_back(m.key);
+          if (entry && entry->is(JsonKind::object))
+            for (const Member& m : entry->members)
+              if (m.value.is(JsonKind::object) && m.key != "sources" && !at->find(m.key))
+                known.push_back(m.key);
           fail(fmt::format("there is no \"{}\" in {}{}", token, so_far.empty() ? "/" : so_far,
                            suggestion(token, known)));
         }
@@ -210,10 +222,12 @@ void apply_edits(const std::vector<Edit>& overrides, Document& document) {
           next->at = o.value.at;
         }
         at = next;
+        entry = deeper;
       } else {
         fail(fmt::format("{} is {}, it holds nothing", so_far, describe(at->kind)));
       }
       so_far = child(so_far, token);
+      path.push_back(token);
       if (last) merge(*at, o.value);
     }
   }

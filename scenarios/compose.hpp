@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,9 +48,13 @@ Override split_override(const std::string& text);
 //! Parses a setting and registers it in `sources`, above every file. Throws InputError.
 Edit parse_override(const Override& setting, Sources& sources);
 
-//! Applies overrides in order. The pointer must exist up to its last token; the last may be new in
-//! an object. Throws InputError otherwise.
-void apply_edits(const std::vector<Edit>& overrides, Document& document);
+//! The catalogue entry below an object at a pointer of two tokens or more ("/nodes/edge"), or null.
+using EntryBelow =
+    std::function<const Value*(const std::vector<std::string>& pointer, const Value& object)>;
+
+//! Applies overrides in order. The pointer must exist up to its last token, in the document or in
+//! the entry below it; the last may be new in an object. Throws InputError otherwise.
+void apply_edits(const std::vector<Edit>& overrides, Document& document, const EntryBelow& below);
 
 //! Merges `upper` into `lower`: members of objects one by one, everything else replaces, null
 //! removes. Positions stay with the values.

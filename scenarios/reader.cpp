@@ -89,11 +89,29 @@ std::string resolved_text(const Value& root) {
   return to_text(copy, 2);
 }
 
+// Catalogue entries of nodes and links.
+EntryBelow catalogue_below(const Catalogue& catalogue) {
+  return
+      [&catalogue](const std::vector<std::string>& pointer, const Value& object) -> const Value* {
+        const auto named = [&](const char* field) {
+          const Value* name = object.find(field);
+          return name && name->is(JsonKind::text) ? name->text : std::string();
+        };
+        if (pointer.size() == 2 && pointer[0] == "nodes") return catalogue.device(named("device"));
+        if (pointer.size() == 3 && pointer[0] == "network" && pointer[1] == "links")
+          return catalogue.link(named("preset"));
+        return nullptr;
+      };
+}
+
 LoadedScenario finish(Document document, const std::vector<Override>& overrides) {
   LoadedScenario loaded;
   std::vector<Edit> edits;
   for (const Override& o : overrides) edits.push_back(parse_override(o, document.sources));
-  apply_edits(edits, document);
+  if (!edits.empty()) {
+    const Catalogue catalogue(catalogue_folder(), document.sources);
+    apply_edits(edits, document, catalogue_below(catalogue));
+  }
   loaded.document = std::move(document);
   loaded.scenario = resolve(loaded.document);
   // The tables have been checked with the rest.
@@ -110,7 +128,7 @@ std::shared_ptr<const world::Scenario> resolve(const Document& document,
                                                const std::vector<Edit>& edits) {
   Document d = document;
   const Catalogue catalogue(catalogue_folder(), d.sources);
-  apply_edits(edits, d);
+  apply_edits(edits, d, catalogue_below(catalogue));
   expand_catalogue(d.root, catalogue);
 
   // First the form, then the meaning: resolvers rely on checked values.

@@ -169,7 +169,8 @@ def test_validate_schema_and_policies(tmp_path):
     assert any("1:" in p for p in isthmus.validate(broken))
     assert isthmus.schema()["$schema"].startswith("https://json-schema.org/")
     table = isthmus.policies()
-    kinds = "offload routing batching autoscaling list-scheduler governor partition variant"
+    kinds = ("offload routing batching autoscaling list-scheduler governor partition variant "
+             "eviction")
     assert set(kinds.split()) == set(table["kind"])
     assert "min-latency" in set(table["name"])
 

@@ -129,6 +129,32 @@ TEST(Scenario, OverridesOfCatalogueFigures) {
   EXPECT_DOUBLE_EQ(phone.base_power, 2);
 }
 
+// Settings reach into what only the catalogue says, and only there.
+TEST(Scenario, SettingsReachIntoTheCatalogue) {
+  const std::string pi = R"({"isthmus": 1, "name": "x", "duration": "1 s",
+    "nodes": {"box": {"device": "jetson-orin-nano"}},
+    "services": {"s": {"service_time": "1 ms", "on": "box"}}, "workload": [{"rate": "1 /s"}]})";
+  const LoadedScenario l = load_text(pi, {{"/nodes/box/units/gpu/streams", "3"}});
+  const auto& units = l.scenario->nodes[0].units;
+  const auto gpu =
+      std::find_if(units.begin(), units.end(), [](const auto& u) { return u.name == "gpu"; });
+  ASSERT_NE(gpu, units.end());
+  EXPECT_EQ(gpu->streams, 3U);
+  EXPECT_GT(gpu->memory_bandwidth, 1e10);  // the rest stays
+  EXPECT_EQ(units.size(), load_text(pi).scenario->nodes[0].units.size());
+  const auto refused = [&](const char* pointer, const char* why) {
+    EXPECT_THAT(
+        [&] {
+          load_text(pi, {{pointer, "3"}});
+        },
+        ThrowsMessage<InputError>(HasSubstr(why)));
+  };
+  refused("/nodes/box/units/gpuu/streams",
+          "there is no \"gpuu\" in /nodes/box/units; did you mean \"gpu\"?");
+  refused("/nodes/box/unit/gpu/streams", "did you mean \"units\"?");
+  refused("/nodes/box/units/gpu/streamz", "did you mean \"streams\"?");
+}
+
 TEST(Scenario, InlineMachines) {
   const LoadedScenario l = load_text(R"({"isthmus": 1, "name": "x", "duration": "1 s",
     "nodes": {"box": {"kind": "gpu", "peak": {"fp16": "10 TFLOPS"}, "memory_bandwidth": "100 GB/s",
@@ -273,7 +299,8 @@ TEST(Scenario, ReplicaLimitsComeFromServiceOrPolicy) {
                InputError);
 }
 
-// A preset brings its arrivals and lengths; the scenario may scale the rate and state its own lengths.
+// A preset brings its arrivals and lengths; the scenario may scale the rate and state its own
+// lengths.
 TEST(Scenario, PresetsBringArrivalsAndLengths) {
   const auto base = load(source("scenarios/examples/fitted_conversation.json"));
   const world::Workload& w = base.scenario->workloads.at(0);
