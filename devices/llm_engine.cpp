@@ -366,6 +366,15 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   return span_end_;
 }
 
+std::vector<Share> LlmEngine::scheduled() const {
+  std::vector<Share> shares;
+  if (!span_active_) return shares;
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
+    if (slab_[slot].decoding) shares.push_back({slab_[slot].tag, 1});
+  for (const auto& [slot, tokens] : chunks_) shares.push_back({slab_[slot].tag, tokens});
+  return shares;
+}
+
 Instant LlmEngine::interrupt(Instant now) {
   for (auto it = waiting_.rbegin(); it != waiting_.rend() && slab_[*it].arrived.is_never(); ++it)
     slab_[*it].arrived = now;

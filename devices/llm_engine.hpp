@@ -66,6 +66,13 @@ struct Admission {
   Instant at;
 };
 
+//! What a span computes of one sequence.
+struct Share {
+  std::uint64_t tag = 0;
+  std::int64_t tokens = 0;  //!< of the prompt, or 1 per iteration for a decode
+  auto operator<=>(const Share&) const = default;
+};
+
 //! One replica's engine.
 class LlmEngine {
  public:
@@ -92,6 +99,10 @@ class LlmEngine {
   //! Iterations from the next span on take the times of `cost`, which is of the same model and unit
   //! at another clock. Must not be called while a span runs.
   void set_cost(std::shared_ptr<const models::LlmCost> cost) { cost_ = std::move(cost); }
+
+  //! What each iteration of the running span computes: decodes in order of admission, then prompts.
+  //! For inspection; takes time in proportion to the running sequences.
+  std::vector<Share> scheduled() const;
 
   bool busy() const { return span_active_; }
   bool has_work() const { return running_ > 0 || !waiting_.empty(); }

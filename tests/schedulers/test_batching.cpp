@@ -367,7 +367,7 @@ TEST(BatchingTruth, ServingSchedulerCasesPass) {
       "Triton dynamic batcher: per-request timeout 10 s > default ignored: others released only "
       "when "
       "the first is rejected at 1000 ms",
-      // The LLM engine's.
+      // The LLM engine's: tests/devices/test_serving_truth.cpp runs them.
       "vLLM V1 step trace with iteration time 10 ms + 50 us per scheduled token",
       "KV-cache capacity arithmetic (no activation reserve)",
       "10 short prompts all scheduled in the first step, FCFS order",
