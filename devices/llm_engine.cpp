@@ -1,6 +1,7 @@
 #include "devices/llm_engine.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -10,18 +11,20 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
     : cost_(std::move(cost)), limits_(limits), kv_(std::max<std::int64_t>(0, limits.kv_blocks)) {
   if (limits_.max_sequences < 1 || limits_.block_size < 1 || limits_.kv_blocks < 1)
     throw InputError("engine: max_sequences, block_size and KV blocks must be at least 1");
-  if (limits_.max_batched_tokens < limits_.max_sequences)
+  if (!reserves_all() && limits_.max_batched_tokens < limits_.max_sequences)
     throw InputError(fmt::format("engine: max_batched_tokens ({}) must be at least max_sequences ({})",
                                  limits_.max_batched_tokens, limits_.max_sequences));
   if (limits_.prefix_caching && !limits_.reserve_prompt)
     throw InputError("engine: prefix_caching needs reserve_prompt");
+  if (limits_.async_scheduling && limits_.scheduling != Scheduling::decode_first)
+    throw InputError("engine: async_scheduling needs decode-first scheduling");
   block_phase_.assign(limits_.block_size, 0);
 }
 
 bool LlmEngine::fits(const EngineRequest& r) const {
   if (blocks_for(r.prompt + r.output - 1) > limits_.kv_blocks) return false;
   // Uncut prompts: also one that is computed again after its last token must fit the budget.
-  return limits_.chunked_prefill || r.prompt + r.output - 1 <= limits_.max_batched_tokens;
+  return cuts_prompts() || reserves_all() || r.prompt + r.output - 1 <= limits_.max_batched_tokens;
 }
 
 std::uint32_t LlmEngine::allocate_slot() {
@@ -82,8 +85,9 @@ std::int64_t LlmEngine::cached_blocks(const Sequence& s) const {
 std::int64_t LlmEngine::blocks_to_start(const Sequence& s, std::int64_t cached,
                                         std::int64_t budget) const {
   const std::int64_t computed = cached * limits_.block_size;
-  const std::int64_t tokens =
-      limits_.reserve_prompt ? s.prompt : computed + std::min(s.prompt - computed, budget);
+  const std::int64_t tokens = reserves_all()         ? s.prompt + s.output - 1
+                              : limits_.reserve_prompt ? s.prompt
+                                                       : computed + std::min(s.prompt - computed, budget);
   std::int64_t need = blocks_for(tokens) - cached;
   for (std::int64_t i = 0; i < cached; ++i) need += kv_.idle(key_of(s, i)) ? 1 : 0;
   return need;
@@ -157,14 +161,14 @@ void LlmEngine::start_decoding(std::uint32_t slot) {
   s.joined = decode_steps_;
   ++decoding_;
   context_ += s.prompt;
-  ++block_phase_[phase_of(s)];
+  if (!reserves_all()) ++block_phase_[phase_of(s)];
   completions_.push({decode_steps_ + s.output, order_++, slot, s.generation});
 }
 
 void LlmEngine::stop_decoding(Sequence& s) {
   --decoding_;
   context_ -= kv_of(s);
-  --block_phase_[phase_of(s)];
+  if (!reserves_all()) --block_phase_[phase_of(s)];
   s.decoding = false;
 }
 
@@ -179,6 +183,22 @@ void LlmEngine::leave(std::uint32_t slot) {
   s.live = false;
   ++s.generation;
   free_slots_.push_back(slot);
+}
+
+// A sequence of a static batch has nothing left to compute; its row and its blocks stay.
+void LlmEngine::end_row(std::uint32_t slot) {
+  Sequence& s = slab_[slot];
+  if (s.decoding) stop_decoding(s);
+  s.ended = true;
+  ++s.generation;
+}
+
+void LlmEngine::end_batch(std::vector<Progress>& progress) {
+  while (head_ != none) {
+    const Sequence& s = slab_[head_];
+    if (!s.cancelled) progress.push_back({s.tag, Progress::What::completed, span_end_});
+    leave(head_);
+  }
 }
 
 // The sequence admitted last gives its blocks back and waits, first in line, to be computed again.
@@ -224,20 +244,29 @@ void LlmEngine::drop_stale_completions() {
   }
 }
 
-// Could the first waiting prompt join a next iteration that has only decodes in it? During a span
-// free blocks only become fewer: what does not fit at its start does not fit later.
+// Tokens that waiting prompts may have of an iteration, beside the decodes where these take part.
+std::int64_t LlmEngine::prompt_budget() const {
+  if (reserves_all()) return std::numeric_limits<std::int64_t>::max() / 2;
+  const std::int64_t all = limits_.max_batched_tokens;
+  return limits_.scheduling == Scheduling::prefill_first ? all : all - decoding_;
+}
+
+// Could the first waiting prompt start in the iteration after one that has only decodes in it? During
+// a span free blocks only become fewer: what does not fit at its start does not fit later.
 bool LlmEngine::admissible() const {
   if (waiting_.empty() || running_ >= limits_.max_sequences) return false;
+  if (batches_requests() && running_ > 0) return false;
   const Sequence& s = slab_[waiting_.front()];
-  const std::int64_t budget = limits_.max_batched_tokens - decoding_;
+  const std::int64_t budget = prompt_budget();
   if (budget <= 0) return false;
   const std::int64_t cached = cached_blocks(s);
-  if (!limits_.chunked_prefill && s.prompt - cached * limits_.block_size > budget) return false;
+  if (!cuts_prompts() && s.prompt - cached * limits_.block_size > budget) return false;
   return blocks_to_start(s, cached, budget) <= kv_.free();
 }
 
 // How many decode steps after the first, at most `limit`, the free blocks last without a preemption.
 std::int64_t LlmEngine::steps_before_blocks_run_out(std::int64_t limit) const {
+  if (reserves_all()) return limit;
   const auto b = static_cast<std::int64_t>(limits_.block_size);
   // A full turn of the phases takes one block per decoding sequence.
   std::int64_t steps = 0, left = kv_.free();
@@ -257,14 +286,16 @@ std::int64_t LlmEngine::steps_before_blocks_run_out(std::int64_t limit) const {
 
 // The blocks of the first step were taken when it was planned.
 void LlmEngine::apply_decode_steps(std::int64_t steps) {
-  const auto b = static_cast<std::int64_t>(limits_.block_size);
-  std::int64_t need = (steps - 1) / b * decoding_;
-  for (std::int64_t i = steps - (steps - 1) % b + 1; i <= steps; ++i) need += needed_in(i);
-  kv_.take(need);
+  if (!reserves_all()) {
+    const auto b = static_cast<std::int64_t>(limits_.block_size);
+    std::int64_t need = (steps - 1) / b * decoding_;
+    for (std::int64_t i = steps - (steps - 1) % b + 1; i <= steps; ++i) need += needed_in(i);
+    kv_.take(need);
+  }
   context_ += decoding_ * steps;
   decode_steps_ += steps;
   iterations_ += static_cast<std::uint64_t>(steps);
-  sequence_steps_ += static_cast<std::uint64_t>(steps * decoding_);
+  sequence_steps_ += static_cast<std::uint64_t>(steps * span_rows_);
 }
 
 // ---- spans ---------------------------------------------------------------------------------------
@@ -275,7 +306,7 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   const bool first = slot != partial_;
   const std::int64_t cached = first ? cached_blocks(s) : 0;
   if (first) {
-    if (!limits_.chunked_prefill && s.prompt - cached * limits_.block_size > budget) return false;
+    if (!cuts_prompts() && s.prompt - cached * limits_.block_size > budget) return false;
     if (blocks_to_start(s, cached, budget) > kv_.free()) return false;
     for (std::int64_t i = 0; i < cached; ++i) {
       s.keys.push_back(key_of(s, i));
@@ -287,7 +318,8 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   }
   const std::int64_t tokens = std::min(s.prompt - s.computed, budget);
   // Blocks may cover only a part of the chunk's tokens.
-  const std::int64_t need = blocks_for(s.computed + tokens) - s.blocks;
+  const std::int64_t until = reserves_all() ? s.prompt + s.output - 1 : s.computed + tokens;
+  const std::int64_t need = blocks_for(until) - s.blocks;
   if (tokens <= 0 || need > kv_.free()) return false;
   kv_.take(need);
   s.blocks += need;
@@ -303,18 +335,10 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   return true;
 }
 
-// Chooses what the next iteration computes: decodes, the prompt that was cut, then waiting ones.
-void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted) {
-  chunks_.clear();
-  bool preempted = make_room_for_decodes();
-  std::int64_t budget = limits_.max_batched_tokens - decoding_;
-  if (partial_ != none && budget > 0 && !add_chunk(partial_, budget, work)) {
-    // The cut prompt was admitted last: it gives way.
-    preempt_last();
-    preempted = true;
-  }
-  while (!preempted && noticed_ > 0 && running_ + remains_.size() < limits_.max_sequences &&
-         budget > 0) {
+// Waiting prompts start in order of arrival while budget, sequence limit and blocks last.
+void LlmEngine::admit(Instant now, std::int64_t budget, models::IterationWork& work,
+                      std::vector<Admission>& admitted) {
+  while (noticed_ > 0 && running_ + remains_.size() < limits_.max_sequences && budget > 0) {
     const std::uint32_t slot = waiting_.front();
     if (!add_chunk(slot, budget, work)) break;
     waiting_.pop_front();
@@ -326,6 +350,46 @@ void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admis
   }
 }
 
+// Every decoding sequence takes part; its context includes the token that it computes. The rows of a
+// static batch are computed until all have ended; attention skips the ended ones.
+void LlmEngine::add_decodes(models::IterationWork& work) const {
+  work.decode_sequences = batches_requests() ? running_ : decoding_;
+  work.decode_context = context_ + decoding_;
+  work.logits += work.decode_sequences;
+}
+
+// Chooses what the next iteration computes.
+void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted) {
+  chunks_.clear();
+  work = {};
+  switch (limits_.scheduling) {
+    case Scheduling::prefill_first:
+      admit(now, prompt_budget(), work, admitted);
+      if (!chunks_.empty()) return;
+      make_room_for_decodes();
+      break;
+    case Scheduling::static_batch:
+      if (running_ == 0) {
+        admit(now, prompt_budget(), work, admitted);
+        return;
+      }
+      break;
+    case Scheduling::decode_first:
+    case Scheduling::orca: {
+      bool preempted = make_room_for_decodes();
+      std::int64_t budget = prompt_budget();
+      if (partial_ != none && budget > 0 && !add_chunk(partial_, budget, work)) {
+        // The cut prompt was admitted last: it gives way.
+        preempt_last();
+        preempted = true;
+      }
+      if (!preempted) admit(now, budget, work, admitted);
+      break;
+    }
+  }
+  if (decoding_ > 0) add_decodes(work);
+}
+
 Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   if (span_active_) throw InternalError("engine: a span is running");
   if (!has_work()) return Instant::never();
@@ -334,25 +398,23 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   models::IterationWork work;
   plan(now, work, admitted);
   take_notice();
-  if (chunks_.empty() && decoding_ == 0) {
+  if (chunks_.empty() && work.decode_sequences == 0) {
     // Nothing to do with what was known: nothing runs meanwhile, so that planning starts over.
     plan(now, work, admitted);
-    if (chunks_.empty() && decoding_ == 0) throw InternalError("engine: no progress possible");
+    if (chunks_.empty() && work.decode_sequences == 0)
+      throw InternalError("engine: no progress possible");
   }
 
-  work.decode_sequences = decoding_;
-  work.decode_context = context_ + decoding_;
-  work.logits += decoding_;
   const models::Prediction p = cost_->iteration(work);
   compute_share_ = p.compute_share;
-  span_prefill_ = !chunks_.empty();
+  span_rows_ = work.decode_sequences;
   span_start_ = last_start_ = now;
   span_end_ = now + Duration(cost_->iteration_ns(work));
   span_steps_ = 1;
   span_active_ = true;
 
   // Leap: pure decodes go on until a sequence ends, blocks run out or the next prompt could join.
-  if (!span_prefill_ && limits_.leap && cancelled_.empty() && !admissible()) {
+  if (chunks_.empty() && limits_.leap && cancelled_.empty() && !admissible()) {
     drop_stale_completions();
     std::int64_t steps = completions_.top().step - decode_steps_;
     steps = 1 + steps_before_blocks_run_out(steps - 1);
@@ -370,7 +432,7 @@ std::vector<Share> LlmEngine::scheduled() const {
   std::vector<Share> shares;
   if (!span_active_) return shares;
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
-    if (slab_[slot].decoding) shares.push_back({slab_[slot].tag, 1});
+    if (slab_[slot].decoding && span_rows_ > 0) shares.push_back({slab_[slot].tag, 1});
   for (const auto& [slot, tokens] : chunks_) shares.push_back({slab_[slot].tag, tokens});
   return shares;
 }
@@ -382,8 +444,7 @@ Instant LlmEngine::interrupt(Instant now) {
   if (cancelled_.empty() && !admissible()) return span_end_;
   // The same sum as in begin, up to the first boundary that is not before `now`.
   models::IterationWork work;
-  work.decode_sequences = work.logits = decoding_;
-  work.decode_context = context_ + decoding_;
+  add_decodes(work);
   Instant end = span_start_ + Duration(cost_->iteration_ns(work));
   Instant last_start = span_start_;
   std::int64_t steps = 1;
@@ -402,7 +463,7 @@ Instant LlmEngine::interrupt(Instant now) {
 void LlmEngine::finish(std::vector<Progress>& progress) {
   if (!span_active_) throw InternalError("engine: no span is running");
   span_active_ = false;
-  if (decoding_ > 0) apply_decode_steps(span_steps_);
+  if (span_rows_ > 0) apply_decode_steps(span_steps_);
   else ++iterations_;
   sequence_steps_ += chunks_.size();
 
@@ -411,6 +472,10 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
        drop_stale_completions()) {
     const std::uint32_t slot = completions_.top().slot;
     completions_.pop();
+    if (batches_requests()) {
+      end_row(slot);
+      continue;
+    }
     if (!slab_[slot].cancelled)
       progress.push_back({slab_[slot].tag, Progress::What::completed, span_end_});
     leave(slot);
@@ -428,7 +493,9 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
       progress.push_back({s.tag, Progress::What::first_token, span_end_});
     s.first_emitted = true;
     --s.output;
-    if (s.output == 0) {
+    if (s.output == 0 && batches_requests()) {
+      end_row(slot);
+    } else if (s.output == 0) {
       if (!s.cancelled) progress.push_back({s.tag, Progress::What::completed, span_end_});
       leave(slot);
     } else {
@@ -436,9 +503,13 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
     }
   }
   chunks_.clear();
-  for (const std::uint32_t slot : cancelled_)
-    if (slab_[slot].live && slab_[slot].cancelled) leave(slot);
+  for (const std::uint32_t slot : cancelled_) {
+    if (!slab_[slot].live || !slab_[slot].cancelled) continue;
+    if (!batches_requests()) leave(slot);
+    else if (!slab_[slot].ended) end_row(slot);
+  }
   cancelled_.clear();
+  if (batches_requests() && decoding_ == 0) end_batch(progress);
   // With nothing left to compute there is nothing to plan ahead.
   if (!has_work()) take_notice();
 }
@@ -455,7 +526,8 @@ bool LlmEngine::cancel(std::uint64_t tag) {
   }
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
     if (slab_[slot].tag != tag || slab_[slot].cancelled) continue;
-    if (span_active_) {
+    // The row of a static batch is computed once more.
+    if (span_active_ || batches_requests()) {
       slab_[slot].cancelled = true;
       cancelled_.push_back(slot);
     } else {

@@ -2,11 +2,11 @@
 // It knows no clock and no queue of events: the world asks for the next span of work, waits until its
 // end, and tells the engine that it is over.
 //
-// Order of one iteration (vLLM v1): running sequences first, one decode token each; then the prompt
-// that was cut last time; then waiting prompts in order of arrival while the token budget, the
-// sequence limit and the KV blocks last. When decodes or the cut prompt find no free block, the
+// Order of one iteration by default (vLLM v1): running sequences first, one decode token each; then
+// the prompt that was cut last time; then waiting prompts in order of arrival while the token budget,
+// the sequence limit and the KV blocks last. When decodes or the cut prompt find no free block, the
 // sequence admitted last is preempted: it gives back its blocks and is computed again from its start,
-// or from where the prefix cache still has it.
+// or from where the prefix cache still has it. Scheduling names the other orders.
 //
 // Runs of pure decode iterations are leapt over: nothing but the context length changes in them, so a
 // span may cover many iterations. Every boundary inside a span is the same sum of iteration times that
@@ -25,20 +25,36 @@
 
 namespace isthmus::devices {
 
+//! Who takes part in an iteration.
+enum class Scheduling : std::uint8_t {
+  //! Decodes, then parts of prompts in what is left of the token budget (vLLM v1, Sarathi-Serve).
+  decode_first,
+  //! Whole waiting prompts alone as long as any can start, else decodes (vLLM v0).
+  prefill_first,
+  //! Decodes and whole prompts together, no token budget; a sequence starts when there are blocks
+  //! for all of its tokens, so that none is preempted (Orca).
+  orca,
+  //! Batches of requests: the next one starts when all of the last one have ended. Ended sequences
+  //! stay as empty rows and complete with their batch (FasterTransformer). Blocks as with orca.
+  static_batch,
+};
+
 //! Limits of one engine.
 struct EngineLimits {
+  Scheduling scheduling = Scheduling::decode_first;
   std::uint32_t max_sequences = 64;        //!< running at once, >= 1
-  std::uint32_t max_batched_tokens = 8192; //!< tokens per iteration; >= max_sequences
+  std::uint32_t max_batched_tokens = 8192; //!< tokens per iteration; >= max_sequences; not orca, static
   std::uint32_t block_size = 16;           //!< KV tokens per block, >= 1
   std::int64_t kv_blocks = 0;              //!< blocks of the KV cache, >= 1
-  bool chunked_prefill = true;             //!< false: prompts are never cut; too long ones wait for an empty budget
+  //! False: prompts are never cut; too long ones wait for an empty budget. Only decode_first cuts.
+  bool chunked_prefill = true;
   //! A prompt starts only when all of it would fit into the free blocks, not just its first part.
   bool reserve_prompt = false;
   //! Blocks keep their contents until they are taken: prompts with the same beginning and preempted
   //! sequences need not compute them again. Needs reserve_prompt.
   bool prefix_caching = false;
   //! Each iteration is planned when the one before it begins: it knows neither the requests that
-  //! arrive meanwhile nor the blocks that become free.
+  //! arrive meanwhile nor the blocks that become free. With decode_first only.
   bool async_scheduling = false;
   bool leap = true;                        //!< false: one iteration per span
 };
@@ -138,6 +154,7 @@ class LlmEngine {
     std::int64_t joined = 0;               // decode step counter when it began to decode
     std::uint32_t prev = none, next = none;  // running list, in order of admission
     bool decoding = false, live = false, started = false, cancelled = false, first_emitted = false;
+    bool ended = false;                    // an empty row of a static batch
     std::uint32_t generation = 0;
   };
   // The blocks of a sequence that has ended.
@@ -157,8 +174,17 @@ class LlmEngine {
   std::int64_t blocks_for(std::int64_t tokens) const {
     return (tokens + limits_.block_size - 1) / limits_.block_size;
   }
+  // A sequence holds the blocks of all its tokens from the start on.
+  bool reserves_all() const {
+    return limits_.scheduling == Scheduling::orca || limits_.scheduling == Scheduling::static_batch;
+  }
+  bool batches_requests() const { return limits_.scheduling == Scheduling::static_batch; }
+  bool cuts_prompts() const {
+    return limits_.chunked_prefill && limits_.scheduling == Scheduling::decode_first;
+  }
+  std::int64_t prompt_budget() const;
   std::int64_t blocks_of(const Sequence& s) const {
-    return s.decoding ? blocks_for(kv_of(s)) : s.blocks;
+    return s.decoding && !reserves_all() ? blocks_for(kv_of(s)) : s.blocks;
   }
   std::size_t phase_of(const Sequence& s) const;
   // Decoding sequences that need a block in the decode step that many steps ahead.
@@ -179,10 +205,15 @@ class LlmEngine {
   void start_decoding(std::uint32_t slot);
   void stop_decoding(Sequence& s);
   void leave(std::uint32_t slot);
+  void end_row(std::uint32_t slot);
+  void end_batch(std::vector<Progress>& progress);
   void preempt_last();
   bool make_room_for_decodes();
   bool add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work);
+  void admit(Instant now, std::int64_t budget, models::IterationWork& work,
+             std::vector<Admission>& admitted);
   void plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted);
+  void add_decodes(models::IterationWork& work) const;
   bool admissible() const;
   void drop_stale_completions();
   std::int64_t steps_before_blocks_run_out(std::int64_t limit) const;
@@ -196,7 +227,7 @@ class LlmEngine {
   std::size_t noticed_ = 0;                // of them, from the front, the ones that planning may see
   std::uint32_t head_ = none, tail_ = none;
   std::uint32_t running_ = 0;
-  std::int64_t decoding_ = 0;              // sequences that decode, in lockstep
+  std::int64_t decoding_ = 0;              // sequences that decode, in lockstep where they take part
   std::int64_t context_ = 0;               // sum of their KV tokens
   std::int64_t decode_steps_ = 0;          // decode steps done so far
   KvBlocks kv_;
@@ -212,7 +243,7 @@ class LlmEngine {
   Instant span_start_, span_end_;
   Instant last_start_;                     // of its last iteration
   std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
-  bool span_prefill_ = false;              // it is one iteration with prompt work
+  std::int64_t span_rows_ = 0;             // decodes in each of its iterations, empty rows included
   std::vector<std::pair<std::uint32_t, std::int64_t>> chunks_;  // slot, tokens computed in the span
   double compute_share_ = 0;
   std::uint64_t iterations_ = 0, sequence_steps_ = 0, preemptions_ = 0, cached_tokens_ = 0;

@@ -59,8 +59,12 @@ std::vector<TimedRequest> random_requests(std::uint64_t seed, std::size_t n, dou
   return v;
 }
 
-EngineLimits random_limits(Rng& g) {
+constexpr Scheduling every_scheduling[] = {Scheduling::decode_first, Scheduling::prefill_first,
+                                           Scheduling::orca, Scheduling::static_batch};
+
+EngineLimits random_limits(Rng& g, Scheduling scheduling) {
   EngineLimits l;
+  l.scheduling = scheduling;
   l.max_sequences = 1 + static_cast<std::uint32_t>(uniform_index(g, 24));
   l.max_batched_tokens = l.max_sequences + static_cast<std::uint32_t>(uniform_index(g, 600));
   l.block_size = 1 + static_cast<std::uint32_t>(uniform_index(g, 20));
@@ -68,7 +72,7 @@ EngineLimits random_limits(Rng& g) {
   l.chunked_prefill = uniform_index(g, 2) == 1;
   l.reserve_prompt = uniform_index(g, 2) == 1;
   l.prefix_caching = l.reserve_prompt && uniform_index(g, 2) == 1;
-  l.async_scheduling = uniform_index(g, 2) == 1;
+  l.async_scheduling = uniform_index(g, 2) == 1 && scheduling == Scheduling::decode_first;
   return l;
 }
 
@@ -98,11 +102,13 @@ TEST(LlmEngine, OneSequenceTakesPrefillThenOneIterationPerToken) {
 }
 
 // The promise of the leap: the same dates as single steps, to the nanosecond.
-TEST(LlmEngine, LeapsAndStepsGiveTheSameDates) {
+class LlmEngineScheduling : public ::testing::TestWithParam<Scheduling> {};
+
+TEST_P(LlmEngineScheduling, LeapsAndStepsGiveTheSameDates) {
   Rng g(4242);
   std::uint64_t preemptions = 0, cached = 0, completed = 0;
   for (int trial = 0; trial < 3000; ++trial) {
-    EngineLimits limits = random_limits(g);
+    EngineLimits limits = random_limits(g, GetParam());
     const auto arrivals = random_requests(g(), 60, 0.02 * uniform01(g), 400, 80);
     std::vector<Cancellation> cancellations;
     if (trial % 3 == 0)
@@ -131,17 +137,19 @@ TEST(LlmEngine, LeapsAndStepsGiveTheSameDates) {
     cached += leaping.cached_tokens();
     completed += with.size();
   }
-  // The workloads do exercise preemption and the prefix cache.
-  EXPECT_GT(preemptions, 500U);
+  // The workloads do exercise preemption, where there is any, and the prefix cache.
+  const bool reserves =
+      GetParam() == Scheduling::orca || GetParam() == Scheduling::static_batch;
+  EXPECT_EQ(preemptions > 500, !reserves) << preemptions;
   EXPECT_GT(cached, 10'000U);
   EXPECT_GT(completed, 5000U);
 }
 
 // Causality and completeness on the same kind of workload.
-TEST(LlmEngine, EverySequenceThatFitsCompletesInOrderOfItsStages) {
+TEST_P(LlmEngineScheduling, EverySequenceThatFitsCompletesInOrderOfItsStages) {
   Rng g(7);
   for (int trial = 0; trial < 50; ++trial) {
-    const EngineLimits limits = random_limits(g);
+    const EngineLimits limits = random_limits(g, GetParam());
     const auto arrivals = random_requests(g(), 80, 0.01, 300, 60);
     LlmEngine engine(test_cost(), limits);
     const auto dates = drive(engine, arrivals);
@@ -154,10 +162,15 @@ TEST(LlmEngine, EverySequenceThatFitsCompletesInOrderOfItsStages) {
       EXPECT_GE(d.started, a.at);
       EXPECT_GT(d.first_token, d.started);
       EXPECT_GE(d.completed, d.first_token);
-      EXPECT_EQ(a.request.output == 1, d.completed == d.first_token);
+      // Requests of a static batch wait for its last one.
+      if (GetParam() != Scheduling::static_batch) {
+        EXPECT_EQ(a.request.output == 1, d.completed == d.first_token);
+      }
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Every, LlmEngineScheduling, ::testing::ValuesIn(every_scheduling));
 
 // First come, first served: nobody starts before an earlier arrival.
 TEST(LlmEngine, StartsInOrderOfArrival) {
@@ -325,6 +338,75 @@ TEST(LlmEngine, AsynchronousPlansKnowOneIterationLess) {
   LlmEngine idle(test_cost(), l);
   EXPECT_EQ(drive(idle, {{Instant(0), {1, 100, 0, 1}}, {Instant(1), {2, 100, 0, 1}}}).at(2).started,
             Instant(0) + time_of(prompt_work(100)));
+}
+
+// vLLM v0: a prompt runs alone, and decodes wait for it; a prompt is never cut.
+TEST(LlmEngine, PrefillFirstStallsDecodes) {
+  EngineLimits l;
+  l.scheduling = Scheduling::prefill_first;
+  l.kv_blocks = 1000;
+  l.max_batched_tokens = 1000;
+  LlmEngine engine(test_cost(), l);
+  EXPECT_FALSE(engine.fits({1, 1001, 0, 1}));
+  const auto dates = drive(engine, {{Instant(0), {1, 100, 0, 2}}, {Instant(1), {2, 900, 0, 1}}});
+  models::IterationWork decode;
+  decode.decode_sequences = decode.logits = 1;
+  decode.decode_context = 101;
+  const Instant first = Instant(0) + time_of(prompt_work(100));
+  EXPECT_EQ(dates.at(1).first_token, first);
+  EXPECT_EQ(dates.at(2).completed, first + time_of(prompt_work(900)));
+  EXPECT_EQ(dates.at(1).completed, dates.at(2).completed + time_of(decode));
+}
+
+// Orca knows no token budget, and a sequence starts when all of its tokens have blocks.
+TEST(LlmEngine, OrcaMixesWholePromptsAndReservesTheirOutput) {
+  EngineLimits l;
+  l.scheduling = Scheduling::orca;
+  l.kv_blocks = 20;
+  l.max_batched_tokens = 1;
+  LlmEngine engine(test_cost(), l);
+  engine.enqueue({1, 100, 0, 61});  // 10 blocks
+  engine.enqueue({2, 100, 0, 29});  // 8
+  engine.enqueue({3, 30, 0, 4});    // 3: one is missing
+  std::vector<Admission> admitted;
+  engine.begin(Instant(0), admitted);
+  EXPECT_EQ(engine.scheduled(), (std::vector<Share>{{1, 100}, {2, 100}}));
+  EXPECT_EQ(engine.free_blocks(), 2);
+}
+
+// Rows of ended sequences are computed until the batch ends; all complete then.
+TEST(LlmEngine, AStaticBatchRunsUntilItsLongestSequenceEnds) {
+  EngineLimits l;
+  l.scheduling = Scheduling::static_batch;
+  l.kv_blocks = 1000;
+  l.max_sequences = 2;
+  LlmEngine engine(test_cost(), l);
+  const auto dates = drive(engine, {{Instant(0), {1, 10, 0, 1}},
+                                    {Instant(0), {2, 10, 0, 3}},
+                                    {Instant(0), {3, 10, 0, 1}}});
+  models::IterationWork both = prompt_work(10);
+  both.prefill_tokens = both.prefill_context = 20;
+  both.prefill_attention *= 2;
+  both.logits = 2;
+  const Instant first = Instant(0) + time_of(both);
+  models::IterationWork rows;
+  rows.decode_sequences = rows.logits = 2;
+  rows.decode_context = 11;
+  Instant end = first + time_of(rows);
+  rows.decode_context = 12;
+  end += time_of(rows);
+  EXPECT_EQ(dates.at(1).first_token, first);
+  EXPECT_EQ(dates.at(1).completed, end);
+  EXPECT_EQ(dates.at(2).completed, end);
+  EXPECT_EQ(dates.at(3).started, end);
+}
+
+TEST(LlmEngine, OnlyDecodeFirstPlansAhead) {
+  EngineLimits l;
+  l.kv_blocks = 10;
+  l.async_scheduling = true;
+  l.scheduling = Scheduling::prefill_first;
+  EXPECT_THROW(LlmEngine(test_cost(), l), InputError);
 }
 
 // vLLM preempts the sequence admitted last; that is the cut prompt itself.

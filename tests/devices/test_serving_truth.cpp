@@ -395,8 +395,9 @@ void batching_level(const json& in, const json& expected) {
   for (const json& r : in.at("requests"))
     arrivals.push_back(
         {Instant::from_seconds(r.at("arrival")), {arrivals.size(), 1, 0, r.at("out")}});
-  const auto run = [&](const char* expectation) {
+  const auto run = [&](const char* expectation, Scheduling scheduling) {
     SCOPED_TRACE(expectation);
+    l.scheduling = scheduling;
     LlmEngine engine(testing::linear_cost(Duration(20'000'000), 1e-3), l);
     const auto dates = testing::drive(engine, arrivals);
     for (std::size_t i = 0; i < arrivals.size(); ++i)
@@ -404,7 +405,9 @@ void batching_level(const json& in, const json& expected) {
                   expected.at(expectation).at(i), 1e-6)
           << "request " << i;
   };
-  run("iteration_level_latency");
+  run("iteration_level_latency", Scheduling::orca);
+  run("iteration_level_latency", Scheduling::decode_first);
+  run("static_latency", Scheduling::static_batch);
 }
 
 TEST(ServingTruth, EveryEngineCasePasses) {
