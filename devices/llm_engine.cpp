@@ -18,6 +18,11 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
     throw InputError("engine: prefix_caching needs reserve_prompt");
   if (limits_.async_scheduling && limits_.scheduling != Scheduling::decode_first)
     throw InputError("engine: async_scheduling needs decode-first scheduling");
+  if (limits_.watermark_blocks < 0 || limits_.watermark_blocks >= limits_.kv_blocks)
+    throw InputError(fmt::format("engine: the watermark ({} blocks) must be below the KV cache ({})",
+                                 limits_.watermark_blocks, limits_.kv_blocks));
+  if (!(limits_.swap_bandwidth >= 0) || limits_.host_blocks < 0)
+    throw InputError("engine: swap_bandwidth and host_blocks must not be negative");
   block_phase_.assign(limits_.block_size, 0);
 }
 
@@ -81,16 +86,39 @@ std::int64_t LlmEngine::cached_blocks(const Sequence& s) const {
   return cached;
 }
 
-// Free blocks that must be there for a waiting sequence to start.
-std::int64_t LlmEngine::blocks_to_start(const Sequence& s, std::int64_t cached,
-                                        std::int64_t budget) const {
-  const std::int64_t computed = cached * limits_.block_size;
-  const std::int64_t tokens = reserves_all()         ? s.prompt + s.output - 1
+// Do the budget and the free blocks let a waiting sequence start?
+bool LlmEngine::can_start(const Sequence& s, std::int64_t cached, std::int64_t budget) const {
+  const std::int64_t known = known_tokens(s, cached);
+  if (!cuts_prompts() && s.prompt - known > budget) return false;
+  const std::int64_t tokens = reserves_all()           ? s.prompt + s.output - 1
                               : limits_.reserve_prompt ? s.prompt
-                                                       : computed + std::min(s.prompt - computed, budget);
+                                                       : known + std::min(s.prompt - known, budget);
   std::int64_t need = blocks_for(tokens) - cached;
   for (std::int64_t i = 0; i < cached; ++i) need += kv_.idle(key_of(s, i)) ? 1 : 0;
-  return need;
+  // Alone it may have everything.
+  return need + (running_ > 0 ? limits_.watermark_blocks : 0) <= kv_.free();
+}
+
+// ---- host memory -----------------------------------------------------------------------------------
+
+void LlmEngine::swap_out(Sequence& s, std::int64_t tokens) {
+  const std::int64_t blocks = blocks_for(tokens);
+  if (limits_.swap_bandwidth == 0 || host_used_ + blocks > limits_.host_blocks) return;
+  s.on_host = tokens;
+  host_used_ += blocks;
+  swapped_blocks_ += blocks;
+}
+
+Duration LlmEngine::swap_time() const {
+  if (swapped_blocks_ == 0) return {};
+  const double bytes = static_cast<double>(swapped_blocks_ * limits_.block_size) *
+                       cost_->kv_bytes_per_token();
+  return Duration::from_seconds(bytes / limits_.swap_bandwidth);
+}
+
+void LlmEngine::drop_host_copy(Sequence& s) {
+  host_used_ -= blocks_for(s.on_host);
+  s.on_host = 0;
 }
 
 // The blocks that the first `tokens` tokens fill are in the cache from now on. What only the
@@ -205,13 +233,14 @@ void LlmEngine::end_batch(std::vector<Progress>& progress) {
 void LlmEngine::preempt_last() {
   const std::uint32_t slot = tail_;
   Sequence& s = slab_[slot];
-  put_back_preempted(s, blocks_of(s), s.decoding ? kv_of(s) : s.computed);
+  const std::int64_t computed = s.decoding ? kv_of(s) : s.computed;
+  put_back_preempted(s, blocks_of(s), computed);
+  swap_out(s, computed);
   if (s.decoding) {
-    const std::int64_t kv = kv_of(s);
     const std::int64_t emitted = decode_steps_ - s.joined;
     stop_decoding(s);
     // The token emitted last is not in the cache yet: it is part of the new prompt.
-    s.prompt = kv + 1;
+    s.prompt = computed + 1;
     s.output -= emitted;
   }
   s.computed = s.blocks = 0;
@@ -259,9 +288,7 @@ bool LlmEngine::admissible() const {
   const Sequence& s = slab_[waiting_.front()];
   const std::int64_t budget = prompt_budget();
   if (budget <= 0) return false;
-  const std::int64_t cached = cached_blocks(s);
-  if (!cuts_prompts() && s.prompt - cached * limits_.block_size > budget) return false;
-  return blocks_to_start(s, cached, budget) <= kv_.free();
+  return can_start(s, cached_blocks(s), budget);
 }
 
 // How many decode steps after the first, at most `limit`, the free blocks last without a preemption.
@@ -304,10 +331,10 @@ void LlmEngine::apply_decode_steps(std::int64_t steps) {
 bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work) {
   Sequence& s = slab_[slot];
   const bool first = slot != partial_;
+  bool returned = false;
   const std::int64_t cached = first ? cached_blocks(s) : 0;
   if (first) {
-    if (!cuts_prompts() && s.prompt - cached * limits_.block_size > budget) return false;
-    if (blocks_to_start(s, cached, budget) > kv_.free()) return false;
+    if (!can_start(s, cached, budget)) return false;
     for (std::int64_t i = 0; i < cached; ++i) {
       s.keys.push_back(key_of(s, i));
       kv_.use(s.keys.back());
@@ -315,6 +342,13 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
     s.blocks = cached;
     s.computed = cached * limits_.block_size;
     cached_tokens_ += static_cast<std::uint64_t>(s.computed);
+    returned = s.on_host > 0;
+    if (s.on_host > s.computed) {
+      swapped_tokens_ += static_cast<std::uint64_t>(s.on_host - s.computed);
+      swapped_blocks_ += blocks_for(s.on_host) - cached;
+      s.computed = s.on_host;
+    }
+    drop_host_copy(s);
   }
   const std::int64_t tokens = std::min(s.prompt - s.computed, budget);
   // Blocks may cover only a part of the chunk's tokens.
@@ -326,20 +360,28 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   name_blocks(s, s.computed + tokens);
   budget -= tokens;
   chunks_.emplace_back(slot, tokens);
-  work.prefill_tokens += tokens;
-  work.prefill_attention += static_cast<double>(tokens) *
-                            (static_cast<double>(s.computed) + static_cast<double>(tokens) / 2.0);
-  work.prefill_context += s.computed + tokens;
+  if (returned && s.computed + 1 == s.prompt) {
+    // It decodes on.
+    ++work.decode_sequences;
+    work.decode_context += s.prompt;
+  } else {
+    work.prefill_tokens += tokens;
+    work.prefill_attention += static_cast<double>(tokens) *
+                              (static_cast<double>(s.computed) + static_cast<double>(tokens) / 2.0);
+    work.prefill_context += s.computed + tokens;
+  }
   if (first && s.computed < s.image) work.image_tokens += s.image;
   if (s.computed + tokens == s.prompt) ++work.logits;
   return true;
 }
 
 // Waiting prompts start in order of arrival while budget, sequence limit and blocks last.
-void LlmEngine::admit(Instant now, std::int64_t budget, models::IterationWork& work,
+void LlmEngine::admit(Instant now, Who who, std::int64_t budget, models::IterationWork& work,
                       std::vector<Admission>& admitted) {
   while (noticed_ > 0 && running_ + remains_.size() < limits_.max_sequences && budget > 0) {
     const std::uint32_t slot = waiting_.front();
+    const Who is = slab_[slot].on_host > 0 ? Who::with_host_copy : Who::without_host_copy;
+    if (who != Who::all && who != is) break;
     if (!add_chunk(slot, budget, work)) break;
     waiting_.pop_front();
     --noticed_;
@@ -353,24 +395,27 @@ void LlmEngine::admit(Instant now, std::int64_t budget, models::IterationWork& w
 // Every decoding sequence takes part; its context includes the token that it computes. The rows of a
 // static batch are computed until all have ended; attention skips the ended ones.
 void LlmEngine::add_decodes(models::IterationWork& work) const {
-  work.decode_sequences = batches_requests() ? running_ : decoding_;
-  work.decode_context = context_ + decoding_;
-  work.logits += work.decode_sequences;
+  work.decode_sequences += rows();
+  work.decode_context += context_ + decoding_;
+  work.logits += rows();
 }
 
 // Chooses what the next iteration computes.
 void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted) {
   chunks_.clear();
   work = {};
+  span_rows_ = 0;
   switch (limits_.scheduling) {
     case Scheduling::prefill_first:
-      admit(now, prompt_budget(), work, admitted);
+      // Who comes back from host memory decodes with the others, before any new prompt.
+      admit(now, Who::without_host_copy, prompt_budget(), work, admitted);
       if (!chunks_.empty()) return;
-      make_room_for_decodes();
+      if (!make_room_for_decodes())
+        admit(now, Who::with_host_copy, prompt_budget(), work, admitted);
       break;
     case Scheduling::static_batch:
       if (running_ == 0) {
-        admit(now, prompt_budget(), work, admitted);
+        admit(now, Who::all, prompt_budget(), work, admitted);
         return;
       }
       break;
@@ -383,11 +428,13 @@ void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admis
         preempt_last();
         preempted = true;
       }
-      if (!preempted) admit(now, budget, work, admitted);
+      if (!preempted) admit(now, Who::all, budget, work, admitted);
       break;
     }
   }
-  if (decoding_ > 0) add_decodes(work);
+  if (decoding_ == 0) return;
+  span_rows_ = rows();
+  add_decodes(work);
 }
 
 Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
@@ -396,20 +443,24 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   // The plans within a leap would have noticed who came before the last of its iterations.
   while (noticed_ < waiting_.size() && slab_[waiting_[noticed_]].arrived <= last_start_) ++noticed_;
   models::IterationWork work;
+  swapped_blocks_ = 0;
   plan(now, work, admitted);
   take_notice();
-  if (chunks_.empty() && work.decode_sequences == 0) {
+  if (chunks_.empty() && span_rows_ == 0) {
     // Nothing to do with what was known: nothing runs meanwhile, so that planning starts over.
     plan(now, work, admitted);
-    if (chunks_.empty() && work.decode_sequences == 0)
+    if (chunks_.empty() && span_rows_ == 0)
       throw InternalError("engine: no progress possible");
   }
 
   const models::Prediction p = cost_->iteration(work);
+  const Duration first(cost_->iteration_ns(work));
+  span_swap_ = swap_time();
   compute_share_ = p.compute_share;
-  span_rows_ = work.decode_sequences;
+  if (span_swap_ > Duration::zero())
+    compute_share_ *= first.seconds() / (first + span_swap_).seconds();
   span_start_ = last_start_ = now;
-  span_end_ = now + Duration(cost_->iteration_ns(work));
+  span_end_ = now + span_swap_ + first;
   span_steps_ = 1;
   span_active_ = true;
 
@@ -445,7 +496,7 @@ Instant LlmEngine::interrupt(Instant now) {
   // The same sum as in begin, up to the first boundary that is not before `now`.
   models::IterationWork work;
   add_decodes(work);
-  Instant end = span_start_ + Duration(cost_->iteration_ns(work));
+  Instant end = span_start_ + span_swap_ + Duration(cost_->iteration_ns(work));
   Instant last_start = span_start_;
   std::int64_t steps = 1;
   while (steps < span_steps_ && end < now) {
@@ -517,6 +568,7 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
 bool LlmEngine::cancel(std::uint64_t tag) {
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
     if (slab_[*it].tag != tag) continue;
+    drop_host_copy(slab_[*it]);
     slab_[*it].live = false;
     ++slab_[*it].generation;
     free_slots_.push_back(*it);
@@ -553,6 +605,7 @@ void LlmEngine::clear(std::vector<std::uint64_t>& lost) {
   remains_.clear();
   noticed_ = 0;
   kv_.reset();
+  host_used_ = 0;
   cancelled_.clear();
   chunks_.clear();
   span_active_ = false;

@@ -6,13 +6,15 @@
 // the prompt that was cut last time; then waiting prompts in order of arrival while the token budget,
 // the sequence limit and the KV blocks last. When decodes or the cut prompt find no free block, the
 // sequence admitted last is preempted: it gives back its blocks and is computed again from its start,
-// or from where the prefix cache still has it. Scheduling names the other orders.
+// or from where the prefix cache or a copy in host memory still has it. Scheduling names the other
+// orders.
 //
 // Runs of pure decode iterations are leapt over: nothing but the context length changes in them, so a
 // span may cover many iterations. Every boundary inside a span is the same sum of iteration times that
 // single steps would give, so `leap = false` (for checking) yields bit-identical dates.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -56,6 +58,14 @@ struct EngineLimits {
   //! Each iteration is planned when the one before it begins: it knows neither the requests that
   //! arrive meanwhile nor the blocks that become free. With decode_first only.
   bool async_scheduling = false;
+  //! Waiting prompts leave at least so many blocks free when they start, unless nothing else runs;
+  //! below kv_blocks.
+  std::int64_t watermark_blocks = 0;
+  //! Bytes/s between unit and host memory. Above 0, preempted sequences keep their computed tokens in
+  //! host memory and get them back instead of computing them again; the copies lengthen the
+  //! iterations before which they are made.
+  double swap_bandwidth = 0;
+  std::int64_t host_blocks = 0;            //!< that host memory holds; what does not fit is computed again
   bool leap = true;                        //!< false: one iteration per span
 };
 
@@ -126,10 +136,14 @@ class LlmEngine {
   //! Sequences that hold KV blocks.
   std::uint32_t running() const { return running_; }
   std::int64_t free_blocks() const { return kv_.free(); }
+  //! Blocks of host memory that preempted sequences hold.
+  std::int64_t host_blocks_used() const { return host_used_; }
   std::uint64_t iterations() const { return iterations_; }
   //! Sum over iterations of the sequences in them.
   std::uint64_t sequence_steps() const { return sequence_steps_; }
   std::uint64_t preemptions() const { return preemptions_; }
+  //! Tokens that came back from host memory.
+  std::uint64_t swapped_tokens() const { return swapped_tokens_; }
   //! Prompt tokens that the prefix cache had.
   std::uint64_t cached_tokens() const { return cached_tokens_; }
   //! Share of the current span that is compute-bound, for power.
@@ -146,6 +160,7 @@ class LlmEngine {
     std::int64_t prompt = 0, image = 0;    // prompt: tokens to compute before the next token appears
     std::int64_t output = 0;               // tokens still to emit
     std::int64_t computed = 0;             // prompt tokens in the cache (prefill)
+    std::int64_t on_host = 0;              // tokens whose keys and values wait in host memory
     std::int64_t blocks = 0;               // held by the prefill part; decode adds below
     Instant arrived = Instant::never();    // if a span was running then
     std::uint64_t serial = 0;              // names the contents that only this sequence has
@@ -193,7 +208,13 @@ class LlmEngine {
   }
   BlockKey key_of(const Sequence& s, std::int64_t block) const;
   std::int64_t cached_blocks(const Sequence& s) const;
-  std::int64_t blocks_to_start(const Sequence& s, std::int64_t cached, std::int64_t budget) const;
+  std::int64_t known_tokens(const Sequence& s, std::int64_t cached) const {
+    return std::max(cached * limits_.block_size, s.on_host);
+  }
+  bool can_start(const Sequence& s, std::int64_t cached, std::int64_t budget) const;
+  void swap_out(Sequence& s, std::int64_t tokens);
+  Duration swap_time() const;
+  void drop_host_copy(Sequence& s);
   void name_blocks(Sequence& s, std::int64_t tokens);
   void put_back(const Remains& r);
   void put_back_preempted(Sequence& s, std::int64_t blocks, std::int64_t computed);
@@ -210,9 +231,12 @@ class LlmEngine {
   void preempt_last();
   bool make_room_for_decodes();
   bool add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work);
-  void admit(Instant now, std::int64_t budget, models::IterationWork& work,
+  enum class Who : std::uint8_t { all, without_host_copy, with_host_copy };
+  void admit(Instant now, Who who, std::int64_t budget, models::IterationWork& work,
              std::vector<Admission>& admitted);
   void plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted);
+  // Decodes of an iteration with everybody, empty rows of a static batch included.
+  std::int64_t rows() const { return batches_requests() ? running_ : decoding_; }
   void add_decodes(models::IterationWork& work) const;
   bool admissible() const;
   void drop_stale_completions();
@@ -238,15 +262,20 @@ class LlmEngine {
   std::uint32_t partial_ = none;           // the prompt that was cut by the budget
   std::vector<std::uint32_t> cancelled_;
 
+  std::int64_t host_used_ = 0;             // blocks of host memory
+  std::int64_t swapped_blocks_ = 0;        // copied before the iteration that is planned
+
   // The running span.
   bool span_active_ = false;
   Instant span_start_, span_end_;
   Instant last_start_;                     // of its last iteration
   std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
-  std::int64_t span_rows_ = 0;             // decodes in each of its iterations, empty rows included
+  Duration span_swap_;                     // copies before its first iteration
+  std::int64_t span_rows_ = 0;             // rows() where they take part in its iterations, else 0
   std::vector<std::pair<std::uint32_t, std::int64_t>> chunks_;  // slot, tokens computed in the span
   double compute_share_ = 0;
   std::uint64_t iterations_ = 0, sequence_steps_ = 0, preemptions_ = 0, cached_tokens_ = 0;
+  std::uint64_t swapped_tokens_ = 0;
   std::uint64_t serials_ = 0;
 };
 

@@ -73,6 +73,11 @@ EngineLimits random_limits(Rng& g, Scheduling scheduling) {
   l.reserve_prompt = uniform_index(g, 2) == 1;
   l.prefix_caching = l.reserve_prompt && uniform_index(g, 2) == 1;
   l.async_scheduling = uniform_index(g, 2) == 1 && scheduling == Scheduling::decode_first;
+  if (uniform_index(g, 2) == 1) l.watermark_blocks = static_cast<std::int64_t>(uniform_index(g, 6));
+  if (uniform_index(g, 2) == 1) {
+    l.swap_bandwidth = 1e9 + 1e11 * uniform01(g);
+    l.host_blocks = static_cast<std::int64_t>(uniform_index(g, 60));
+  }
   return l;
 }
 
@@ -106,7 +111,7 @@ class LlmEngineScheduling : public ::testing::TestWithParam<Scheduling> {};
 
 TEST_P(LlmEngineScheduling, LeapsAndStepsGiveTheSameDates) {
   Rng g(4242);
-  std::uint64_t preemptions = 0, cached = 0, completed = 0;
+  std::uint64_t preemptions = 0, cached = 0, swapped = 0, completed = 0;
   for (int trial = 0; trial < 3000; ++trial) {
     EngineLimits limits = random_limits(g, GetParam());
     const auto arrivals = random_requests(g(), 60, 0.02 * uniform01(g), 400, 80);
@@ -129,18 +134,22 @@ TEST_P(LlmEngineScheduling, LeapsAndStepsGiveTheSameDates) {
     ASSERT_EQ(leaping.sequence_steps(), stepping.sequence_steps());
     ASSERT_EQ(leaping.preemptions(), stepping.preemptions());
     ASSERT_EQ(leaping.cached_tokens(), stepping.cached_tokens());
+    ASSERT_EQ(leaping.swapped_tokens(), stepping.swapped_tokens());
     // Every block comes back.
     ASSERT_EQ(leaping.free_blocks(), limits.kv_blocks);
     ASSERT_EQ(stepping.free_blocks(), limits.kv_blocks);
+    ASSERT_EQ(leaping.host_blocks_used(), 0);
     ASSERT_EQ(leaping.running(), 0U);
     preemptions += leaping.preemptions();
     cached += leaping.cached_tokens();
+    swapped += leaping.swapped_tokens();
     completed += with.size();
   }
-  // The workloads do exercise preemption, where there is any, and the prefix cache.
+  // The workloads do exercise preemption and swapping, where there is any, and the prefix cache.
   const bool reserves =
       GetParam() == Scheduling::orca || GetParam() == Scheduling::static_batch;
   EXPECT_EQ(preemptions > 500, !reserves) << preemptions;
+  EXPECT_EQ(swapped > 5000, !reserves) << swapped;
   EXPECT_GT(cached, 10'000U);
   EXPECT_GT(completed, 5000U);
 }
@@ -399,6 +408,62 @@ TEST(LlmEngine, AStaticBatchRunsUntilItsLongestSequenceEnds) {
   EXPECT_EQ(dates.at(1).completed, end);
   EXPECT_EQ(dates.at(2).completed, end);
   EXPECT_EQ(dates.at(3).started, end);
+}
+
+// The sequence comes back with all that it had computed, for the time of two copies.
+TEST(LlmEngine, ASwappedSequenceDecodesOn) {
+  EngineLimits l;
+  l.kv_blocks = 8;
+  const std::vector<TimedRequest> two{{Instant(0), {1, 60, 0, 40}}, {Instant(0), {2, 60, 0, 20}}};
+  for (const Scheduling scheduling : {Scheduling::decode_first, Scheduling::prefill_first}) {
+    l.scheduling = scheduling;
+    l.swap_bandwidth = 10e9;
+    l.host_blocks = 100;
+    LlmEngine engine(test_cost(), l);
+    const auto dates = drive(engine, two);
+    EXPECT_EQ(engine.preemptions(), 1U);
+    EXPECT_EQ(engine.swapped_tokens(), 64U);  // 60 of the prompt, 4 decoded
+    models::IterationWork both = prompt_work(60);
+    both.prefill_tokens = both.prefill_context = 120;
+    both.prefill_attention *= 2;
+    both.logits = 2;
+    Instant end = Instant(0) + time_of(both);
+    const Duration copy = Duration::from_seconds(4 * 16 * test_cost()->kv_bytes_per_token() / 10e9);
+    const auto decode = [&](std::int64_t sequences, std::int64_t context) {
+      models::IterationWork w;
+      w.decode_sequences = w.logits = sequences;
+      w.decode_context = context;
+      return time_of(w);
+    };
+    for (int i = 1; i <= 4; ++i) end += decode(2, 2 * (60 + i));
+    end += copy;  // out
+    for (int i = 5; i <= 39; ++i) end += decode(1, 60 + i);
+    EXPECT_EQ(dates.at(1).completed, end);
+    end += copy;  // in
+    for (int i = 5; i <= 19; ++i) end += decode(1, 60 + i);
+    EXPECT_EQ(dates.at(2).completed, end);
+    // Without room on the host it is computed again.
+    l.host_blocks = 3;
+    LlmEngine full(test_cost(), l);
+    drive(full, two);
+    EXPECT_EQ(full.preemptions(), 1U);
+    EXPECT_EQ(full.swapped_tokens(), 0U);
+  }
+}
+
+// vLLM v0: a prompt starts only when some blocks stay free beside it.
+TEST(LlmEngine, TheWatermarkKeepsBlocksForDecodes) {
+  EngineLimits l;
+  l.kv_blocks = 12;
+  l.watermark_blocks = 3;
+  LlmEngine engine(test_cost(), l);
+  engine.enqueue({1, 160, 0, 2});  // 10 blocks; alone it may have all
+  engine.enqueue({2, 16, 0, 2});
+  std::vector<Admission> admitted;
+  engine.begin(Instant(0), admitted);
+  EXPECT_EQ(engine.scheduled(), (std::vector<Share>{{1, 160}}));
+  l.watermark_blocks = 12;
+  EXPECT_THROW(LlmEngine(test_cost(), l), InputError);
 }
 
 TEST(LlmEngine, OnlyDecodeFirstPlansAhead) {
