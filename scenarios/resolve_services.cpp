@@ -268,6 +268,13 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     out.timing += fmt::format(", standard error {:.0f} %", 100 * out.timing_error);
 }
 
+devices::Scheduling scheduling_named(const std::string& name) {
+  if (name == "prefill-first") return devices::Scheduling::prefill_first;
+  if (name == "orca") return devices::Scheduling::orca;
+  if (name == "static") return devices::Scheduling::static_batch;
+  return devices::Scheduling::decode_first;
+}
+
 void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service& out) {
   Value storage;
   const ObjectView v = policy_view(s, "batching", batching_spec(), storage);
@@ -283,6 +290,7 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
       return;
     }
     world::ContinuousBatching& c = out.batching.continuous;
+    c.scheduling = scheduling_named(v.text("scheduling"));
     c.max_sequences = v.count("max_batch");
     c.max_batched_tokens = v.count("max_batched_tokens");
     c.block_size = v.count("block_size");
@@ -292,6 +300,25 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
     c.reserve_prompt = v.flag("reserve_prompt");
     c.prefix_caching = v.flag("prefix_caching");
     c.async_scheduling = v.flag("async_scheduling");
+    c.watermark = v.number("watermark");
+    c.swap = v.text("preemption") == "swap";
+    c.swap_bandwidth = v.number("swap_bandwidth");
+    c.swap_space = v.number("swap_space");
+    if (c.scheduling != devices::Scheduling::decode_first)
+      for (const char* field : {"chunked_prefill", "async_scheduling"})
+        if (v.has(field) && v.flag(field))
+          r.problems.add(v.at(field), v.pointer_to(field),
+                         fmt::format("needs \"scheduling\": \"decode-first\", not \"{}\"; leave it "
+                                     "out or say false",
+                                     v.text("scheduling")));
+    if (c.swap && (c.scheduling == devices::Scheduling::orca ||
+                   c.scheduling == devices::Scheduling::static_batch))
+      r.problems.add(v.at("preemption"), v.pointer_to("preemption"),
+                     fmt::format("\"{}\" scheduling preempts nobody; leave it out",
+                                 v.text("scheduling")));
+    for (const char* field : {"swap_bandwidth", "swap_space"})
+      if (v.has(field) && !c.swap)
+        r.problems.add(v.at(field), v.pointer_to(field), "needs \"preemption\": \"swap\"");
     if (c.prefix_caching && !c.reserve_prompt)
       r.problems.add(v.at("prefix_caching"), v.pointer_to("prefix_caching"),
                      "needs \"reserve_prompt\": true");

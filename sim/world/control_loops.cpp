@@ -103,6 +103,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   if (const auto* llm = std::get_if<LlmModel>(&spec.work)) {
     const ContinuousBatching& c = spec.batching.continuous;
     devices::EngineLimits limits;
+    limits.scheduling = c.scheduling;
     limits.max_sequences = c.max_sequences;
     limits.max_batched_tokens = c.max_batched_tokens;
     limits.block_size = c.block_size;
@@ -113,6 +114,13 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
     const std::int64_t capacity =
         c.kv_tokens > 0 ? c.kv_tokens : llm->cost->kv_capacity_tokens(c.memory_utilization);
     limits.kv_blocks = capacity / c.block_size;
+    limits.watermark_blocks =
+        static_cast<std::int64_t>(c.watermark * static_cast<double>(limits.kv_blocks));
+    if (c.swap) {
+      limits.swap_bandwidth = c.swap_bandwidth;
+      limits.host_blocks = static_cast<std::int64_t>(
+          c.swap_space / (c.block_size * llm->cost->kv_bytes_per_token()));
+    }
     p.engine = std::make_unique<devices::LlmEngine>(llm->cost, limits);
   } else {
     p.server = std::make_unique<devices::BatchServer>(

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "devices/engine_limits.hpp"
 #include "devices/execution_plan.hpp"
 #include "devices/model_cache.hpp"
 #include "devices/physics_spec.hpp"
@@ -129,6 +130,7 @@ struct LlmModel {
 
 //! How an engine forms its iterations ("batching": {"policy": "continuous", ...}).
 struct ContinuousBatching {
+  devices::Scheduling scheduling = devices::Scheduling::decode_first;
   std::uint32_t max_sequences = 64;    //!< running at once
   std::uint32_t max_batched_tokens = 8192;  //!< tokens per iteration, prompts and decodes together
   std::uint32_t block_size = 16;       //!< KV tokens per block
@@ -138,6 +140,10 @@ struct ContinuousBatching {
   bool reserve_prompt = false;         //!< start a prompt only when all of it fits into free blocks
   bool prefix_caching = false;         //!< freed blocks keep their contents until they are taken
   bool async_scheduling = false;       //!< plan an iteration while the one before it runs
+  double watermark = 0;                //!< share of the KV blocks that starting prompts leave free
+  bool swap = false;                   //!< preempted sequences move to host memory
+  double swap_bandwidth = 25e9;        //!< bytes/s between a replica and its host
+  double swap_space = 4e9;             //!< bytes of host memory per replica
 };
 
 //! A batching policy by name, or continuous batching inside an engine.

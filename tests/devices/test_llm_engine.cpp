@@ -154,6 +154,25 @@ TEST_P(LlmEngineScheduling, LeapsAndStepsGiveTheSameDates) {
   EXPECT_GT(completed, 5000U);
 }
 
+// Two prompts, the decodes of both, and those of the longer one.
+TEST_P(LlmEngineScheduling, DecodeStretchesAreOneSpan) {
+  EngineLimits limits;
+  limits.scheduling = GetParam();
+  limits.kv_blocks = 1000;
+  LlmEngine engine(test_cost(), limits);
+  engine.enqueue({1, 50, 0, 10});
+  engine.enqueue({2, 50, 0, 100});
+  std::vector<Admission> admitted;
+  std::vector<Progress> progress;
+  int spans = 0;
+  for (Instant now; engine.has_work(); ++spans) {
+    now = engine.begin(now, admitted);
+    engine.finish(progress);
+  }
+  EXPECT_EQ(spans, 3);
+  EXPECT_EQ(engine.iterations(), 100U);
+}
+
 // Causality and completeness on the same kind of workload.
 TEST_P(LlmEngineScheduling, EverySequenceThatFitsCompletesInOrderOfItsStages) {
   Rng g(7);

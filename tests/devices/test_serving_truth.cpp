@@ -1,6 +1,7 @@
 // Published and traced schedules of LLM serving engines, step by step against the engine.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <set>
 
 #include "devices/llm_engine.hpp"
+#include "sim/core/random.hpp"
 #include "tests/devices/engine_driver.hpp"
 #include "tests/devices/synthetic_cost.hpp"
 #include "tests/shared_data.hpp"
@@ -453,6 +455,81 @@ TEST(ServingTruth, EveryEngineCasePasses) {
   }
   EXPECT_EQ(ran, handlers.size());
   EXPECT_EQ(ran + elsewhere, cases.at("cases").size());
+}
+
+// ---- continuous batching as a queue ----------------------------------------------------------------
+
+// Requests of one prompt token each: the first of its `out` iterations is like the others.
+std::shared_ptr<const models::LlmCost> decode_cost(double base_s, double per_sequence_s) {
+  return testing::linear_cost(Duration::from_seconds(base_s), per_sequence_s);
+}
+
+void decode_trace(const json& in, const json& expected) {
+  std::vector<TimedRequest> arrivals;
+  for (const json& r : in.at("requests"))
+    arrivals.push_back({Instant::from_seconds(r.at("arrival")),
+                        {arrivals.size(), 1, 0, r.at("output_tokens")}});
+  EngineLimits l = limits_of(in);
+  l.leap = true;
+  LlmEngine engine(decode_cost(in.at("b"), in.at("a")), l);
+  const auto dates = testing::drive(engine, arrivals);
+  for (std::size_t i = 0; i < arrivals.size(); ++i) {
+    EXPECT_NEAR(dates.at(i).first_token.seconds(), expected.at("first_token").at(i), 1e-9);
+    EXPECT_NEAR(dates.at(i).completed.seconds(), expected.at("finish").at(i), 1e-9);
+  }
+  EXPECT_EQ(engine.iterations(), expected.at("iterations"));
+}
+
+// Poisson arrivals and geometric outputs against the birth-death chain of the case.
+void decode_queue(const json& in, const json& expected) {
+  constexpr std::size_t requests = 60'000;
+  Rng g(20);
+  std::vector<TimedRequest> arrivals;
+  Instant t;
+  const double rate = in.at("rate"), mean = in.at("mean_output_tokens");
+  for (std::size_t i = 0; i < requests; ++i) {
+    t += Duration::from_seconds(sample_exponential(g, 1 / rate));
+    const double draw = std::log1p(-uniform01(g)) / std::log1p(-1 / mean);
+    arrivals.push_back({t, {i, 1, 0, std::max<std::int64_t>(1, std::llround(std::ceil(draw)))}});
+  }
+  EngineLimits l = limits_of(in);
+  l.leap = true;
+  const double base = in.at("iter_time_base"), each = in.at("iter_time_per_seq");
+  LlmEngine engine(decode_cost(base, each), l);
+  const auto dates = testing::drive(engine, arrivals);
+  double stay = 0, wait = 0;
+  for (const auto& a : arrivals) {
+    stay += (dates.at(a.request.tag).completed - a.at).seconds() / requests;
+    wait += (dates.at(a.request.tag).started - a.at).seconds() / requests;
+  }
+  constexpr double off = 0.04;  // the tolerance of these cases
+  EXPECT_NEAR(stay, expected.at("W"), off * expected.at("W").get<double>());
+  // Admission waits for the end of an iteration, which the limit leaves out.
+  const double iteration = base + each * expected.at("mean_running").get<double>();
+  EXPECT_LE(wait, expected.at("Wq").get<double>() * 1.25 + iteration);
+  const double running = static_cast<double>(engine.sequence_steps()) /
+                         static_cast<double>(engine.iterations());
+  EXPECT_NEAR(running, expected.at("mean_running"), off * running);
+}
+
+TEST(ServingTruth, ContinuousBatchingQueuesPass) {
+  const auto path = isthmus::testing::shared_data() / "truth/batch_queue.json";
+  std::ifstream file(path);
+  if (!file) GTEST_SKIP() << path << " is missing; ISTHMUS_DATA names the folder of shared data";
+  const json cases = json::parse(file);
+  int ran = 0;
+  for (const json& c : cases.at("cases")) {
+    const std::string id = c.at("id");
+    SCOPED_TRACE(id);
+    if (id.starts_with("contbatch_"))
+      decode_queue(c.at("inputs"), c.at("expected"));
+    else if (id.starts_with("trace_contbatch"))
+      decode_trace(c.at("inputs"), c.at("expected"));
+    else
+      continue;
+    ++ran;
+  }
+  EXPECT_GE(ran, 8);
 }
 
 }  // namespace

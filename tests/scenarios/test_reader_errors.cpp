@@ -48,6 +48,26 @@ TEST(ReaderErrors, PrefixCachingNeedsWholePromptsAndWholeBlocks) {
                                  "\"cloud\", 24")));
 }
 
+TEST(ReaderErrors, SchedulingOptionsThatContradictEachOther) {
+  const auto batching = [](const std::string& fields) {
+    return first(changed("\"max_batch\": 64", fields));
+  };
+  for (const char* order : {"decode-first", "prefill-first", "orca", "static"})
+    EXPECT_EQ(batching("\"watermark\": 0.01, \"scheduling\": \"" + std::string(order) + "\""),
+              "no error");
+  EXPECT_EQ(batching("\"preemption\": \"swap\", \"swap_bandwidth\": \"12 GB/s\""), "no error");
+  EXPECT_THAT(batching("\"scheduling\": \"prefill-first\", \"async_scheduling\": true"),
+              HasSubstr("/services/cloud/batching/async_scheduling: needs \"scheduling\": "
+                        "\"decode-first\", not \"prefill-first\""));
+  EXPECT_THAT(batching("\"scheduling\": \"orca\", \"chunked_prefill\": true"),
+              HasSubstr("/services/cloud/batching/chunked_prefill: needs"));
+  EXPECT_THAT(batching("\"scheduling\": \"static\", \"preemption\": \"swap\""),
+              HasSubstr("/services/cloud/batching/preemption: \"static\" scheduling preempts nobody"));
+  EXPECT_THAT(batching("\"swap_space\": \"1 GB\""),
+              HasSubstr("/services/cloud/batching/swap_space: needs \"preemption\": \"swap\""));
+  EXPECT_THAT(batching("\"watermark\": 1"), HasSubstr("/services/cloud/batching/watermark: "));
+}
+
 TEST(ReaderErrors, PlacesAreExact) {
   EXPECT_EQ(first(changed("\"warmup\"", "\"warmupp\"")),
             "s.json:6:3: /warmupp: unknown field; did you mean \"warmup\"?");

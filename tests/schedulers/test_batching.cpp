@@ -333,7 +333,7 @@ TEST(BatchingTruth, QueueingCasesPass) {
        "batch starts forming immediately)",
        size_or_timeout},
   };
-  // Iteration-level batching is the LLM engine's, not a batching policy's.
+  // Iteration-level batching is the LLM engine's: tests/devices/test_serving_truth.cpp runs it.
   const std::set<std::string> uncovered{
       "Continuous batching, decode-only: iteration time b+a*n, geometric output length (mean m), "
       "max "

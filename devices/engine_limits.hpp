@@ -1,0 +1,50 @@
+// What an LLM engine may do in an iteration, and how it chooses.
+#pragma once
+
+#include <cstdint>
+
+namespace isthmus::devices {
+
+//! Who takes part in an iteration.
+enum class Scheduling : std::uint8_t {
+  //! Decodes, then parts of prompts in what is left of the token budget (vLLM v1, Sarathi-Serve).
+  decode_first,
+  //! Whole waiting prompts alone as long as any can start, else decodes (vLLM v0).
+  prefill_first,
+  //! Decodes and whole prompts together, no token budget; a sequence starts when there are blocks
+  //! for all of its tokens, so that none is preempted (Orca).
+  orca,
+  //! Batches of requests: the next one starts when all of the last one have ended. Ended sequences
+  //! stay as empty rows and complete with their batch (FasterTransformer). Blocks as with orca.
+  static_batch,
+};
+
+//! Limits of one engine.
+struct EngineLimits {
+  Scheduling scheduling = Scheduling::decode_first;
+  std::uint32_t max_sequences = 64;        //!< running at once, >= 1
+  std::uint32_t max_batched_tokens = 8192; //!< tokens per iteration; >= max_sequences; not orca, static
+  std::uint32_t block_size = 16;           //!< KV tokens per block, >= 1
+  std::int64_t kv_blocks = 0;              //!< blocks of the KV cache, >= 1
+  //! False: prompts are never cut; too long ones wait for an empty budget. Only decode_first cuts.
+  bool chunked_prefill = true;
+  //! A prompt starts only when all of it would fit into the free blocks, not just its first part.
+  bool reserve_prompt = false;
+  //! Blocks keep their contents until they are taken: prompts with the same beginning and preempted
+  //! sequences need not compute them again. Needs reserve_prompt.
+  bool prefix_caching = false;
+  //! Each iteration is planned when the one before it begins: it knows neither the requests that
+  //! arrive meanwhile nor the blocks that become free. With decode_first only.
+  bool async_scheduling = false;
+  //! Waiting prompts leave at least so many blocks free when they start, unless nothing else runs;
+  //! below kv_blocks.
+  std::int64_t watermark_blocks = 0;
+  //! Bytes/s between unit and host memory. Above 0, preempted sequences keep their computed tokens in
+  //! host memory and get them back instead of computing them again; the copies lengthen the
+  //! iterations before which they are made.
+  double swap_bandwidth = 0;
+  std::int64_t host_blocks = 0;            //!< that host memory holds; what does not fit is computed again
+  bool leap = true;                        //!< false: one iteration per span
+};
+
+}  // namespace isthmus::devices
