@@ -93,8 +93,10 @@ class Stepper {
 
  private:
   void arrive(Instant until) {
-    for (; next_ < arrivals_.size() && arrivals_[next_].at <= until; ++next_)
+    for (; next_ < arrivals_.size() && arrivals_[next_].at <= until; ++next_) {
       engine_.enqueue(arrivals_[next_].request);
+      if (engine_.busy()) engine_.interrupt(arrivals_[next_].at);
+    }
   }
 
   LlmEngine engine_;
