@@ -1,7 +1,12 @@
-// Requests per CPU second of the whole simulator: queueing, offloading over the fluid network, LLM
-// serving. Prints; never fails.
+// Requests per CPU second of the whole simulator: LLM serving, queueing, offloading over the fluid
+// network. Prints; never fails.
+#include <sys/resource.h>
+
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <string_view>
 
 #include "models/builtin_llms.hpp"
 #include "tests/sim/world/small_worlds.hpp"
@@ -16,6 +21,19 @@ void report(const char* what, const results::Summary& s) {
               static_cast<double>(s.created), s.cpu_seconds,
               static_cast<double>(s.created) / s.cpu_seconds,
               static_cast<double>(s.events) / s.cpu_seconds);
+}
+
+// LLM serving: iterations, tokens emitted (one per sequence and step), memory so far.
+void report_llm(const char* what, const results::Summary& s, double output) {
+  report(what, s);
+  double iterations = 0;
+  for (const results::ServiceTotals& v : s.services) iterations += static_cast<double>(v.iterations);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  std::printf("%-44s %9.2f M iterations/s  %6.1f M sequence-steps/s  peak memory %.0f MB\n", "",
+              iterations / s.cpu_seconds * 1e-6,
+              static_cast<double>(s.completed) * output / s.cpu_seconds * 1e-6,
+              static_cast<double>(usage.ru_maxrss) * 1e-3);
 }
 
 Distribution exponential(double mean) {
@@ -77,7 +95,7 @@ Scenario llm_scenario(std::uint32_t replicas, double rate_per_replica, double se
   models::LlmVariant v;
   v.name = "bf16";
   const auto shape = models::builtin_llm("llama-3.1-8b");
-  s.services[0].work = LlmModel{shape, v, std::make_shared<models::LlmCost>(shape, v, u)};
+  s.services[0].work = LlmModel{shape, v, std::make_shared<models::LlmCost>(shape, v, u), {}};
   s.services[0].batching.continuous.max_sequences = 128;
   Workload& w = s.workloads[0];
   w.request.prompt_tokens = Distribution::constant(512);
@@ -86,15 +104,44 @@ Scenario llm_scenario(std::uint32_t replicas, double rate_per_replica, double se
   return s;
 }
 
+// The same with prefix caching: a trace in which half of every prompt is one of 50 system prompts.
+Scenario prefix_scenario(const std::filesystem::path& trace, std::uint32_t requests) {
+  std::ofstream out(trace);
+  for (std::uint32_t i = 0; i < requests; ++i) {
+    out << "{\"timestamp\": " << i * 125 << ", \"input_length\": 512, \"output_length\": 128, "
+        << "\"hash_ids\": [" << 2 * (i * 7 % 50) << ", " << 2 * (i * 7 % 50) + 1;
+    for (std::uint32_t k = 0; k < 2; ++k) out << ", " << 100 + 2 * i + k;
+    out << "]}\n";
+  }
+  Scenario s = llm_scenario(1, 8, requests / 8.0);
+  Arrivals& a = s.workloads[0].arrivals;
+  a.kind = ArrivalKind::trace;
+  a.format = TraceFormat::mooncake;
+  a.file = trace.string();
+  a.tokens_per_hash = 128;
+  s.services[0].batching.continuous.reserve_prompt = true;
+  s.services[0].batching.continuous.prefix_caching = true;
+  return s;
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  // "llm" or "rest": only those.
+  const std::string_view only = argc > 1 ? argv[1] : "";
+  if (only != "rest") {
+    report_llm("LLM 512/128, one replica, 8 req/s", run(llm_scenario(1, 8, 125000), {}), 128);
+    report_llm("LLM 512/128, sixteen replicas, 8 req/s each", run(llm_scenario(16, 8, 8000), {}), 128);
+    const auto trace = std::filesystem::temp_directory_path() / "isthmus_bench_prefix.jsonl";
+    report_llm("LLM 512/128, prefix caching, from a trace", run(prefix_scenario(trace, 200000), {}),
+               128);
+    std::filesystem::remove(trace);
+  }
+  if (only == "llm") return 0;
   report("M/M/1, no network, streaming", run(testing::queue_scenario(exponential(1), 0.8, 1.25e6), {}));
   report("offloads, fluid network, streaming", run(offload_scenario(5000, 200), {}));
   Scenario rows = offload_scenario(5000, 100);
   rows.streaming = false;
   report("offloads, fluid network, per-request metrics", run(rows, {}));
-  report("LLM 512/128, one replica, 8 req/s", run(llm_scenario(1, 8, 50000), {}));
-  report("LLM 512/128, sixteen replicas, 8 req/s each", run(llm_scenario(16, 8, 3000), {}));
   return 0;
 }
