@@ -148,15 +148,25 @@ struct LlmCost::Impl {
     return p.base + p.slope * d(w.decode_context);
   }
   double total_ns(const IterationWork& w) const {
+    return unit.overlap_overhead ? std::max(unhidden_ns(w), host_ns(w)) : unhidden_ns(w);
+  }
+  // As if no overhead were hidden behind it.
+  double unhidden_ns(const IterationWork& w) const {
     const KernelCurve::Piece p = decode_piece(w);
     return (base_ns(w) + p.base) + p.slope * d(w.decode_context);
   }
+  // What the framework takes for an iteration.
+  double host_ns(const IterationWork& w) const {
+    return ops.overhead_ns + ops.sequence_ns * d(w.logits);
+  }
 
-  // Everything but the reading of the running contexts.
+  // Everything but the reading of the running contexts and overheads that are hidden.
   double base_ns(const IterationWork& w) const {
-    double ns = ops.overhead_ns;
+    double ns = unit.overlap_overhead ? 0 : host_ns(w);
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences;
-    if (tokens > 0) ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens));
+    if (tokens > 0)
+      ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens)) +
+            ops.elementwise_ns_per_row * d(tokens);
     if (w.logits > 0) ns += ops.launch_ns + heads(d(w.logits));
     if (w.prefill_tokens > 0) {
       ns += prefill_attention_ns(w);
@@ -245,7 +255,9 @@ struct LlmCost::Impl {
   // an iteration; it takes ns + extra_ns, of which flop_ns and byte_ns are the roofline's terms.
   template <class Row>
   void visit(const IterationWork& w, Row row) const {
-    row("iteration_overhead", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, ops.overhead_ns,
+    // Of hidden overheads only what lasts longer than the computation.
+    const double overhead = unit.overlap_overhead ? std::max(0.0, host_ns(w) - unhidden_ns(w)) : host_ns(w);
+    row("iteration_overhead", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, overhead,
         Evidence{PredictionKind::measured, unit.efficiency_error});
     const auto dense_row = [&](const DenseOperator& o, double rows, double share) {
       row(o.name, o.measured && o.expert ? "moe" : o.kind, o.flops_per_row * rows,
@@ -256,6 +268,10 @@ struct LlmCost::Impl {
     if (tokens > 0) {
       const double share = ops.expert_ratio > 0 ? ops.expert_share(tokens) : 1;
       for (const auto& o : ops.layers) dense_row(o, tokens, o.expert ? share : 1);
+      if (ops.elementwise_ns_per_row > 0)
+        row("elementwise", "overhead", 0.0, ops.elementwise_bytes_per_row * tokens, 0.0,
+            ops.elementwise_ns_per_row * tokens, ops.elementwise_ns_per_row * tokens, 0.0,
+            Evidence{PredictionKind::measured, unit.efficiency_error});
       const double launches = ops.attention_launches * ops.launch_ns;
       if (w.prefill_tokens > 0)
         row("prefill_attention", "attention", prefill_attention_flops(w),
@@ -331,10 +347,24 @@ std::int64_t LlmCost::iteration_ns(const IterationWork& work) const {
 
 DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) const {
   const KernelCurve::Piece p = impl_->decode_piece(sequences, d(context));
-  return {.base_ns = impl_->base_ns({.decode_sequences = sequences, .logits = sequences}) + p.base,
-          .per_context_ns = p.slope,
-          .first_context = p.start,
-          .end_context = impl_->decode_end(sequences, d(context))};
+  const IterationWork work{.decode_sequences = sequences, .logits = sequences};
+  DecodeLine line{.base_ns = impl_->base_ns(work) + p.base,
+                  .per_context_ns = p.slope,
+                  .first_context = p.start,
+                  .end_context = impl_->decode_end(sequences, d(context))};
+  if (!impl_->unit.overlap_overhead) return line;
+  // Where the framework is slower, the time does not depend on the contexts.
+  const double host = impl_->host_ns(work), unhidden = line.base_ns + line.per_context_ns * d(context);
+  const double crossing = line.per_context_ns > 0 ? (host - line.base_ns) / line.per_context_ns
+                                                  : std::numeric_limits<double>::infinity();
+  if (unhidden < host) {
+    line.base_ns = host;
+    line.per_context_ns = 0;
+    line.end_context = std::min(line.end_context, std::max(crossing, d(context) + 1));
+  } else if (crossing < d(context)) {
+    line.first_context = std::max(line.first_context, crossing);
+  }
+  return line;
 }
 
 Prediction LlmCost::iteration(const IterationWork& work) const { return impl_->iteration(work); }
@@ -369,16 +399,20 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
                                    .logits = 1,
                                    .image_tokens = image};
   const Prediction prefill = iteration(prefill_work);
-  const double prefill_ns = impl_->base_ns(prefill_work);
+  const bool hidden = impl_->unit.overlap_overhead;
+  const double prefill_ns =
+      std::max(impl_->base_ns(prefill_work), hidden ? impl_->host_ns(prefill_work) : 0);
   const double steps = std::max(0.0, output - 1);
   const auto& curves = impl_->ops.kernels.decode_attention;
   const double step_ns = impl_->base_ns({.decode_sequences = 1, .logits = 1});
-  const double decode_ns =
+  const double unhidden_ns =
       steps * step_ns +
       (curves.empty()
            ? impl_->per_context_ns * (steps * d(prompt) + steps * (steps + 1) / 2)
            : curves.front().curve.sum(d(prompt) + 1, d(prompt) + std::floor(steps)) +
                  (steps - std::floor(steps)) * curves.front().curve.at(d(prompt) + steps));
+  const double decode_ns =
+      std::max(unhidden_ns, hidden ? steps * impl_->host_ns({.logits = 1}) : 0);
 
   // The decode steps are judged by the middle one.
   const Prediction middle = iteration({.decode_sequences = 1,

@@ -1,6 +1,7 @@
 #include "models/llm_kernels.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/kernel_profile.hpp"
 
@@ -25,6 +26,24 @@ std::optional<MeasuredCurve> curve(const KernelProfile& profile, std::string_vie
                                    std::string_view free) {
   for (const Precision p : timed_as(format))
     if (auto c = CurveMaker(profile, kind, p, free)(fixed)) return c;
+  return std::nullopt;
+}
+
+// A product over m. One that is wider or deeper than the table runs as equal parts that are not:
+// large products take a time in proportion to n and k.
+std::optional<MeasuredCurve> product(const KernelProfile& profile, Precision format, double n,
+                                     double k) {
+  for (const Precision p : timed_as(format)) {
+    const CurveMaker make(profile, "gemm", p, "m");
+    const double most_n = make.largest("n"), most_k = make.largest("k");
+    if (most_n == 0 || most_k == 0) continue;
+    const double parts_n = std::ceil(n / most_n), parts_k = std::ceil(k / most_k);
+    if (auto c = make({{"n", n / parts_n}, {"k", k / parts_k}})) {
+      c->curve = c->curve.scaled(parts_n * parts_k, 1);
+      if (parts_n * parts_k > 1) c->rows = false;
+      return c;
+    }
+  }
   return std::nullopt;
 }
 
@@ -82,7 +101,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
   const auto gemm = [&](Precision weights, double count, double n,
                         double k) -> std::optional<MeasuredCurve> {
     if (bytes_of(weights) != bytes_of(v.activations)) return std::nullopt;
-    auto c = curve(profile, "gemm", v.activations, {{"n", n}, {"k", k}}, "m");
+    auto c = product(profile, v.activations, n, k);
     return c ? std::optional(scaled(std::move(*c), count)) : std::nullopt;
   };
   qkv = gemm(v.weights, layers, (query + 2 * kv) / p, hidden);

@@ -74,6 +74,7 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   };
   byte_ns = 1e9 / (unit.memory_bandwidth * unit.bandwidth_efficiency);
   overhead_ns = d(unit.iteration_overhead.ns());
+  sequence_ns = d(unit.sequence_overhead.ns());
   launch_ns = d(unit.launch_overhead.ns());
 
   // A product of `count` weight matrices n x k with rows of k inputs and n outputs; `active` of
@@ -180,6 +181,15 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   between(layers, "embedding", "embedding", kernels.embedding);
   between(heads, "sampler", "sampler", kernels.sampler);
   vision_blocks.measured = kernels.vision_blocks;
+
+  // Norms read rows and residuals and write both; rotary embedding reads and writes queries and
+  // keys; the activation reads one or two inner rows and writes one.
+  if (kernels.qkv && !kernels.norms && !kernels.rotary && !kernels.activation) {
+    const double norms = 2 * 4 * hidden, rotary = 2 * (query + kv) / p;
+    const double activation = s.experts > 0 ? 0 : (s.gated_ffn ? 3 : 2) * ffn / p;
+    elementwise_bytes_per_row = count * (norms + rotary + activation) * state_bytes;
+    elementwise_ns_per_row = elementwise_bytes_per_row * byte_ns;
+  }
 }
 
 double LlmOperators::expert_share(double tokens) const {

@@ -63,6 +63,10 @@ struct LlmOperators {
   double reduce_ns_per_row = 0;  //!< all-reduce transfer per token
   double reduce_bytes_per_row = 0;
   double overhead_ns = 0;   //!< the unit's iteration_overhead
+  double sequence_ns = 0;   //!< the unit's sequence_overhead
+  //! Traffic of norms, rotary embedding and activation per row, in ns and bytes: for profiles that
+  //! have the products but not these. Elsewhere the fitted efficiencies contain it.
+  double elementwise_ns_per_row = 0, elementwise_bytes_per_row = 0;
   double launch_ns = 0;     //!< the unit's launch_overhead
   double expert_ratio = 0;  //!< active / all experts; 0 = not a mixture
   //! What a profile knows beyond dense products; all empty without one.

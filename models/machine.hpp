@@ -32,6 +32,10 @@ struct ComputeUnit {
   double efficiency_error = 0;  //!< relative standard error of roofline times with these figures
   Duration launch_overhead;     //!< per kernel or operator
   Duration iteration_overhead;  //!< fixed CPU/framework time per batch or engine iteration
+  Duration sequence_overhead;   //!< CPU/framework time per sequence that gets a token in an iteration
+  //! The framework prepares an engine iteration while the one before it computes: the longer of the
+  //! two counts, not their sum.
+  bool overlap_overhead = false;
   double idle_power = 0;        //!< W
   double bandwidth_power = 0;   //!< W while memory-bound
   double compute_power = 0;     //!< W while compute-bound

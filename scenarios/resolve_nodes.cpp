@@ -91,6 +91,8 @@ models::ComputeUnit unit_of(const std::string& name, const ObjectView& v,
   u.efficiency_error = v.number("efficiency_error");
   u.launch_overhead = v.duration("launch_overhead");
   u.iteration_overhead = v.duration("iteration_overhead");
+  u.sequence_overhead = v.duration("sequence_overhead");
+  u.overlap_overhead = v.flag("overlap_overhead");
   u.streams = v.count("streams");
   u.idle_power = v.number("idle_power");
   u.bandwidth_power = v.number_or("bandwidth_power", u.idle_power);

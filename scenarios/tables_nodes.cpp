@@ -44,6 +44,14 @@ std::vector<Field> unit_fields() {
       quantity("iteration_overhead", Unit::duration,
                "fixed time of the framework per batch or engine iteration")
           .by_default("0 s"),
+      quantity("sequence_overhead", Unit::duration,
+               "time of the framework per sequence that gets a token in an engine iteration "
+               "(sampling, bookkeeping, streaming)")
+          .by_default("0 s"),
+      flag("overlap_overhead",
+           "iteration_overhead and sequence_overhead of language models pass while the iteration "
+           "before computes: it takes the longer of the two, not their sum")
+          .by_default("false"),
       integer("streams",
               "operators of spread graphs that run on it at once, sharing its arithmetic (streams "
               "of a GPU)")

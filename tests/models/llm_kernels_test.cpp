@@ -67,7 +67,7 @@ ComputeUnit unit() {
   ComputeUnit u;
   u.name = "u";
   u.peak[static_cast<std::size_t>(Precision::bf16)] = 1e15;
-  u.memory_bandwidth = 1e15;  // so fast that any part left to the roofline would show
+  u.memory_bandwidth = 1e18;  // so fast that any part left to the roofline would show
   u.memory = 1e12;
   u.efficiency_error = 0.5;
   u.launch_overhead = Duration(7);
@@ -148,6 +148,90 @@ TEST(LlmKernels, LinesAgreeWithTimesAcrossKnots) {
       ++knots;
     }
     EXPECT_GE(knots, 4);
+  }
+}
+
+TEST(LlmKernels, AllReducesComeFromTheirTable) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  KernelProfile profile = profile_for(s, 2);
+  KernelTable reduce = table("all_reduce", {"devices", "bytes"});
+  for (const double bytes : {1024.0, 65536.0, 16777216.0})
+    for (const double devices : {2.0, 4.0}) add_row(reduce, {devices, bytes}, 900 * devices + bytes / 100);
+  profile.add(reduce);
+  const LlmCost cost(s, {}, unit(), 2, 1e9, Duration(1000000), &profile);
+  // Two per layer on two units, of 64 rows of 4096 elements of two bytes.
+  const IterationWork w{.prefill_tokens = 64, .prefill_attention = 64.0 * 32, .logits = 1};
+  bool found = false;
+  for (const auto& row : cost.explain(w))
+    if (row.name == "all_reduce") {
+      found = true;
+      EXPECT_NEAR(d(row.prediction.time.ns()), 2 * 32 * (1800 + 64 * 8192 / 100.0), 1);
+      EXPECT_EQ(row.prediction.kind, PredictionKind::interpolated);
+    }
+  EXPECT_TRUE(found);
+}
+
+TEST(LlmKernels, WideProductsRunInPartsThatTheTableHas) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  // Tables of a unit of a group of two, on a single one: the inner products are twice as wide or
+  // deep as the largest there.
+  KernelProfile profile(
+      {.device = "d", .provenance = "formula", .licence = "CC0-1.0", .program_version = "1"});
+  KernelTable gemm = table("gemm", {"n", "k", "m"});
+  for (const double n : {4096.0, 6144.0, d(s.ffn), d(s.vocab)})
+    for (const double k : {4096.0, d(s.ffn) / 2})
+      for (const double m : {1, 8, 64, 512, 4096}) add_row(gemm, {n, k, m}, gemm_ns(n, k, m));
+  profile.add(gemm);
+  const LlmKernels kernels(s, {}, 1, profile);
+  ASSERT_TRUE(kernels.down);
+  EXPECT_NEAR(kernels.down->curve.at(64), 32 * 2 * gemm_ns(d(s.hidden), d(s.ffn) / 2, 64), 1);
+  EXPECT_FALSE(kernels.down->rows);
+  ASSERT_TRUE(kernels.gate_up);
+  EXPECT_NEAR(kernels.gate_up->curve.at(64), 32 * gemm_ns(2 * d(s.ffn), d(s.hidden), 64), 1);
+}
+
+TEST(LlmKernels, ElementwiseTrafficIsAddedWhereNoTableHasIt) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  ComputeUnit slow = unit();
+  slow.memory_bandwidth = 1e12;
+  const IterationWork w{.prefill_tokens = 1024, .prefill_attention = 1024.0 * 512, .logits = 1};
+  const double gained = d(LlmCost(s, {}, slow, 1, 0, Duration::zero(), &profile).iteration_ns(w)) -
+                        d(LlmCost(s, {}, unit(), 1, 0, Duration::zero(), &profile).iteration_ns(w));
+  // Per token and layer: two norms of rows and residuals in and out, queries and keys in and out,
+  // gate and up in and their product out; two bytes each.
+  const double elements = 2 * 4 * 4096 + 2 * (4096 + 1024) + 3 * 14336;
+  EXPECT_NEAR(gained, 1024 * 32 * elements * 2 / 1e12 * 1e9, 0.01 * gained);
+}
+
+TEST(LlmKernels, HiddenOverheadCountsOnlyWhereItIsLonger) {
+  const LlmShape s = builtin_llm("llama-3.1-8b");
+  const KernelProfile profile = profile_for(s);
+  ComputeUnit u = unit();
+  u.iteration_overhead = Duration::zero();
+  const IterationWork w{.decode_sequences = 4, .decode_context = 4000, .logits = 4};
+  const double alone = d(LlmCost(s, {}, u, 1, 0, Duration::zero(), &profile).iteration_ns(w));
+  u.sequence_overhead = Duration(5000);
+  EXPECT_NEAR(d(LlmCost(s, {}, u, 1, 0, Duration::zero(), &profile).iteration_ns(w)), alone + 20000, 1);
+  u.overlap_overhead = true;
+  EXPECT_NEAR(d(LlmCost(s, {}, u, 1, 0, Duration::zero(), &profile).iteration_ns(w)), alone, 1);
+
+  // The overhead of four sequences passes for their computation at a sum of contexts of 4000.
+  u.sequence_overhead = Duration(std::llround(alone / 4));
+  const LlmCost cost(s, {}, u, 1, 0, Duration::zero(), &profile);
+  double rows = 0;
+  for (const auto& row : cost.explain({.decode_sequences = 4, .decode_context = 64, .logits = 4}))
+    rows += d(row.prediction.time.ns());
+  EXPECT_NEAR(rows, alone, 10);
+  for (std::int64_t context = 64; context < 40000; context += 4) {
+    const DecodeLine line = cost.decode_line(4, context);
+    ASSERT_LE(line.first_context, d(context));
+    ASSERT_LT(d(context), line.end_context);
+    ASSERT_EQ(std::llround(line.base_ns + line.per_context_ns * d(context)),
+              cost.iteration_ns({.decode_sequences = 4, .decode_context = context, .logits = 4}));
+    if (context < 3900) {
+      ASSERT_EQ(line.per_context_ns, 0);
+    }
   }
 }
 
@@ -256,8 +340,9 @@ TEST(LlmKernels, TensorParallelAsksForSlices) {
   EXPECT_TRUE(LlmKernels(s, {}, 2, half).gate_up);
   EXPECT_TRUE(LlmKernels(s, {}, 2, half).head);
   EXPECT_EQ(LlmKernels(s, {}, 2, half).decode_attention.size(), 8u);
-  // The whole head is wider than any slice in the other table.
-  EXPECT_FALSE(LlmKernels(s, {}, 1, half).head);
+  // The whole head is wider than any slice in the other table: two of them.
+  EXPECT_NEAR(LlmKernels(s, {}, 1, half).head->curve.at(8),
+              2 * LlmKernels(s, {}, 2, half).head->curve.at(8), 1e-6);
   EXPECT_TRUE(LlmKernels(s, {}, 1, half).decode_attention.empty());
   EXPECT_TRUE(LlmKernels(s, {}, 1, whole).head);
 }
