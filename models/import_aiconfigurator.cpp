@@ -183,8 +183,15 @@ KernelProfile import_aiconfigurator(const std::vector<std::string>& files,
                       "one device",
                       path, own, device));
   }
+  // Single figures without repetitions: a row here and there is several times too slow.
+  tables.drop_disturbed("gemm", 2.5);
+  tables.scale_quantization(options.quantization);
   return tables.finish({.device = device.empty() ? "unnamed" : device,
-                        .provenance = provenance("ai-dynamo/aiconfigurator", files, report),
+                        .provenance = provenance("ai-dynamo/aiconfigurator", files, report) +
+                                      (options.quantization == 1
+                                           ? ""
+                                           : fmt::format("; {} of the quantization in FP8 products",
+                                                         options.quantization)),
                         .licence = "Apache-2.0",
                         .program_version = ""},
                        "latency of one execution, back to back, single figures");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <set>
 
@@ -70,6 +71,39 @@ void ImportTables::add_own(const std::string& kind, Precision precision,
   t.parameters = parameters;
   t.rows[shape].push_back(time);
   ++t.sources[time.source];
+}
+
+void ImportTables::drop_disturbed(std::string_view kind, double factor) {
+  for (auto& [key, table] : tables_) {
+    if (key.first != kind) continue;
+    struct Row {
+      double ns;
+      const std::vector<double>* shape;
+    };
+    std::vector<Row> rows;  // fastest first
+    for (const auto& [shape, times] : table.rows) {
+      double least = times.front().median;
+      for (const ImportedTime& t : times) least = std::min(least, t.median);
+      rows.push_back({least, &shape});
+    }
+    std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ns < b.ns; });
+    std::vector<std::vector<double>> disturbed;
+    for (const Row& row : rows)
+      for (const Row& larger : rows) {
+        if (larger.ns * factor > row.ns) break;
+        if (std::equal(row.shape->begin(), row.shape->end(), larger.shape->begin(), std::less_equal<>())) {
+          disturbed.push_back(*row.shape);
+          break;
+        }
+      }
+    for (const auto& shape : disturbed) {
+      for (const ImportedTime& t : table.rows.at(shape)) {
+        --table.sources.at(t.source);
+        skip(fmt::format("{} that takes {} times as long as a larger one", kind, factor));
+      }
+      table.rows.erase(shape);
+    }
+  }
 }
 
 std::vector<ImportedTime> ImportTables::of_one_source(const Table& table,

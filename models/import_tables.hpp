@@ -32,6 +32,12 @@ class ImportTables {
   void add_own(const std::string& kind, Precision precision,
                const std::vector<std::string>& parameters, const std::vector<double>& shape,
                const ImportedTime& time);
+  //! Leaves out rows of `kind` that take `factor` times as long as a row that is at least as large in
+  //! every parameter: padding would be faster, so something disturbed the measurement.
+  void drop_disturbed(std::string_view kind, double factor);
+  //! Keeps `share` of what FP8 products take for the quantization of their activations: their time
+  //! beyond BF16 products of the same k and m, both extrapolated to n = 0.
+  void scale_quantization(double share);
   void skip(const std::string& reason) { ++report_.skipped[reason]; }
 
   //! Duplicates are merged by their median. Where several sources timed a shape, the one with most

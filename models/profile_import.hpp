@@ -20,6 +20,8 @@ struct ImportOptions {
   std::string model{};          //!< built-in language model that was timed, where files name none
   std::string hardware{};       //!< splitwise: which one of several
   std::string kernel_source{};  //!< aiconfigurator: keep this one only; "" = see ImportTables
+  //! aiconfigurator: share that is kept of the time in which FP8 products quantize their activations.
+  double quantization = 1;
   std::string run{};            //!< ncnn: run_id
   double tdp = 0;               //!< splitwise: W of the whole board, to turn shares into W; 0 = not
   //! bytes/s: faster rows get kernel_flag_cached. 0 = not checked.

@@ -71,6 +71,7 @@ int command_profile_check(const std::vector<std::string>& files, const std::stri
 
 //! What `profile import` is told; see models/profile_import.hpp.
 struct ImportFlags {
+  double quantization = 1;
   std::string format, out, device, licence, model, hardware, kernel_source, run, tdp,
       memory_bandwidth, kind, precision, time;
   std::vector<std::string> files, map;

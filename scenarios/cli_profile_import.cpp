@@ -59,6 +59,9 @@ int command_profile_import(const ImportFlags& f) {
   o.model = f.model;
   o.hardware = f.hardware;
   o.kernel_source = f.kernel_source;
+  if (!(f.quantization >= 0 && f.quantization <= 1))
+    throw InputError("--quantization: must be between 0 and 1");
+  o.quantization = f.quantization;
   o.run = f.run;
   o.tdp = quantity(f.tdp, Unit::power, "--tdp");
   o.memory_bandwidth = quantity(f.memory_bandwidth, Unit::bandwidth, "--memory-bandwidth");

@@ -149,6 +149,8 @@ int dispatch(int argc, char** argv) {
   import->add_option("--model", o.import.model, "language model that was timed");
   import->add_option("--hardware", o.import.hardware, "splitwise: which hardware");
   import->add_option("--kernel-source", o.import.kernel_source, "aiconfigurator: keep this only");
+  import->add_option("--quantization", o.import.quantization,
+                     "aiconfigurator: share kept of the quantization in FP8 products");
   import->add_option("--run", o.import.run, "ncnn: run_id");
   import->add_option("--tdp", o.import.tdp, "splitwise: board limit, e.g. \"400 W\"");
   import->add_option("--memory-bandwidth", o.import.memory_bandwidth,

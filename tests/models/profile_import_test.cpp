@@ -70,6 +70,33 @@ TEST_F(Import, AiconfiguratorIsInMilliseconds) {
   EXPECT_EQ(p.table("gemm", Precision::bf16)->flags.at(0), kernel_flag_clipped);
 }
 
+TEST_F(Import, AiconfiguratorLeavesOutProductsThatALargerOneBeats) {
+  const auto p = import("aiconfigurator",
+                        {file(std::string(gemm_header) + "d,gemm,a,bfloat16,2048,512,64,1\n"
+                                                         "d,gemm,a,bfloat16,4096,512,64,2\n"
+                                                         "d,gemm,a,bfloat16,4096,768,64,0.7\n"
+                                                         "d,gemm,a,bfloat16,1024,1024,64,9\n")});
+  // 2 ms are more than two and a half times 0.7 ms, 1 ms is not; nothing is as wide as the last.
+  EXPECT_EQ(ns(p, "gemm", Precision::bf16, {512, 64, 2048}), 1e6);
+  EXPECT_EQ(ns(p, "gemm", Precision::bf16, {1024, 64, 1024}), 9e6);
+  EXPECT_EQ(p.table("gemm", Precision::bf16)->rows(), 3u);
+  EXPECT_EQ(report_.skipped.at("gemm that takes 2.5 times as long as a larger one"), 1u);
+}
+
+TEST_F(Import, AiconfiguratorCanTakeQuantizationOutOfProducts) {
+  // In ms: bf16 0.01 + 2e-4 n, fp8 0.11 + 1e-4 n: the quantization takes 0.1.
+  std::string rows = gemm_header;
+  for (const int n : {100, 200, 400, 800}) {
+    rows += "d,gemm,a,bfloat16,64," + std::to_string(n) + ",32," + std::to_string(0.01 + 2e-4 * n) + "\n";
+    rows += "d,gemm,a,fp8,64," + std::to_string(n) + ",32," + std::to_string(0.11 + 1e-4 * n) + "\n";
+  }
+  ImportOptions options;
+  options.quantization = 0.4;
+  const auto p = import("aiconfigurator", {file(rows)}, options);
+  EXPECT_NEAR(ns(p, "gemm", Precision::fp8, {400, 32, 64}), 0.05e6 + 40e3, 1);
+  EXPECT_NEAR(ns(p, "gemm", Precision::bf16, {400, 32, 64}), 90e3, 1);
+}
+
 TEST_F(Import, AiconfiguratorCountsMessagesInElements) {
   const auto p = import(
       "aiconfigurator",
