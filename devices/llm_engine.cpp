@@ -437,6 +437,16 @@ void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admis
   add_decodes(work);
 }
 
+// Of a pure decode iteration. Contexts grow slowly, so that the line of the one before often holds.
+Duration LlmEngine::decode_time(std::int64_t sequences, std::int64_t context) {
+  const auto x = static_cast<double>(context);
+  if (sequences != line_sequences_ || !line_.holds(x)) {
+    line_ = cost_->decode_line(sequences, context);
+    line_sequences_ = sequences;
+  }
+  return Duration(line_.ns(x));
+}
+
 Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   if (span_active_) throw InternalError("engine: a span is running");
   if (!has_work()) return Instant::never();
@@ -454,13 +464,13 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   }
 
   const models::Prediction p = cost_->iteration(work);
-  const Duration first(cost_->iteration_ns(work));
+  span_first_ = p.time;
   span_swap_ = swap_time();
   compute_share_ = p.compute_share;
   if (span_swap_ > Duration::zero())
-    compute_share_ *= first.seconds() / (first + span_swap_).seconds();
+    compute_share_ *= span_first_.seconds() / (span_first_ + span_swap_).seconds();
   span_start_ = last_start_ = now;
-  span_end_ = now + span_swap_ + first;
+  span_end_ = now + span_swap_ + span_first_;
   span_steps_ = 1;
   span_active_ = true;
 
@@ -470,9 +480,8 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     std::int64_t steps = completions_.top().step - decode_steps_;
     steps = 1 + steps_before_blocks_run_out(steps - 1);
     while (span_steps_ < steps) {
-      work.decode_context += decoding_;
       last_start_ = span_end_;
-      span_end_ += Duration(cost_->iteration_ns(work));
+      span_end_ += decode_time(work.decode_sequences, work.decode_context += decoding_);
       ++span_steps_;
     }
   }
@@ -496,13 +505,12 @@ Instant LlmEngine::interrupt(Instant now) {
   // The same sum as in begin, up to the first boundary that is not before `now`.
   models::IterationWork work;
   add_decodes(work);
-  Instant end = span_start_ + span_swap_ + Duration(cost_->iteration_ns(work));
+  Instant end = span_start_ + span_swap_ + span_first_;
   Instant last_start = span_start_;
   std::int64_t steps = 1;
   while (steps < span_steps_ && end < now) {
-    work.decode_context += decoding_;
     last_start = end;
-    end += Duration(cost_->iteration_ns(work));
+    end += decode_time(work.decode_sequences, work.decode_context += decoding_);
     ++steps;
   }
   span_steps_ = steps;

@@ -83,7 +83,10 @@ class LlmEngine {
 
   //! Iterations from the next span on take the times of `cost`, which is of the same model and unit
   //! at another clock. Must not be called while a span runs.
-  void set_cost(std::shared_ptr<const models::LlmCost> cost) { cost_ = std::move(cost); }
+  void set_cost(std::shared_ptr<const models::LlmCost> cost) {
+    cost_ = std::move(cost);
+    line_sequences_ = -1;
+  }
 
   //! What each iteration of the running span computes: decodes in order of admission, then prompts.
   //! For inspection; takes time in proportion to the running sequences.
@@ -201,6 +204,7 @@ class LlmEngine {
   void drop_stale_completions();
   std::int64_t steps_before_blocks_run_out(std::int64_t limit) const;
   void apply_decode_steps(std::int64_t steps);
+  Duration decode_time(std::int64_t sequences, std::int64_t context);
 
   std::shared_ptr<const models::LlmCost> cost_;
   EngineLimits limits_;
@@ -227,6 +231,9 @@ class LlmEngine {
   // The running span.
   bool span_active_ = false;
   Instant span_start_, span_end_;
+  Duration span_first_;                    // its first iteration, swaps not counted
+  models::DecodeLine line_;                // of decodes of that many sequences; -1: none
+  std::int64_t line_sequences_ = -1;
   Instant last_start_;                     // of its last iteration
   std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
   Duration span_swap_;                     // copies before its first iteration

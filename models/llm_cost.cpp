@@ -315,7 +315,7 @@ struct LlmCost::Impl {
       kind = std::max(kind, e.kind);
     });
     // Without a profile every part has the unit's error; keep it exactly.
-    return {.time = Duration(std::llround(total)),
+    return {.time = Duration(DecodeLine::whole_ns(total)),
             .kind = kind,
             .relative_error = !profiled   ? unit.efficiency_error
                               : total > 0 ? error / total
@@ -342,7 +342,7 @@ LlmCost::LlmCost(const LlmShape& shape, const LlmVariant& variant, const Compute
                                          link_latency, profile)) {}
 
 std::int64_t LlmCost::iteration_ns(const IterationWork& work) const {
-  return std::llround(impl_->total_ns(work));
+  return DecodeLine::whole_ns(impl_->total_ns(work));
 }
 
 DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) const {
@@ -383,7 +383,7 @@ std::vector<OperatorCost> LlmCost::explain(const IterationWork& work) const {
                         flops,
                         bytes,
                         bound,
-                        {.time = Duration(std::llround(total)),
+                        {.time = Duration(DecodeLine::whole_ns(total)),
                          .kind = e.kind,
                          .relative_error = e.relative_error,
                          .compute_share = flop_ns > byte_ns && total > 0 ? ns / total : 0}});
@@ -422,7 +422,7 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
   const auto weighted = [&](double a, double b) {
     return (a * prefill_ns + b * decode_ns) / total;
   };
-  return {.time = Duration(std::llround(total)),
+  return {.time = Duration(DecodeLine::whole_ns(total)),
           .kind = steps > 0 ? std::max(prefill.kind, middle.kind) : prefill.kind,
           .relative_error = impl_->profiled
                                 ? weighted(prefill.relative_error, middle.relative_error)

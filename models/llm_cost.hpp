@@ -31,6 +31,12 @@ struct DecodeLine {
   double per_context_ns = 0;
   double first_context = 0;
   double end_context = 0;  //!< infinity without a profile
+
+  bool holds(double context) const { return context >= first_context && context < end_context; }
+  //! What LlmCost::iteration_ns says there, to the bit.
+  std::int64_t ns(double context) const { return whole_ns(base_ns + per_context_ns * context); }
+  //! Rounds times of at least 1 ns, without a call.
+  static std::int64_t whole_ns(double ns) { return static_cast<std::int64_t>(ns + 0.5); }
 };
 
 //! Prepared for one (shape, variant, unit, tensor-parallel degree); immutable, shared by replicas
