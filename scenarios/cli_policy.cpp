@@ -66,12 +66,19 @@ std::string decide(OffloadPolicy& policy, const ObjectView& v) {
 std::string decide(RoutingPolicy& policy, const ObjectView& v) {
   std::vector<ReplicaSignal> replicas;
   for (const ObjectView& r : v.objects("replicas"))
-    replicas.push_back({r.count("replica"), r.count("outstanding"), r.number("weight")});
+    replicas.push_back({r.count("replica"), r.count("outstanding"), r.number("weight"),
+                        r.count("waiting"), r.number("kv_usage")});
+  std::vector<std::uint64_t> prefix;
+  for (const double hash : v.numbers("prefix"))
+    prefix.push_back(static_cast<std::uint64_t>(hash));
   RoutingView view;
   view.now = instant(v, "now");
   view.session = v.big_count("session");
   view.uniform = v.number("uniform");
   view.replicas = replicas;
+  view.signal_age = v.duration("signal_age");
+  view.prefix = prefix;
+  view.block_tokens = v.count("block_tokens");
   const std::size_t index = policy.choose(view);
   return fmt::format("{{\"replica\": {}, \"index\": {}}}", replicas.at(index).replica, index);
 }

@@ -59,7 +59,11 @@ const ObjectSpec& routing_view_spec() {
       "What a balancer knows of one replica.",
       {integer("replica", "stable number").needed(),
        integer("outstanding", "requests sent and not yet answered").by_default("0"),
-       quantity("weight", Unit::none, "share for weighted policies").by_default("1")},
+       quantity("weight", Unit::none, "share for weighted policies").by_default("1"),
+       integer("waiting", "requests in its queue at the last scrape").by_default("0"),
+       quantity("kv_usage", Unit::fraction, "share of its KV blocks in use at the last scrape")
+           .at_most(1)
+           .by_default("0")},
       "",
       {}};
   static const ObjectSpec spec{
@@ -69,7 +73,12 @@ const ObjectSpec& routing_view_spec() {
        uniform(),
        list("replicas", object("", replica, "a replica"), "ready replicas, by number")
            .at_least(1)
-           .needed()},
+           .needed(),
+       quantity("signal_age", Unit::duration, "since the last scrape").by_default("0 s"),
+       list("prefix", integer("", "hash of one of them").at_most(9e15),
+            "whole blocks at the start of the prompt")
+           .default_is("none"),
+       integer("block_tokens", "tokens of such a block").at_least(1).by_default("16")},
       "",
       {}};
   return spec;

@@ -31,6 +31,9 @@ PolicyEntry<RoutingPolicy> routing_least_outstanding();
 PolicyEntry<RoutingPolicy> routing_random();
 PolicyEntry<RoutingPolicy> routing_power_of_two();
 PolicyEntry<RoutingPolicy> routing_consistent_hash();
+PolicyEntry<RoutingPolicy> routing_session_affinity();
+PolicyEntry<RoutingPolicy> routing_kv_usage();
+PolicyEntry<RoutingPolicy> routing_prefix_aware();
 
 PolicyEntry<BatchingPolicy> batching_none();
 PolicyEntry<BatchingPolicy> batching_fixed();
@@ -107,6 +110,9 @@ const std::vector<PolicyEntry<RoutingPolicy>>& routing_policies() {
       routing_random(),
       routing_power_of_two(),
       routing_consistent_hash(),
+      routing_session_affinity(),
+      routing_kv_usage(),
+      routing_prefix_aware(),
   };
   return table;
 }

@@ -1,7 +1,6 @@
 // Join the shortest queue.
-#include <algorithm>
-
 #include "schedulers/entry.hpp"
+#include "schedulers/least_loaded.hpp"
 #include "schedulers/routing_policy.hpp"
 
 namespace isthmus::schedulers {
@@ -11,11 +10,7 @@ namespace {
 class LeastOutstanding final : public RoutingPolicy {
  public:
   std::size_t choose(const RoutingView& view) override {
-    const auto best = std::min_element(view.replicas.begin(), view.replicas.end(),
-                                       [](const ReplicaSignal& a, const ReplicaSignal& b) {
-                                         return a.outstanding < b.outstanding;
-                                       });
-    return static_cast<std::size_t>(best - view.replicas.begin());
+    return least_outstanding(view.replicas);
   }
 };
 

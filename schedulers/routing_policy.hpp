@@ -15,6 +15,9 @@ struct ReplicaSignal {
   std::uint32_t replica = 0;           //!< stable number of the replica
   std::uint32_t outstanding = 0;       //!< requests sent and not yet answered
   double weight = 1;
+  // As of the last scrape (RoutingView::signal_age); 0 where the policy does not want them.
+  std::uint32_t waiting = 0;           //!< requests in its queue
+  double kv_usage = 0;                 //!< share of the KV blocks in use, [0, 1]; 0 without an engine
 };
 
 struct RoutingView {
@@ -22,13 +25,27 @@ struct RoutingView {
   std::uint64_t session = 0;           //!< hash of the client or session
   double uniform = 0.5;                //!< this decision's own uniform draw, (0, 1)
   std::span<const ReplicaSignal> replicas;  //!< ready replicas, by number; never empty
+  Duration signal_age = {};            //!< of the scraped signals
+  //! Hashes of the whole blocks at the start of the prompt: equal numbers mean equal text from the
+  //! start to the end of the block. Empty where nothing is known of the prompt.
+  std::span<const std::uint64_t> prefix = {};
+  std::uint32_t block_tokens = 0;      //!< of one block of the prefix
 };
 
-//! Returns an index into view.replicas.
+//! Keeps state of its own, one object per service.
 class RoutingPolicy {
  public:
   virtual ~RoutingPolicy() = default;
+  //! Returns an index into view.replicas.
   virtual std::size_t choose(const RoutingView& view) = 0;
+  //! False spares the world the scraped signals of the replicas.
+  virtual bool wants_load() const { return false; }
+  //! Time between scrapes; zero: signals are read at every decision.
+  virtual Duration signal_period() const { return Duration::zero(); }
+  //! False spares the world RoutingView::prefix.
+  virtual bool wants_prefix() const { return false; }
+  //! True when it must see requests that have one replica to go to, because it remembers them.
+  virtual bool remembers() const { return false; }
 };
 
 const std::vector<PolicyEntry<RoutingPolicy>>& routing_policies();

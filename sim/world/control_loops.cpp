@@ -46,7 +46,7 @@ void World::start_services() {
     s.parallel_speedup = speedup_of(spec);
     open_variants(i);
     open_split(i);
-    if (spec.routing) s.routing = spec.routing->make(*spec.routing_parameters);
+    if (spec.routing) open_routing(i);
     const NodeGroup& group = scenario_.nodes[spec.group];
     if (spec.local) {
       for (std::uint32_t n = 0; n < group.count; ++n) make_replica(i, group.first + n, true);
@@ -66,6 +66,18 @@ void World::start_services() {
       every(spec.autoscaling.period, EventKind::control, i);
     }
   }
+}
+
+void World::open_routing(std::uint32_t service) {
+  const Service& spec = scenario_.services[service];
+  ServiceState& s = services_[service];
+  s.routing = spec.routing->make(*spec.routing_parameters);
+  s.routes_by_load = s.routing->wants_load();
+  s.routes_by_prefix = s.routing->wants_prefix();
+  s.routes_single = s.routing->remembers();
+  s.scraped_at = now_;
+  if (s.routes_by_load && !spec.local && s.routing->signal_period() > Duration::zero())
+    queue_.push(now_ + s.routing->signal_period(), EventKind::scrape, service, for_router);
 }
 
 // Finds a node with free units: the first one in order. Returns false when none has.

@@ -1,5 +1,6 @@
 // What clients see of the services, and where their requests go.
 #include <algorithm>
+#include <span>
 
 #include "devices/unit_power.hpp"
 #include "sim/world/saturated.hpp"
@@ -39,16 +40,45 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
   }
   ServiceState& s = services_[service];
   if (s.ready.empty()) return ~0U;
-  if (s.ready.size() == 1) return s.ready.front();
-  signals_.clear();
-  for (const std::uint32_t id : s.ready)
-    signals_.push_back({replicas_[id].number, replicas_[id].outstanding, 1.0});
+  if (s.ready.size() == 1 && !s.routes_single) return s.ready.front();
+  signals_.resize(s.ready.size());  // what is not set below has its default
+  for (std::size_t k = 0; k < signals_.size(); ++k) {
+    signals_[k].replica = replicas_[s.ready[k]].number;
+    signals_[k].outstanding = replicas_[s.ready[k]].outstanding;
+  }
   Rng g = routing_draws_.at(r.record.identity, r.record.attempts);
   const std::uint64_t session =
       hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
-  const std::size_t i = s.routing->choose({now_, session, uniform01(g), signals_});
+  schedulers::RoutingView view{now_, session, uniform01(g), signals_};
+  if (s.routes_by_load) {
+    if (s.routing->signal_period() == Duration::zero()) scrape_for_router(service);
+    for (std::size_t k = 0; k < signals_.size(); ++k) {
+      signals_[k].waiting = replicas_[s.ready[k]].scraped_waiting;
+      signals_[k].kv_usage = replicas_[s.ready[k]].scraped_kv_usage;
+    }
+    view.signal_age = now_ - s.scraped_at;
+  }
+  if (s.routes_by_prefix && r.prompt_blocks) {
+    const PromptBlocks& blocks = *r.prompt_blocks;
+    const std::size_t whole = r.record.prompt_tokens / blocks.tokens;
+    view.prefix = std::span(blocks.contents).first(std::min(whole, blocks.contents.size()));
+    view.block_tokens = blocks.tokens;
+  }
+  const std::size_t i = s.routing->choose(view);
+  if (s.routes_by_load) signals_.clear();  // other services' routers see no load
   if (i >= s.ready.size()) throw Error("routing policy: chose a replica that does not exist");
   return s.ready[i];
+}
+
+// What the router knows of its replicas from now on.
+void World::scrape_for_router(std::uint32_t service) {
+  ServiceState& s = services_[service];
+  s.scraped_at = now_;
+  for (const std::uint32_t id : s.ready) {
+    Replica& p = replicas_[id];
+    p.scraped_waiting = p.engine ? p.engine->waiting() : p.server->waiting();
+    p.scraped_kv_usage = p.engine ? p.engine->kv_usage(now_) : 0;
+  }
 }
 
 // Fills one candidate; false when this client can never use the service.

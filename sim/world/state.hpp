@@ -136,7 +136,12 @@ struct Replica {
   TimeAverage busy;                    // busy share of slots since the last scrape
   Instant started_at, ready_since;
   double shown_queued = 0, shown_running = 0;  // what the service totals already count
+  std::uint32_t scraped_waiting = 0;   // what the router of its service knows
+  double scraped_kv_usage = 0;
 };
+
+//! Payload of a scrape for the router of a service; those for its autoscaler have none.
+inline constexpr std::uint64_t for_router = 1;
 
 //! A sample that a controller will see once it is old enough.
 struct Scrape {
@@ -159,6 +164,8 @@ struct ServiceState {
   std::uint32_t asked = 0;
   std::uint32_t next_number = 0;
   std::shared_ptr<schedulers::RoutingPolicy> routing;
+  bool routes_by_load = false, routes_by_prefix = false, routes_single = false;  // what it wants
+  Instant scraped_at;                    // for the router
   std::shared_ptr<schedulers::AutoscalingPolicy> autoscaler;
   std::deque<Scrape> scrapes;
   LoadSignal signal;

@@ -105,6 +105,10 @@ void World::handle(const Event& e) {
       if (e.target == ~0U) {
         publish_signals();
         every(scenario_.offload.signal_age, EventKind::scrape, ~0U);
+      } else if (e.payload == for_router) {
+        scrape_for_router(e.target);
+        queue_.push(now_ + services_[e.target].routing->signal_period(), EventKind::scrape, e.target,
+                    for_router);
       } else {
         scrape(e.target);
         every(scenario_.services[e.target].autoscaling.scrape_period, EventKind::scrape, e.target);

@@ -135,10 +135,12 @@ class World final : public network::EventLoop {
   bool candidate_view(std::uint32_t slot, std::uint32_t service, schedulers::OffloadCandidate& c);
   void publish_signals();
   std::uint32_t route(std::uint32_t slot, std::uint32_t service);
+  void scrape_for_router(std::uint32_t service);
   std::uint32_t local_replica(std::uint32_t service, std::uint32_t host) const;
 
   // control_loops.cpp: replicas come and go
   void start_services();
+  void open_routing(std::uint32_t service);
   bool start_replica(std::uint32_t service, bool at_once);
   void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
   void on_replica_ready(std::uint32_t replica);

@@ -163,6 +163,15 @@ TEST_F(Cli, PoliciesDecideOnViews) {
           file("r.json", R"([{"replicas": [{"replica": 4}, {"replica": 9}]},
                              {"replicas": [{"replica": 4}, {"replica": 9}]}])"));
   EXPECT_EQ(o.text, "[{\"replica\": 4, \"index\": 0},\n {\"replica\": 9, \"index\": 1}]\n");
+  o = run("policy routing kv-usage --set waiting_weight=2 --view " +
+          file("k.json", R"({"signal_age": "50 ms", "replicas": [
+                  {"replica": 1, "waiting": 4, "kv_usage": 0.2}, {"replica": 2, "kv_usage": 0.9}]})"));
+  EXPECT_EQ(o.text, "{\"replica\": 2, \"index\": 1}\n");
+  o = run("policy routing prefix-aware --view " +
+          file("p.json", R"([
+            {"replicas": [{"replica": 1, "outstanding": 1}, {"replica": 2}], "prefix": [5, 6]},
+            {"replicas": [{"replica": 1}, {"replica": 2}], "prefix": [5, 6, 7], "block_tokens": 512}])"));
+  EXPECT_EQ(o.text, "[{\"replica\": 2, \"index\": 1},\n {\"replica\": 2, \"index\": 1}]\n");
   o =
       run("policy batching dynamic --set max_batch=8 --set 'max_queue_delay=5 ms' --set "
           "'preferred=[4]' --view " +

@@ -181,11 +181,19 @@ TEST(RegisteredPolicies, RoutingDecisionsAreValidUnderChangingSets) {
           replicas.push_back({number, 0, skewed(g, 10)});
         }
       }
-      for (auto& r : replicas) r.outstanding = below(g, 6);
+      for (auto& r : replicas) {
+        r.outstanding = below(g, 6);
+        r.waiting = below(g, 4);
+        r.kv_usage = skewed(g, 1);
+      }
+      std::vector<std::uint64_t> prefix(below(g, 5));
+      for (auto& block : prefix) block = below(g, 20);
       RoutingView view;
       view.session = g();
       view.uniform = uniform01(g);
       view.replicas = replicas;
+      view.prefix = prefix;
+      view.block_tokens = below(g, 3) * 512;
       ASSERT_LT(policy->choose(view), replicas.size());
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <queue>
 #include <set>
 
@@ -173,6 +174,122 @@ TEST(ConsistentHash, FollowsTheWeights) {
   int first = 0;
   for (std::uint64_t k = 0; k < 20'000; ++k) first += choose(*policy, two, 0.5, k) == 0;
   EXPECT_NEAR(first / 20'000.0, 0.75, 0.05);
+}
+
+std::shared_ptr<RoutingPolicy> make(std::string_view name,
+                                    const std::map<std::string, double>& parameters) {
+  const auto& e = find_entry(routing_policies(), name);
+  Parameters p(e.parameters);
+  for (const auto& [key, value] : parameters) p.set(key, value);
+  return e.make(p);
+}
+
+std::vector<ReplicaSignal> outstanding(const std::vector<std::uint32_t>& requests) {
+  std::vector<ReplicaSignal> out;
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    out.push_back({static_cast<std::uint32_t>(i), requests[i]});
+  return out;
+}
+
+TEST(SessionAffinity, StaysUntilItsReplicaIsOverloadedOrGone) {
+  const auto policy = make("session-affinity", {{"max_outstanding", 4}});
+  EXPECT_EQ(choose(*policy, outstanding({2, 1, 3}), 0.5, 7), 1U);  // new: least outstanding
+  EXPECT_EQ(choose(*policy, outstanding({0, 3, 0}), 0.5, 7), 1U);  // busier, not overloaded
+  EXPECT_EQ(choose(*policy, outstanding({4, 4, 5}), 0.5, 7), 1U);  // nobody is less busy
+  EXPECT_EQ(choose(*policy, outstanding({5, 4, 3}), 0.5, 7), 2U);  // moves
+  EXPECT_EQ(choose(*policy, outstanding({0, 0, 3}), 0.5, 7), 2U);  // and has a new home
+  auto without = outstanding({2, 1, 0});
+  without.pop_back();
+  EXPECT_EQ(choose(*policy, without, 0.5, 7), 1U);
+  EXPECT_EQ(choose(*policy, outstanding({0, 3, 0}), 0.5, 7), 1U);
+}
+
+TEST(SessionAffinity, ForgetsTheSessionThatWasQuietLongest) {
+  const auto policy = make("session-affinity", {{"sessions", 2}});
+  choose(*policy, outstanding({1, 0}), 0.5, 1);
+  choose(*policy, outstanding({1, 0}), 0.5, 2);
+  choose(*policy, outstanding({0, 1}), 0.5, 1);
+  choose(*policy, outstanding({1, 0}), 0.5, 3);                   // 2 is forgotten
+  EXPECT_EQ(choose(*policy, outstanding({0, 1}), 0.5, 1), 1U);
+  EXPECT_EQ(choose(*policy, outstanding({0, 1}), 0.5, 2), 0U);
+}
+
+TEST(SessionAffinity, NeverMovesWithoutALimit) {
+  const auto policy = make("session-affinity", {{"max_outstanding", 0}});
+  EXPECT_EQ(choose(*policy, outstanding({1, 0}), 0.5, 1), 1U);
+  EXPECT_EQ(choose(*policy, outstanding({0, 1000}), 0.5, 1), 1U);
+}
+
+TEST(KvUsage, AddsUsageAndScaledQueue) {
+  const auto policy = make("kv-usage");
+  const auto at = [](std::uint32_t waiting, double usage) {
+    return ReplicaSignal{.waiting = waiting, .kv_usage = usage};
+  };
+  // Penalties 0.9, 0.2 + 1, 0.7 + 0.5.
+  EXPECT_EQ(choose(*policy, {at(2, 0.9), at(6, 0.2), at(4, 0.7)}), 0U);
+  EXPECT_EQ(choose(*policy, {at(3, 0.9), at(3, 0.2), at(3, 0.7)}), 1U);  // equal queues say nothing
+  const auto queues = make("kv-usage", {{"kv_weight", 0}});
+  EXPECT_EQ(choose(*queues, {at(2, 0.9), at(6, 0.2), at(1, 0.7)}), 2U);
+  // Ties at random.
+  const std::vector<ReplicaSignal> tied{at(0, 0.5), at(0, 0.6), at(0, 0.5)};
+  EXPECT_EQ(choose(*policy, tied, 0.49), 0U);
+  EXPECT_EQ(choose(*policy, tied, 0.51), 2U);
+  EXPECT_TRUE(policy->wants_load());
+  EXPECT_EQ(policy->signal_period(), Duration::from_seconds(0.05));
+  EXPECT_FALSE(make("least-outstanding")->wants_load());
+}
+
+std::size_t prompt(RoutingPolicy& policy, const std::vector<ReplicaSignal>& replicas,
+                   const std::vector<std::uint64_t>& blocks) {
+  RoutingView view;
+  view.replicas = replicas;
+  view.prefix = blocks;
+  view.block_tokens = 100;
+  return policy.choose(view);
+}
+
+TEST(PrefixAware, FollowsTheLongestBeginning) {
+  const auto policy = make("prefix-aware", {{"min_match", 0.5}});
+  EXPECT_EQ(prompt(*policy, outstanding({1, 0, 1}), {1, 2, 3, 4}), 1U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 9, 9}), {1, 7}), 0U);        // half of it: too short
+  EXPECT_EQ(prompt(*policy, outstanding({0, 9, 0}), {1, 2, 3, 9}), 1U);  // 3 of 4
+  EXPECT_EQ(prompt(*policy, outstanding({9, 9, 0}), {1, 7, 8}), 0U);     // 2 of 3 there, 1 of 3 at 1
+  // Equal matches go to the less busy one; nothing to match, to the least busy.
+  EXPECT_EQ(prompt(*policy, outstanding({3, 2, 0}), {1}), 1U);
+  EXPECT_EQ(prompt(*policy, outstanding({3, 2, 0}), {}), 2U);
+  EXPECT_TRUE(policy->wants_prefix());
+  EXPECT_FALSE(make("round-robin")->wants_prefix());
+}
+
+TEST(PrefixAware, BalancesWhenBothThresholdsAreExceeded) {
+  const auto policy = make("prefix-aware", {{"balance_difference", 4}, {"balance_ratio", 2}});
+  EXPECT_EQ(prompt(*policy, outstanding({1, 0}), {1, 2}), 1U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 4}), {1, 2}), 1U);   // difference 4
+  EXPECT_EQ(prompt(*policy, outstanding({5, 10}), {1, 2}), 1U);  // ratio 2
+  EXPECT_EQ(prompt(*policy, outstanding({5, 11}), {1, 2}), 0U);
+  // Replica 0 has been sent the prompt, too.
+  EXPECT_EQ(prompt(*policy, outstanding({1, 2}), {1, 2}), 0U);
+}
+
+TEST(PrefixAware, RemembersSoManyTokensPerReplica) {
+  const auto policy = make("prefix-aware", {{"cache_tokens", 350}, {"min_match", 0}});
+  EXPECT_EQ(prompt(*policy, outstanding({1, 0}), {1, 2}), 1U);
+  EXPECT_EQ(prompt(*policy, outstanding({1, 0}), {3, 4}), 1U);  // 4 blocks: the oldest end goes
+  EXPECT_EQ(prompt(*policy, outstanding({0, 1}), {2}), 0U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 1}), {1}), 1U);
+  // A replica that left starts empty.
+  auto one = outstanding({0, 0});
+  one.pop_back();
+  EXPECT_EQ(prompt(*policy, one, {9}), 0U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 1}), {3}), 0U);
+}
+
+TEST(PrefixAware, TiesGoToTheReplicaThatWasSentTheFewestBlocks) {
+  const auto policy = make("prefix-aware");
+  EXPECT_EQ(prompt(*policy, outstanding({0, 0}), {1, 2}), 0U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 0}), {3}), 1U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 0}), {4}), 1U);
+  EXPECT_EQ(prompt(*policy, outstanding({0, 0}), {5}), 0U);
 }
 
 // --- truth/load_balancing.json --------------------------------------------------------------
