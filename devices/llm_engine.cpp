@@ -312,13 +312,29 @@ std::int64_t LlmEngine::steps_before_blocks_run_out(std::int64_t limit) const {
 }
 
 // The blocks of the first step were taken when it was planned.
-void LlmEngine::apply_decode_steps(std::int64_t steps) {
-  if (!reserves_all()) {
-    const auto b = static_cast<std::int64_t>(limits_.block_size);
-    std::int64_t need = (steps - 1) / b * decoding_;
-    for (std::int64_t i = steps - (steps - 1) % b + 1; i <= steps; ++i) need += needed_in(i);
-    kv_.take(need);
+// Blocks that decoding sequences take in that many steps from now on.
+std::int64_t LlmEngine::blocks_in_next(std::int64_t steps) const {
+  const auto b = static_cast<std::int64_t>(limits_.block_size);
+  std::int64_t need = (steps - 1) / b * decoding_;
+  for (std::int64_t i = steps - (steps - 1) % b + 1; i <= steps; ++i) need += needed_in(i);
+  return need;
+}
+
+double LlmEngine::kv_usage(Instant now) const {
+  std::int64_t used = limits_.kv_blocks - kv_.free();
+  if (span_active_ && span_rows_ > 0 && !reserves_all()) {
+    // An iteration has its blocks from its start on.
+    const double part = span_end_ > span_start_
+                            ? (now - span_start_).seconds() / (span_end_ - span_start_).seconds()
+                            : 1.0;
+    const auto over = static_cast<std::int64_t>(part * static_cast<double>(span_steps_));
+    used += blocks_in_next(std::clamp<std::int64_t>(over + 1, 1, span_steps_));
   }
+  return static_cast<double>(used) / static_cast<double>(limits_.kv_blocks);
+}
+
+void LlmEngine::apply_decode_steps(std::int64_t steps) {
+  if (!reserves_all()) kv_.take(blocks_in_next(steps));
   context_ += decoding_ * steps;
   decode_steps_ += steps;
   iterations_ += static_cast<std::uint64_t>(steps);

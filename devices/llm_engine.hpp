@@ -98,6 +98,9 @@ class LlmEngine {
   //! Sequences that hold KV blocks.
   std::uint32_t running() const { return running_; }
   std::int64_t free_blocks() const { return kv_.free(); }
+  //! Share of the KV blocks that sequences hold at `now`, a date within the running span if there is
+  //! one; its iterations count as equally long. Blocks that only keep contents are free, as in vLLM.
+  double kv_usage(Instant now) const;
   //! Blocks of host memory that preempted sequences hold.
   std::int64_t host_blocks_used() const { return host_used_; }
   std::uint64_t iterations() const { return iterations_; }
@@ -203,6 +206,7 @@ class LlmEngine {
   bool admissible() const;
   void drop_stale_completions();
   std::int64_t steps_before_blocks_run_out(std::int64_t limit) const;
+  std::int64_t blocks_in_next(std::int64_t steps) const;
   void apply_decode_steps(std::int64_t steps);
   Duration decode_time(std::int64_t sequences, std::int64_t context);
 

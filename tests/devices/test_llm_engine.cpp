@@ -106,6 +106,26 @@ TEST(LlmEngine, OneSequenceTakesPrefillThenOneIterationPerToken) {
   EXPECT_EQ(engine.free_blocks(), 1000);
 }
 
+// 100 tokens are in 7 blocks; 32 decode steps make them 132, in 9.
+TEST(LlmEngine, KvUsageGrowsWithinASpan) {
+  EngineLimits l;
+  l.kv_blocks = 100;
+  LlmEngine engine(test_cost(), l);
+  EXPECT_EQ(engine.kv_usage(Instant(0)), 0);
+  engine.enqueue({1, 100, 0, 33});
+  std::vector<Admission> admitted;
+  std::vector<Progress> progress;
+  const Instant prompt = engine.begin(Instant(0), admitted);
+  EXPECT_EQ(engine.kv_usage(Instant(1)), 0.07);
+  engine.finish(progress);
+  const Instant end = engine.begin(prompt, admitted);
+  EXPECT_EQ(engine.kv_usage(prompt), 0.07);
+  EXPECT_EQ(engine.kv_usage(prompt + Duration((end - prompt).ns() / 2)), 0.08);
+  EXPECT_EQ(engine.kv_usage(end), 0.09);
+  engine.finish(progress);
+  EXPECT_EQ(engine.kv_usage(end), 0);
+}
+
 // The promise of the leap: the same dates as single steps, to the nanosecond.
 class LlmEngineScheduling : public ::testing::TestWithParam<Scheduling> {};
 
