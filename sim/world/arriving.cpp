@@ -25,7 +25,12 @@ void World::open_workloads() {
       schedule_next_arrival(w);
       continue;
     }
-    // A closed loop never ends by itself; clients start with a think time, from `start` on.
+    if (spec.arrivals.limit == 0) {
+      state.open = false;
+      --open_sources_;
+      continue;
+    }
+    // A closed loop ends at its limit only; clients start with a think time, from `start` on.
     state.clients.resize(spec.clients);
     const auto& steps = spec.arrivals.steps;
     if (steps.empty()) {
@@ -51,7 +56,7 @@ void World::schedule_next_arrival(std::uint32_t w) {
 
 void World::start_closed_client(std::uint32_t w, std::uint32_t client, Duration after) {
   ClosedClient& c = workloads_[w].clients[client];
-  c.active = client < workloads_[w].population;
+  c.active = workloads_[w].open && client < workloads_[w].population;
   if (!c.active) return;
   Rng g = workloads_[w].thinks.at(client, c.cycle);
   const double think = scenario_.workloads[w].arrivals.think.sample(g);
@@ -80,6 +85,12 @@ void World::on_arrival(std::uint32_t w, std::uint64_t payload) {
   if (spec.arrivals.kind == ArrivalKind::closed) {
     if (payload & population_step) return on_population_step(w, payload & ~population_step);
     const auto client = static_cast<std::uint32_t>(payload);
+    WorkloadState& state = workloads_[w];
+    if (!state.open) return;  // others have used up the limit
+    if (++state.closed_arrivals == spec.arrivals.limit) {
+      state.open = false;
+      --open_sources_;
+    }
     Arrival a;
     a.at = now_;
     a.index = static_cast<std::uint64_t>(client) << 32 | workloads_[w].clients[client].cycle++;

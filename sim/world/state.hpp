@@ -254,6 +254,7 @@ struct WorkloadState {
   std::unique_ptr<ArrivalSource> source;
   Arrival next;                          // read ahead by one
   bool open = false;                     // more arrivals will come
+  std::uint64_t closed_arrivals = 0;     // of a closed loop, so far
   StreamKey draws, thinks;
   std::vector<ClosedClient> clients;     // closed loops only
   std::uint32_t population = 0;

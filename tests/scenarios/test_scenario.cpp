@@ -1,10 +1,12 @@
 // What a sound scenario turns into.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "scenarios/experiments.hpp"
 #include "scenarios/reader.hpp"
 #include "sim/core/errors.hpp"
+#include "sim/world/run.hpp"
 #include "tests/scenarios/sample.hpp"
 #include "tests/scenarios/temporary_folder.hpp"
 
@@ -127,6 +129,20 @@ TEST(Scenario, OverridesOfCatalogueFigures) {
   EXPECT_DOUBLE_EQ(phone.units[0].peak[static_cast<std::size_t>(models::Precision::fp32)], 2.77e12);
   EXPECT_DOUBLE_EQ(phone.units[0].bandwidth_efficiency, 0.33);
   EXPECT_DOUBLE_EQ(phone.base_power, 2);
+}
+
+TEST(Scenario, ClosedLoopsEndAtTheirLimit) {
+  for (const std::uint64_t limit : {0, 1, 5, 100}) {
+    const auto l = load_text(fmt::format(
+        R"({{"isthmus": 1, "name": "x", "duration": "60 s", "nodes": {{"box": {{}}}},
+            "services": {{"s": {{"service_time": "10 ms", "on": "box", "slots": 4}}}},
+            "workload": [{{"source": "closed", "think": "3 ms", "limit": {},
+                          "clients": {{"on": "box", "count": 3}}}}]}})",
+        limit));
+    const auto r = world::run(*l.scenario, {});
+    EXPECT_EQ(r.created, limit);
+    EXPECT_EQ(r.completed, limit);
+  }
 }
 
 // Settings reach into what only the catalogue says, and only there.
