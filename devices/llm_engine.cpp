@@ -126,8 +126,12 @@ void LlmEngine::drop_host_copy(Sequence& s) {
 void LlmEngine::name_blocks(Sequence& s, std::int64_t tokens) {
   const std::int64_t full = std::min(tokens / limits_.block_size,
                                      static_cast<std::int64_t>(s.prefix.size()));
-  while (static_cast<std::int64_t>(s.keys.size()) < full) {
-    const BlockKey key = key_of(s, static_cast<std::int64_t>(s.keys.size()));
+  name_first(s, full);
+}
+
+void LlmEngine::name_first(Sequence& s, std::int64_t blocks) {
+  for (auto i = static_cast<std::int64_t>(s.keys.size()); i < blocks; ++i) {
+    const BlockKey key = key_of(s, i);
     s.keys.push_back(kv_.name(key) ? key : no_key);
   }
 }
@@ -145,11 +149,7 @@ void LlmEngine::put_back(const Remains& r) {
 
 // As above, and what the sequence has computed stays in the cache for its return.
 void LlmEngine::put_back_preempted(Sequence& s, std::int64_t blocks, std::int64_t computed) {
-  if (limits_.prefix_caching)
-    for (auto i = static_cast<std::int64_t>(s.keys.size()); i < computed / limits_.block_size; ++i) {
-      const BlockKey key = key_of(s, i);
-      s.keys.push_back(kv_.name(key) ? key : no_key);
-    }
+  if (limits_.prefix_caching) name_first(s, computed / limits_.block_size);
   put_back({blocks, std::move(s.keys)});
   s.keys.clear();
 }

@@ -181,6 +181,7 @@ class LlmEngine {
   Duration swap_time() const;
   void drop_host_copy(Sequence& s);
   void name_blocks(Sequence& s, std::int64_t tokens);
+  void name_first(Sequence& s, std::int64_t blocks);
   void put_back(const Remains& r);
   void put_back_preempted(Sequence& s, std::int64_t blocks, std::int64_t computed);
   void take_notice();

@@ -104,31 +104,8 @@ EntryBelow catalogue_below(const Catalogue& catalogue) {
       };
 }
 
-LoadedScenario finish(Document document, const std::vector<Override>& overrides) {
-  LoadedScenario loaded;
-  std::vector<Edit> edits;
-  for (const Override& o : overrides) edits.push_back(parse_override(o, document.sources));
-  if (!edits.empty()) {
-    const Catalogue catalogue(catalogue_folder(), document.sources);
-    apply_edits(edits, document, catalogue_below(catalogue));
-  }
-  loaded.document = std::move(document);
-  loaded.scenario = resolve(loaded.document);
-  // The tables have been checked with the rest.
-  if (const Value* compare = loaded.document.root.find("compare"))
-    loaded.alternatives = choices_of(*compare, loaded.document.sources);
-  if (const Value* sweep = loaded.document.root.find("sweep"))
-    loaded.grid = choices_of(*sweep, loaded.document.sources);
-  return loaded;
-}
-
-}  // namespace
-
-std::shared_ptr<const world::Scenario> resolve(const Document& document,
-                                               const std::vector<Edit>& edits) {
-  Document d = document;
-  const Catalogue catalogue(catalogue_folder(), d.sources);
-  apply_edits(edits, d, catalogue_below(catalogue));
+// `d` is put over the catalogue, which its sources know.
+std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, Document d) {
   expand_catalogue(d.root, catalogue);
 
   // First the form, then the meaning: resolvers rely on checked values.
@@ -156,6 +133,32 @@ std::shared_ptr<const world::Scenario> resolve(const Document& document,
   if (r.scenario.topology.platform_xml.empty()) network::validate(r.scenario.topology);
   r.scenario.resolved_json = resolved_text(d.root);
   return std::make_shared<const world::Scenario>(std::move(r.scenario));
+}
+
+LoadedScenario finish(Document document, const std::vector<Override>& overrides) {
+  LoadedScenario loaded;
+  std::vector<Edit> edits;
+  for (const Override& o : overrides) edits.push_back(parse_override(o, document.sources));
+  const Catalogue catalogue(catalogue_folder(), document.sources);
+  apply_edits(edits, document, catalogue_below(catalogue));
+  loaded.document = std::move(document);
+  loaded.scenario = resolve_with(catalogue, loaded.document);
+  // The tables have been checked with the rest.
+  if (const Value* compare = loaded.document.root.find("compare"))
+    loaded.alternatives = choices_of(*compare, loaded.document.sources);
+  if (const Value* sweep = loaded.document.root.find("sweep"))
+    loaded.grid = choices_of(*sweep, loaded.document.sources);
+  return loaded;
+}
+
+}  // namespace
+
+std::shared_ptr<const world::Scenario> resolve(const Document& document,
+                                               const std::vector<Edit>& edits) {
+  Document d = document;
+  const Catalogue catalogue(catalogue_folder(), d.sources);
+  apply_edits(edits, d, catalogue_below(catalogue));
+  return resolve_with(catalogue, std::move(d));
 }
 
 LoadedScenario load(const std::filesystem::path& path, const std::vector<Override>& overrides) {

@@ -91,16 +91,15 @@ void check_memory(Resolution& r, const ObjectView& s, const world::Service& out,
                   s.has("loading") ? "" : ", or \"loading\": \"offload\""));
 }
 
-// The plan that "loading" asks for; without it that of `otherwise`.
+// The plan that "loading" asks for; without it an eager one.
 devices::LoadPlan loading_of(const Resolution& r, const ObjectView& s, const ObjectView& node,
-                             const world::Service& out, const char* otherwise,
-                             devices::LoadPath& path) {
+                             const world::Service& out, devices::LoadPath& path) {
   Value storage;
   const Value* written = s.find("loading");
   if (!written || written->is(JsonKind::text)) {
     storage = object_value(s.at("loading"));
     storage.members.push_back(
-        {"strategy", storage.at, written ? *written : text_value(otherwise, storage.at)});
+        {"strategy", storage.at, written ? *written : text_value("eager", storage.at)});
     written = &storage;
   }
   const ObjectView v(written, loading_spec(), s.pointer_to("loading"), s.at("loading"));
@@ -146,7 +145,7 @@ void read_loading(Resolution& r, const ObjectView& s, const ObjectView& node, wo
   if (!s.has("loading")) return check_memory(r, s, out, INFINITY);
   try {
     devices::LoadPath path;
-    const devices::LoadPlan plan = loading_of(r, s, node, out, "eager", path);
+    const devices::LoadPlan plan = loading_of(r, s, node, out, path);
     double ready = plan.ready, first = plan.first_use;
     if (std::holds_alternative<world::LlmModel>(out.work) || out.execution()) {
       ready += first;  // engines and spread graphs are ready when all is there
@@ -203,7 +202,7 @@ void read_cached(Resolution& r, const ObjectView& s, const ObjectView& node, wor
                     bytes_text(memory.capacity)));
   try {
     devices::LoadPath path;
-    const devices::LoadPlan plan = loading_of(r, s, node, out, "eager", path);
+    const devices::LoadPlan plan = loading_of(r, s, node, out, path);
     if (plan.every_use > 0)
       throw InputError("weights in a model_cache are not offloaded: they come and go as a whole");
     out.load_host_peak = plan.host_peak;

@@ -23,6 +23,13 @@ const std::vector<std::string>& load_strategies() {
                                               "sharded", "balanced", "offload"};
   return names;
 }
+
+Field stored_as(const char* help) {
+  return either("variant",
+                {text("", "variant of the catalogue, or a number format"),
+                 object("", variant_spec, "inline variant")},
+                help);
+}
 }  // namespace
 
 const ObjectSpec& loading_spec() {
@@ -53,11 +60,7 @@ const ObjectSpec& variant_choice_spec() {
            .default_is("the variant's, with the model if another"),
        refer("model", Reference::model, "such as a pruned or distilled one")
            .default_is("the service's"),
-       either("variant",
-              {text("", "variant of the catalogue, or a number format"),
-               object("", variant_spec, "inline variant")},
-              "how it is stored and computed")
-           .default_is("the model's default"),
+       stored_as("how it is stored and computed").default_is("the model's default"),
        quantity("accuracy", Unit::fraction, "of its answers")
            .at_most(1)
            .default_is("the variant's")},
@@ -82,11 +85,7 @@ const ObjectSpec& service_spec() {
     s.fields = {
         refer("model", Reference::model, "catalogue model or built-in shape")
             .default_is("none: service_time"),
-        either("variant",
-               {text("", "variant of the catalogue, or a number format"),
-                object("", variant_spec, "inline variant")},
-               "how the model is stored and computed")
-            .default_is("the catalogue's"),
+        stored_as("how the model is stored and computed").default_is("the catalogue's"),
         list("variants",
              either("",
                     {text("", "variant of the service's model"),

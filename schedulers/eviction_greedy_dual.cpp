@@ -4,6 +4,7 @@
 
 #include "schedulers/entry.hpp"
 #include "schedulers/eviction_policy.hpp"
+#include "schedulers/least.hpp"
 
 namespace isthmus::schedulers {
 
@@ -17,9 +18,7 @@ class GreedyDual final : public EvictionPolicy {
     worth_[m.model] = level_ + static_cast<double>(m.uses) * m.load / std::max(1.0, m.bytes);
   }
   std::size_t evict(std::span<const ResidentModel> candidates, Instant) override {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < candidates.size(); ++i)
-      if (worth(candidates[i]) < worth(candidates[best])) best = i;
+    const std::size_t best = least(candidates, [&](const ResidentModel& m) { return worth(m); });
     level_ = std::max(level_, worth(candidates[best]));
     return best;
   }

@@ -3,19 +3,11 @@
 
 #include "schedulers/entry.hpp"
 #include "schedulers/eviction_policy.hpp"
+#include "schedulers/least.hpp"
 
 namespace isthmus::schedulers {
 
 namespace {
-
-// The candidate with the smallest key, the first among equals.
-template <class Key>
-std::size_t least(std::span<const ResidentModel> candidates, Key key) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < candidates.size(); ++i)
-    if (key(candidates[i]) < key(candidates[best])) best = i;
-  return best;
-}
 
 class Lru final : public EvictionPolicy {
  public:

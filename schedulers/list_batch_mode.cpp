@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "schedulers/entry.hpp"
+#include "schedulers/least.hpp"
 #include "schedulers/task_graph.hpp"
 
 namespace isthmus::schedulers {
@@ -64,9 +65,7 @@ class Lpt final : public ListScheduler {
     const Tasks tasks(graph);
     Placement placement(tasks);
     place_ready_tasks(tasks, [&](std::span<const std::uint32_t> ready) {
-      std::size_t best = 0;
-      for (std::size_t i = 1; i < ready.size(); ++i)
-        if (tasks.mean_cost(ready[i]) > tasks.mean_cost(ready[best])) best = i;
+      const std::size_t best = least(ready, [&](std::uint32_t t) { return -tasks.mean_cost(t); });
       placement.place_best(ready[best], false);
       return best;
     });

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "schedulers/entry.hpp"
+#include "schedulers/least.hpp"
 #include "schedulers/task_graph.hpp"
 
 namespace isthmus::schedulers {
@@ -36,21 +37,19 @@ class Cpop final : public ListScheduler {
     }
     // The processor that runs the whole path soonest.
     std::uint32_t chosen = tasks.processors();
-    double least = cannot_run;
+    double shortest = cannot_run;
     for (std::uint32_t p = 0; p < tasks.processors(); ++p) {
       double sum = 0;
       for (std::uint32_t t = 0; t < tasks.size(); ++t)
         if (on_path[t]) sum += tasks.cost(t, p);
-      if (sum < least) {
-        least = sum;
+      if (sum < shortest) {
+        shortest = sum;
         chosen = p;
       }
     }
     Placement placement(tasks);
     place_ready_tasks(tasks, [&](std::span<const std::uint32_t> ready) {
-      std::size_t best = 0;
-      for (std::size_t i = 1; i < ready.size(); ++i)
-        if (priority[ready[i]] > priority[ready[best]]) best = i;
+      const std::size_t best = least(ready, [&](std::uint32_t t) { return -priority[t]; });
       const std::uint32_t t = ready[best];
       if (on_path[t] && chosen < tasks.processors())
         placement.place(t, chosen, placement.earliest_start(t, chosen, true));

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "schedulers/entry.hpp"
+#include "schedulers/least.hpp"
 #include "schedulers/task_graph.hpp"
 
 namespace isthmus::schedulers {
@@ -14,9 +15,7 @@ class CriticalPath final : public ListScheduler {
     const std::vector<double> rank = tasks.upward_ranks();
     Placement placement(tasks);
     place_ready_tasks(tasks, [&](std::span<const std::uint32_t> ready) {
-      std::size_t best = 0;
-      for (std::size_t i = 1; i < ready.size(); ++i)
-        if (rank[ready[i]] > rank[ready[best]]) best = i;
+      const std::size_t best = least(ready, [&](std::uint32_t t) { return -rank[t]; });
       placement.place_best(ready[best], false);
       return best;
     });

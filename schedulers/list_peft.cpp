@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "schedulers/entry.hpp"
+#include "schedulers/least.hpp"
 #include "schedulers/task_graph.hpp"
 
 namespace isthmus::schedulers {
@@ -31,9 +32,7 @@ class Peft final : public ListScheduler {
     }
     Placement placement(tasks);
     place_ready_tasks(tasks, [&](std::span<const std::uint32_t> ready) {
-      std::size_t best = 0;
-      for (std::size_t i = 1; i < ready.size(); ++i)
-        if (rank[ready[i]] > rank[ready[best]]) best = i;
+      const std::size_t best = least(ready, [&](std::uint32_t t) { return -rank[t]; });
       const std::uint32_t t = ready[best];
       std::uint32_t chosen = 0;
       double least = cannot_run;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "schedulers/entry.hpp"
-#include "schedulers/least_loaded.hpp"
 #include "schedulers/lru_map.hpp"
 #include "schedulers/routing_policy.hpp"
 

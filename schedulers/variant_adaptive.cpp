@@ -4,6 +4,7 @@
 #include <string>
 
 #include "schedulers/entry.hpp"
+#include "schedulers/least.hpp"
 #include "schedulers/variant_policy.hpp"
 #include "sim/core/errors.hpp"
 
@@ -32,10 +33,7 @@ class Deadline final : public VariantPolicy {
           v.now + Duration::from_seconds(v.options[i].service.seconds() * (1 + margin_)) <=
               v.deadline)
         return {i, "most accurate in time"};
-    std::size_t fastest = 0;
-    for (std::size_t i = 1; i < v.options.size(); ++i)
-      if (v.options[i].service < v.options[fastest].service) fastest = i;
-    return {fastest, "none is in time"};
+    return {least(v.options, [](const VariantOption& o) { return o.service; }), "none is in time"};
   }
 
  private:

@@ -2,21 +2,13 @@
 #include <string>
 
 #include "schedulers/entry.hpp"
+#include "schedulers/least.hpp"
 #include "schedulers/variant_policy.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
 
 namespace {
-
-// The option with the smallest key, the first among equals.
-template <class Key>
-std::size_t least(const VariantView& v, Key key) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < v.options.size(); ++i)
-    if (key(v.options[i]) < key(v.options[best])) best = i;
-  return best;
-}
 
 class Fixed final : public VariantPolicy {
  public:
@@ -35,14 +27,14 @@ class Fixed final : public VariantPolicy {
 class MostAccurate final : public VariantPolicy {
  public:
   VariantDecision choose(const VariantView& v) override {
-    return {least(v, [](const VariantOption& o) { return -o.accuracy; }), "most accurate"};
+    return {least(v.options, [](const VariantOption& o) { return -o.accuracy; }), "most accurate"};
   }
 };
 
 class Fastest final : public VariantPolicy {
  public:
   VariantDecision choose(const VariantView& v) override {
-    return {least(v, [](const VariantOption& o) { return o.service; }), "fastest"};
+    return {least(v.options, [](const VariantOption& o) { return o.service; }), "fastest"};
   }
 };
 
@@ -56,7 +48,8 @@ class Thrifty final : public VariantPolicy {
           (best == v.options.size() || v.options[i].energy < v.options[best].energy))
         best = i;
     if (best < v.options.size()) return {best, "least energy above the floor"};
-    return {least(v, [](const VariantOption& o) { return -o.accuracy; }), "none reaches the floor"};
+    return {least(v.options, [](const VariantOption& o) { return -o.accuracy; }),
+            "none reaches the floor"};
   }
 
  private:

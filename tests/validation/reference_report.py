@@ -10,32 +10,21 @@ or outside the bounds of the case, or when the page is not what the program give
 
 import argparse
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from report_tools import ROOT, program
+
 PAGE = ROOT / "docs" / "reference_cases.md"
 CASES = pathlib.Path(__file__).with_name("reference_cases.json")
 
 
-def program() -> str:
-    """Path of the command-line program."""
-    return os.environ.get("ISTHMUS_CLI") or str(ROOT / "isthmus")
-
-
 def simulate(scenario: str) -> dict[str, dict[str, float]]:
     """Mean of every metric over the replications, by alternative and metric name."""
-    done = subprocess.run(
-        [program(), "run", str(ROOT / scenario), "--json", "--no-files"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    printed = program("run", str(ROOT / scenario), "--json", "--no-files")
     return {
         a["label"]: {name: m["mean"] for name, m in a["metrics"].items()}
-        for a in json.loads(done.stdout)["alternatives"]
+        for a in json.loads(printed)["alternatives"]
     }
 
 

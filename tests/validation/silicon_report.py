@@ -23,11 +23,11 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from report_tools import data_folder, program, quantile
+
 LIMITS = {"TPOT": 0.08, "TTFT": 0.20}
 DEVICE = "nvidia-h100-sxm"
 MODELS = {"meta-llama/Llama-3.1-8B-Instruct": "llama-3.1-8b", "Qwen/Qwen3-32B": "qwen3-32b"}
@@ -70,20 +70,6 @@ class Run:
     def name(self) -> str:
         return (f"{self.model} {'fp8' if self.fp8 else 'bf16'} {self.framework} TP{self.parallel} "
                 f"{self.prompt}+{self.output} x{self.clients}")
-
-
-def data_folder() -> pathlib.Path:
-    """The folder of the measurements; it may not exist."""
-    shared = os.environ.get("ISTHMUS_DATA") or ROOT.parent / "shared"
-    return pathlib.Path(shared) / "data"
-
-
-def program(*arguments: str) -> None:
-    """Runs the command-line program; its errors are ours."""
-    cli = os.environ.get("ISTHMUS_CLI") or str(ROOT / "isthmus")
-    done = subprocess.run([cli, *arguments], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(done.stderr or done.stdout)
 
 
 def load(path: pathlib.Path) -> tuple[list[Run], dict[str, int]]:
@@ -185,15 +171,6 @@ def simulate(run: Run, framework: Framework, work: pathlib.Path) -> tuple[float,
             ttft += first - sent
             tpot += (last - first) / (run.output - 1)
         return ttft / wanted, tpot / wanted
-
-
-def quantile(values: list[float], q: float) -> float:
-    """Linear interpolation between order statistics."""
-    values = sorted(values)
-    at = (len(values) - 1) * q
-    low = int(at)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (at - low)
 
 
 @dataclasses.dataclass

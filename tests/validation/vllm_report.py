@@ -19,13 +19,12 @@ import argparse
 import csv
 import dataclasses
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from report_tools import data_folder, program, quantile
+
 LIMIT = 0.02
 FITTED_REQUESTS = 100
 
@@ -38,20 +37,6 @@ PARTS = {
     "iterations planned one after the other": ("async_scheduling", "false"),
     "only the first part of a prompt must fit": ("reserve_prompt", "false"),
 }
-
-
-def data_folder() -> pathlib.Path:
-    """The folder of the measurements; it may not exist."""
-    shared = os.environ.get("ISTHMUS_DATA") or ROOT.parent / "shared"
-    return pathlib.Path(shared) / "data"
-
-
-def program(*arguments: str) -> None:
-    """Runs the command-line program; its errors are ours."""
-    cli = os.environ.get("ISTHMUS_CLI") or str(ROOT / "isthmus")
-    done = subprocess.run([cli, *arguments], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(done.stderr or done.stdout)
 
 
 @dataclasses.dataclass
@@ -176,15 +161,6 @@ def prepare(log: pathlib.Path, data: pathlib.Path, work: pathlib.Path) -> Run | 
     }
     (folder / "scenario.json").write_text(json.dumps(scenario, indent=1))
     return Run(name, measured, folder)
-
-
-def quantile(values: list[float], q: float) -> float:
-    """Linear interpolation between order statistics."""
-    values = sorted(values)
-    at = (len(values) - 1) * q
-    low = int(at)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (at - low)
 
 
 STATISTICS = {
