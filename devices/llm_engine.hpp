@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <queue>
 #include <vector>
@@ -35,6 +36,11 @@ struct EngineRequest {
   //! For prefix caching, what the whole blocks at the start of the prompt hold: equal numbers mean
   //! equal tokens up to the end of the block. Below 2^62; blocks without one are the request's own.
   std::vector<std::uint64_t> prefix = {};
+  //! Tokens at the start of the prompt whose keys and values come from another engine, in [0, prompt):
+  //! they take blocks when the request starts and are not computed.
+  std::int64_t received = 0;
+  //! Its blocks stay taken after its last token until release(), for another engine to fetch them.
+  bool hold = false;
 };
 
 //! What happened to a sequence at the end of a span.
@@ -72,7 +78,11 @@ class LlmEngine {
   //! Removes a waiting or running sequence; a running one leaves at the end of the current span.
   //! Returns false for an unknown tag.
   bool cancel(std::uint64_t tag);
-  //! Plans and starts the next span at `now`; returns its end, or never() when there is no work.
+  //! Frees the blocks of a completed request that asked to hold them; false for any other tag. The
+  //! caller then interrupts the running span or, without one, begins the next.
+  bool release(std::uint64_t tag);
+  //! Plans and starts the next span at `now`; returns its end, or never() when there is no work or
+  //! nothing can start before held blocks are released.
   //! Must not be called while a span runs. `admitted` gets the sequences that started.
   Instant begin(Instant now, std::vector<Admission>& admitted);
   //! Must be called when a request has been enqueued or cancelled at `now` while a span runs: returns
@@ -126,6 +136,7 @@ class LlmEngine {
     std::int64_t output = 0;               // tokens still to emit
     std::int64_t computed = 0;             // prompt tokens in the cache (prefill)
     std::int64_t on_host = 0;              // tokens whose keys and values wait in host memory
+    std::int64_t received = 0;             // that came from another engine
     std::int64_t blocks = 0;               // held by the prefill part; decode adds below
     Instant arrived = Instant::never();    // if a span was running then
     std::uint64_t serial = 0;              // names the contents that only this sequence has
@@ -135,6 +146,7 @@ class LlmEngine {
     std::uint32_t prev = none, next = none;  // running list, in order of admission
     bool decoding = false, live = false, started = false, cancelled = false, first_emitted = false;
     bool ended = false;                    // an empty row of a static batch
+    bool hold = false;                     // its blocks, after its end
     std::uint32_t generation = 0;
   };
   // The blocks of a sequence that has ended.
@@ -174,7 +186,7 @@ class LlmEngine {
   BlockKey key_of(const Sequence& s, std::int64_t block) const;
   std::int64_t cached_blocks(const Sequence& s) const;
   std::int64_t known_tokens(const Sequence& s, std::int64_t cached) const {
-    return std::max(cached * limits_.block_size, s.on_host);
+    return std::max({cached * limits_.block_size, s.on_host, s.received});
   }
   bool can_start(const Sequence& s, std::int64_t cached, std::int64_t budget) const;
   void swap_out(Sequence& s, std::int64_t tokens);
@@ -197,7 +209,7 @@ class LlmEngine {
   void preempt_last();
   bool make_room_for_decodes();
   bool add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work);
-  enum class Who : std::uint8_t { all, without_host_copy, with_host_copy };
+  enum class Who : std::uint8_t { all, to_compute, to_decode };
   void admit(Instant now, Who who, std::int64_t budget, models::IterationWork& work,
              std::vector<Admission>& admitted);
   void plan(Instant now, models::IterationWork& work, std::vector<Admission>& admitted);
@@ -223,7 +235,10 @@ class LlmEngine {
   std::int64_t context_ = 0;               // sum of their KV tokens
   std::int64_t decode_steps_ = 0;          // decode steps done so far
   KvBlocks kv_;
-  std::vector<Remains> remains_;           // of sequences whose end planning has not noticed yet
+  std::map<std::uint64_t, Remains> held_;  // by tag
+  bool released_ = false;                  // blocks came free during the span
+  std::vector<Remains> remains_;           // whose end planning has not noticed yet
+  std::uint32_t unnoticed_ends_ = 0;       // of sequences
   std::vector<std::int64_t> block_phase_;  // decoding sequences by the step (mod block) that needs a block
   std::priority_queue<Completion, std::vector<Completion>, std::greater<>> completions_;
   std::uint64_t order_ = 0;

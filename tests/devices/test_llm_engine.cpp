@@ -54,7 +54,11 @@ std::vector<TimedRequest> random_requests(std::uint64_t seed, std::size_t n, dou
     for (std::uint64_t block = 0; block < std::min<std::uint64_t>(alike, static_cast<std::uint64_t>(r.prompt) / 20);
          ++block)
       r.prefix.push_back(100 * family + block);
-    v.push_back({t, r});
+    // Some come from another engine, some go to one.
+    if (uniform_index(g, 8) == 0)
+      r.received = static_cast<std::int64_t>(uniform_index(g, static_cast<std::uint64_t>(r.prompt)));
+    r.hold = uniform_index(g, 8) == 0;
+    v.push_back({t, r, Duration::from_seconds(0.1 * uniform01(g))});
   }
   return v;
 }
@@ -124,6 +128,50 @@ TEST(LlmEngine, KvUsageGrowsWithinASpan) {
   EXPECT_EQ(engine.kv_usage(end), 0.09);
   engine.finish(progress);
   EXPECT_EQ(engine.kv_usage(end), 0);
+}
+
+// The keys and values of 99 tokens come from elsewhere: the first step is a decode at context 100.
+TEST(LlmEngine, AReceivedPromptDecodesAtOnce) {
+  for (const Scheduling scheduling : every_scheduling) {
+    EngineLimits l;
+    l.scheduling = scheduling;
+    l.kv_blocks = 20;
+    LlmEngine engine(test_cost(), l);
+    EngineRequest r{1, 100, 0, 2};
+    r.received = 99;
+    engine.enqueue(r);
+    std::vector<Admission> admitted;
+    models::IterationWork w;
+    w.decode_sequences = w.logits = 1;
+    w.decode_context = 100;
+    EXPECT_EQ(engine.begin(Instant(0), admitted), Instant(test_cost()->iteration_ns(w)));
+    EXPECT_EQ(engine.free_blocks(), 13);
+  }
+}
+
+// 10 blocks: the second request waits until the first one's five have been fetched.
+TEST(LlmEngine, HeldBlocksStayUntilTheyAreReleased) {
+  EngineLimits l;
+  l.kv_blocks = 10;
+  l.reserve_prompt = true;
+  LlmEngine engine(test_cost(), l);
+  EngineRequest first{1, 80, 0, 1}, second{2, 96, 0, 1};
+  first.hold = true;
+  engine.enqueue(first);
+  std::vector<Admission> admitted;
+  std::vector<Progress> progress;
+  const Instant end = engine.begin(Instant(0), admitted);
+  engine.finish(progress);
+  EXPECT_EQ(engine.free_blocks(), 5);
+  EXPECT_EQ(engine.running(), 0U);
+  engine.enqueue(second);
+  EXPECT_TRUE(engine.begin(end, admitted).is_never());
+  EXPECT_FALSE(engine.busy());
+  EXPECT_FALSE(engine.release(2));
+  EXPECT_TRUE(engine.release(1));
+  EXPECT_FALSE(engine.release(1));
+  EXPECT_FALSE(engine.begin(end, admitted).is_never());
+  EXPECT_EQ(engine.free_blocks(), 4);
 }
 
 // The promise of the leap: the same dates as single steps, to the nanosecond.
