@@ -2,6 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "devices/waiting_queue.hpp"
+#include "models/llm_cost.hpp"
+#include "sim/core/time.hpp"
 
 namespace isthmus::devices {
 
@@ -17,6 +23,25 @@ enum class Scheduling : std::uint8_t {
   //! Batches of requests: the next one starts when all of the last one have ended. Ended sequences
   //! stay as empty rows and complete with their batch (FasterTransformer). Blocks as with orca.
   static_batch,
+};
+
+//! Tokens guessed ahead, which the model verifies in one iteration (speculative decoding).
+struct Speculation {
+  std::uint32_t tokens = 0;          //!< guessed per sequence and iteration; 0: none
+  //! Probability that a guess is right when those before it are, in order of position; the last one
+  //! holds for all further positions. In [0, 1], at least one.
+  std::vector<double> acceptance = {};
+  //! Computes the guesses one after the other, and prompts before; null: they cost `overhead` alone
+  //! (look-up of n-grams). Of the same unit as the model itself.
+  std::shared_ptr<const models::LlmCost> draft = nullptr;
+  Duration overhead = {};            //!< of guessing, per iteration with decodes
+  std::uint64_t seed = 0;            //!< of what is accepted: a function of seed, request and position
+};
+
+//! A slower memory for the contents of KV blocks.
+struct KvTier {
+  std::int64_t blocks = 0;           //!< that it holds, >= 1
+  double bandwidth = 0;              //!< bytes/s of reading into the unit's memory, > 0
 };
 
 //! Limits of one engine.
@@ -44,6 +69,11 @@ struct EngineLimits {
   //! iterations before which they are made.
   double swap_bandwidth = 0;
   std::int64_t host_blocks = 0;            //!< that host memory holds; what does not fit is computed again
+  QueueOrder order = QueueOrder::arrival;  //!< of waiting requests
+  Speculation speculation;                 //!< not with async_scheduling
+  //! Where evicted blocks go, fastest first; what they have is copied instead of computed, before the
+  //! iteration. Needs prefix_caching.
+  std::vector<KvTier> tiers;
   bool leap = true;                        //!< false: one iteration per span
 };
 

@@ -41,7 +41,10 @@ void KvBlocks::take(std::int64_t count) {
       return;
     }
     count -= e.count;
-    if (e.key != no_key) by_key_.erase(e.key);
+    if (e.key != no_key) {
+      by_key_.erase(e.key);
+      if (listener_) listener_->evicted(e.key);
+    }
     unused_.push_back(head_);
     unlink(head_);
   }

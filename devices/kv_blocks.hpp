@@ -16,10 +16,19 @@ namespace isthmus::devices {
 using BlockKey = std::uint64_t;
 inline constexpr BlockKey no_key = 0;
 
+//! Is told which contents a cache forgets.
+class EvictedBlocks {
+ public:
+  virtual ~EvictedBlocks() = default;
+  virtual void evicted(BlockKey key) = 0;
+};
+
 //! Constant time per call, amortized per block for take().
 class KvBlocks {
  public:
   explicit KvBlocks(std::int64_t blocks);
+  //! From now on `listener`, which is not kept alive, hears of what take() forgets.
+  void tell(EvictedBlocks* listener) { listener_ = listener; }
 
   std::int64_t free() const { return free_; }
   //! Takes `count` <= free() blocks without contents from the head of the queue; what they held is
@@ -57,6 +66,7 @@ class KvBlocks {
   void unlink(std::uint32_t entry);
 
   std::int64_t blocks_, free_ = 0;
+  EvictedBlocks* listener_ = nullptr;
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> unused_;
   std::uint32_t head_ = none, tail_ = none;

@@ -1,18 +1,38 @@
 #include "devices/llm_engine.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
 namespace isthmus::devices {
 
 LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits)
-    : cost_(std::move(cost)), limits_(limits), kv_(std::max<std::int64_t>(0, limits.kv_blocks)) {
+    : cost_(std::move(cost)),
+      limits_(limits),
+      waiting_(limits.order),
+      kv_(std::max<std::int64_t>(0, limits.kv_blocks)),
+      guesses_(limits.speculation.seed, "guesses") {
   if (limits_.max_sequences < 1 || limits_.block_size < 1 || limits_.kv_blocks < 1)
     throw InputError("engine: max_sequences, block_size and KV blocks must be at least 1");
-  if (!reserves_all() && limits_.max_batched_tokens < limits_.max_sequences)
-    throw InputError(fmt::format("engine: max_batched_tokens ({}) must be at least max_sequences ({})",
-                                 limits_.max_batched_tokens, limits_.max_sequences));
+  const Speculation& guess = limits_.speculation;
+  if (!reserves_all() && limits_.max_batched_tokens < limits_.max_sequences * tokens_per_decode())
+    throw InputError(fmt::format(
+        "engine: max_batched_tokens ({}) must be at least max_sequences ({}){}",
+        limits_.max_batched_tokens, limits_.max_sequences,
+        speculates() ? fmt::format(" times the {} tokens of a decode", tokens_per_decode()) : ""));
+  if (speculates() && guess.acceptance.empty())
+    throw InputError("engine: speculation needs the probability that a guess is right");
+  for (const double p : guess.acceptance)
+    if (!(p >= 0 && p <= 1))
+      throw InputError(fmt::format("engine: acceptance {} is not a probability", p));
+  if (speculates() && limits_.async_scheduling)
+    throw InputError("engine: async_scheduling cannot know how many guesses will be right");
+  if (!limits_.tiers.empty() && !limits_.prefix_caching)
+    throw InputError("engine: KV tiers need prefix_caching");
+  for (const KvTier& t : limits_.tiers)
+    if (t.blocks < 1 || !(t.bandwidth > 0))
+      throw InputError("engine: KV tiers need at least one block and a bandwidth above 0");
   if (limits_.prefix_caching && !limits_.reserve_prompt)
     throw InputError("engine: prefix_caching needs reserve_prompt");
   if (limits_.async_scheduling && limits_.scheduling != Scheduling::decode_first)
@@ -23,12 +43,22 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
   if (!(limits_.swap_bandwidth >= 0) || limits_.host_blocks < 0)
     throw InputError("engine: swap_bandwidth and host_blocks must not be negative");
   block_phase_.assign(limits_.block_size, 0);
+  if (!limits_.tiers.empty()) {
+    tiers_ = std::make_unique<KvTiers>(limits_.tiers);
+    kv_.tell(tiers_.get());
+  }
 }
 
 bool LlmEngine::fits(const EngineRequest& r) const {
-  if (blocks_for(r.prompt + r.output - 1) > limits_.kv_blocks) return false;
+  if (r.samples > limits_.max_sequences) return false;
+  const std::int64_t tokens = r.prompt + std::max<std::int64_t>(1, r.output) - 1;
+  const std::int64_t most = blocks_for(tokens + limits_.speculation.tokens);
+  // Where nobody is preempted, all samples are there at once.
+  const std::int64_t others =
+      reserves_all() ? (r.samples - 1) * (most - r.prompt / limits_.block_size) : 0;
+  if (most + others > limits_.kv_blocks) return false;
   // Uncut prompts: also one that is computed again after its last token must fit the budget.
-  return cuts_prompts() || reserves_all() || r.prompt + r.output - 1 <= limits_.max_batched_tokens;
+  return cuts_prompts() || reserves_all() || tokens <= limits_.max_batched_tokens;
 }
 
 std::uint32_t LlmEngine::allocate_slot() {
@@ -42,7 +72,8 @@ std::uint32_t LlmEngine::allocate_slot() {
 }
 
 void LlmEngine::enqueue(const EngineRequest& r) {
-  if (!fits(r) || r.prompt < 1 || r.output < 1 || r.image < 0 || r.image > r.prompt ||
+  if (!fits(r) || r.prompt < 1 || r.output < 0 || r.image < 0 || r.image > r.prompt || r.samples < 1 ||
+      (r.samples > 1 && r.hold) ||
       r.received < 0 || r.received >= r.prompt)
     throw InternalError("engine: request does not fit");
   const std::uint32_t slot = allocate_slot();
@@ -54,13 +85,28 @@ void LlmEngine::enqueue(const EngineRequest& r) {
   s.output = r.output;
   s.received = r.received;
   s.hold = r.hold;
+  // One token each comes from the prompt's own pass.
+  s.to_fork = r.output > 1 ? r.samples - 1 : 0;
+  s.priority = r.priority;
+  s.client = r.client;
+  s.identity = r.identity;
   s.live = true;
   s.generation = generation;
   s.serial = ++serials_;
   if (limits_.prefix_caching) s.prefix = r.prefix;
   slab_[slot] = std::move(s);
-  waiting_.push_back(slot);
+  arriving_.push_back(slot);
   if (!limits_.async_scheduling) take_notice();
+}
+
+Waiter LlmEngine::waiter_of(std::uint32_t slot) const {
+  const Sequence& s = slab_[slot];
+  return {slot, s.serial, s.priority, s.client};
+}
+
+void LlmEngine::notice_first() {
+  waiting_.push(waiter_of(arriving_.front()));
+  arriving_.pop_front();
 }
 
 // What happened until now counts in the next plan: ended sequences and new requests.
@@ -68,7 +114,7 @@ void LlmEngine::take_notice() {
   for (const Remains& r : remains_) put_back(r);
   remains_.clear();
   unnoticed_ends_ = 0;
-  noticed_ = waiting_.size();
+  while (!arriving_.empty()) notice_first();
 }
 
 // ---- the running list, in order of admission ------------------------------------------------------
@@ -80,6 +126,7 @@ void LlmEngine::link_running(std::uint32_t slot) {
   (tail_ == none ? head_ : slab_[tail_].next) = slot;
   tail_ = slot;
   ++running_;
+  forks_promised_ += s.to_fork;
 }
 
 void LlmEngine::unlink_running(std::uint32_t slot) {
@@ -88,6 +135,7 @@ void LlmEngine::unlink_running(std::uint32_t slot) {
   (s.next == none ? tail_ : slab_[s.next].prev) = s.prev;
   s.prev = s.next = none;
   --running_;
+  forks_promised_ -= s.to_fork;
 }
 
 void LlmEngine::start_decoding(std::uint32_t slot) {
@@ -96,31 +144,50 @@ void LlmEngine::start_decoding(std::uint32_t slot) {
   s.joined = decode_steps_;
   ++decoding_;
   context_ += s.prompt;
-  if (!reserves_all()) ++block_phase_[phase_of(s)];
-  completions_.push({decode_steps_ + s.output, order_++, slot, s.generation});
+  if (lockstep()) ++block_phase_[phase_of(s)];
+  if (!speculates()) completions_.push({decode_steps_ + s.output, order_++, slot, s.generation});
 }
 
 void LlmEngine::stop_decoding(Sequence& s) {
   --decoding_;
   context_ -= kv_of(s);
-  if (!reserves_all()) --block_phase_[phase_of(s)];
+  if (lockstep()) --block_phase_[phase_of(s)];
   s.decoding = false;
+}
+
+void LlmEngine::forget(std::uint32_t slot) {
+  leave_group(slab_[slot]);
+  slab_[slot].live = false;
+  ++slab_[slot].generation;
+  free_slots_.push_back(slot);
 }
 
 // Frees everything that a running sequence holds and forgets it.
 void LlmEngine::leave(std::uint32_t slot) {
   Sequence& s = slab_[slot];
   ++unnoticed_ends_;
-  Remains remains{blocks_of(s), std::move(s.keys)};
+  Remains remains = remains_of(s);
   if (s.hold && !s.cancelled) held_[s.tag] = std::move(remains);
   else remains_.push_back(std::move(remains));
   if (!limits_.async_scheduling) take_notice();
   if (s.decoding) stop_decoding(s);
   if (partial_ == slot) partial_ = none;
   unlink_running(slot);
-  s.live = false;
-  ++s.generation;
-  free_slots_.push_back(slot);
+  forget(slot);
+}
+
+void LlmEngine::leave_group(Sequence& s) {
+  if (s.group == none) return;
+  if (--groups_[s.group].left == 0) free_groups_.push_back(s.group);
+  s.group = none;
+}
+
+// A request is complete with the last of its samples.
+void LlmEngine::complete(std::uint32_t slot, std::vector<Progress>& progress) {
+  const Sequence& s = slab_[slot];
+  if (!s.cancelled && (s.group == none || groups_[s.group].left == 1))
+    progress.push_back({s.tag, Progress::What::completed, span_end_});
+  leave(slot);
 }
 
 // A sequence of a static batch has nothing left to compute; its row and its blocks stay.
@@ -132,11 +199,7 @@ void LlmEngine::end_row(std::uint32_t slot) {
 }
 
 void LlmEngine::end_batch(std::vector<Progress>& progress) {
-  while (head_ != none) {
-    const Sequence& s = slab_[head_];
-    if (!s.cancelled) progress.push_back({s.tag, Progress::What::completed, span_end_});
-    leave(head_);
-  }
+  while (head_ != none) complete(head_, progress);
 }
 
 void LlmEngine::drop_stale_completions() {
@@ -148,11 +211,14 @@ void LlmEngine::drop_stale_completions() {
 }
 
 void LlmEngine::apply_decode_steps(std::int64_t steps) {
-  if (!reserves_all()) kv_.take(blocks_in_next(steps));
+  if (lockstep()) kv_.take(blocks_in_next(steps));
   context_ += decoding_ * steps;
   decode_steps_ += steps;
   iterations_ += static_cast<std::uint64_t>(steps);
   sequence_steps_ += static_cast<std::uint64_t>(steps * span_rows_);
+  if (limits_.order == QueueOrder::fair)
+    for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
+      if (slab_[slot].decoding) waiting_.charge(slab_[slot].client, 2 * steps);
 }
 
 // Of a pure decode iteration. Contexts grow slowly, so that the line of the one before often holds.
@@ -169,9 +235,10 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   if (span_active_) throw InternalError("engine: a span is running");
   if (!has_work()) return Instant::never();
   // The plans within a leap would have noticed who came before the last of its iterations.
-  while (noticed_ < waiting_.size() && slab_[waiting_[noticed_]].arrived <= last_start_) ++noticed_;
+  while (!arriving_.empty() && slab_[arriving_.front()].arrived <= last_start_) notice_first();
   models::IterationWork work;
   swapped_blocks_ = 0;
+  copy_seconds_ = 0;
   released_ = false;
   plan(now, work, admitted);
   take_notice();
@@ -184,9 +251,10 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     }
   }
 
-  const models::Prediction p = cost_->iteration(work);
+  models::Prediction p = cost_->iteration(work);
+  if (speculates()) p = with_draft(p, work);
   span_first_ = p.time;
-  span_swap_ = swap_time();
+  span_swap_ = copy_time();
   compute_share_ = p.compute_share;
   if (span_swap_ > Duration::zero())
     compute_share_ *= span_first_.seconds() / (span_first_ + span_swap_).seconds();
@@ -196,7 +264,7 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   span_active_ = true;
 
   // Leap: pure decodes go on until a sequence ends, blocks run out or the next prompt could join.
-  if (chunks_.empty() && limits_.leap && cancelled_.empty() && !admissible()) {
+  if (chunks_.empty() && leaps() && cancelled_.empty() && !admissible()) {
     drop_stale_completions();
     std::int64_t steps = completions_.top().step - decode_steps_;
     steps = 1 + steps_before_blocks_run_out(steps - 1);
@@ -213,13 +281,13 @@ std::vector<Share> LlmEngine::scheduled() const {
   std::vector<Share> shares;
   if (!span_active_) return shares;
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
-    if (slab_[slot].decoding && span_rows_ > 0) shares.push_back({slab_[slot].tag, 1});
+    if (slab_[slot].decoding && span_rows_ > 0) shares.push_back({slab_[slot].tag, tokens_per_decode()});
   for (const auto& [slot, tokens] : chunks_) shares.push_back({slab_[slot].tag, tokens});
   return shares;
 }
 
 Instant LlmEngine::interrupt(Instant now) {
-  for (auto it = waiting_.rbegin(); it != waiting_.rend() && slab_[*it].arrived.is_never(); ++it)
+  for (auto it = arriving_.rbegin(); it != arriving_.rend() && slab_[*it].arrived.is_never(); ++it)
     slab_[*it].arrived = now;
   if (!span_active_ || span_steps_ == 1) return span_end_;
   if (cancelled_.empty() && !released_ && !admissible()) return span_end_;
@@ -248,17 +316,23 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
   sequence_steps_ += chunks_.size();
 
   // Sequences whose last token was decoded.
+  const auto ended = [&](std::uint32_t slot) {
+    if (batches_requests()) end_row(slot);
+    else complete(slot, progress);
+  };
+  if (speculates()) {
+    if (span_rows_ > 0) accept_guesses();
+    for (std::uint32_t slot = head_, next = none; slot != none; slot = next) {
+      const Sequence& s = slab_[slot];
+      next = s.next;
+      if (s.decoding && decode_steps_ - s.joined >= s.output) ended(slot);
+    }
+  }
   for (drop_stale_completions(); !completions_.empty() && completions_.top().step <= decode_steps_;
        drop_stale_completions()) {
     const std::uint32_t slot = completions_.top().slot;
     completions_.pop();
-    if (batches_requests()) {
-      end_row(slot);
-      continue;
-    }
-    if (!slab_[slot].cancelled)
-      progress.push_back({slab_[slot].tag, Progress::What::completed, span_end_});
-    leave(slot);
+    ended(slot);
   }
   // Prompts that are complete emit their next token and decode from the next iteration on.
   for (const auto& [slot, tokens] : chunks_) {
@@ -272,15 +346,13 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
     if (!s.first_emitted && !s.cancelled)
       progress.push_back({s.tag, Progress::What::first_token, span_end_});
     s.first_emitted = true;
-    --s.output;
-    if (s.output == 0 && batches_requests()) {
-      end_row(slot);
-    } else if (s.output == 0) {
-      if (!s.cancelled) progress.push_back({s.tag, Progress::What::completed, span_end_});
-      leave(slot);
-    } else {
-      start_decoding(slot);
+    if (s.output > 0) --s.output;
+    if (s.output == 0) {
+      ended(slot);
+      continue;
     }
+    start_decoding(slot);
+    if (slab_[slot].to_fork > 0) fork(slot);
   }
   chunks_.clear();
   for (const std::uint32_t slot : cancelled_) {
@@ -305,14 +377,27 @@ bool LlmEngine::release(std::uint64_t tag) {
 }
 
 bool LlmEngine::cancel(std::uint64_t tag) {
-  for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
-    if (slab_[*it].tag != tag) continue;
-    drop_host_copy(slab_[*it]);
-    slab_[*it].live = false;
-    ++slab_[*it].generation;
-    free_slots_.push_back(*it);
-    if (static_cast<std::size_t>(it - waiting_.begin()) < noticed_) --noticed_;
-    waiting_.erase(it);
+  if (!cancel_one(tag)) return false;
+  while (cancel_one(tag)) {}  // its other samples
+  return true;
+}
+
+bool LlmEngine::cancel_one(std::uint64_t tag) {
+  std::uint32_t found = none;
+  const auto is_it = [&](std::uint32_t slot) {
+    if (slab_[slot].tag != tag) return false;
+    found = slot;
+    return true;
+  };
+  if (waiting_.any_of(is_it)) {
+    waiting_.erase(waiter_of(found));
+  } else if (const auto it = std::find_if(arriving_.begin(), arriving_.end(), is_it);
+             it != arriving_.end()) {
+    arriving_.erase(it);
+  }
+  if (found != none) {
+    drop_host_copy(slab_[found]);
+    forget(found);
     return true;
   }
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
@@ -331,21 +416,25 @@ bool LlmEngine::cancel(std::uint64_t tag) {
 }
 
 void LlmEngine::clear(std::vector<std::uint64_t>& lost) {
-  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
-    if (!slab_[slot].cancelled) lost.push_back(slab_[slot].tag);
-  for (const std::uint32_t slot : waiting_) lost.push_back(slab_[slot].tag);
+  // Several samples are one request.
+  std::unordered_set<std::uint64_t> seen;
+  const auto lose = [&](std::uint32_t slot) {
+    const Sequence& s = slab_[slot];
+    if (!s.cancelled && (s.group == none || seen.insert(s.tag).second)) lost.push_back(s.tag);
+    return false;
+  };
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) lose(slot);
+  waiting_.any_of(lose);
+  for (const std::uint32_t slot : arriving_) lose(slot);
   while (head_ != none) leave(head_);
-  for (const std::uint32_t slot : waiting_) {
-    slab_[slot].live = false;
-    ++slab_[slot].generation;
-    free_slots_.push_back(slot);
+  take_notice();
+  while (!waiting_.empty()) {
+    forget(waiting_.front());
+    waiting_.pop_front();
   }
-  waiting_.clear();
-  remains_.clear();
-  unnoticed_ends_ = 0;
   held_.clear();
-  noticed_ = 0;
   kv_.reset();
+  if (tiers_) tiers_->clear();
   host_used_ = 0;
   cancelled_.clear();
   chunks_.clear();

@@ -1,4 +1,4 @@
-// The blocks of an engine's sequences: what they hold, what is in them, and the copies in host memory.
+// The blocks of an engine's sequences: what they hold, what is in them, and copies in slower memory.
 #include <algorithm>
 
 #include "devices/llm_engine.hpp"
@@ -13,6 +13,11 @@ std::size_t LlmEngine::phase_of(const Sequence& s) const {
   return static_cast<std::size_t>(r < 0 ? r + b : r);
 }
 
+// Blocks that only this sequence holds.
+std::int64_t LlmEngine::blocks_of(const Sequence& s) const {
+  return s.decoding && lockstep() ? blocks_for(kv_of(s)) - s.shared : s.blocks;
+}
+
 BlockKey LlmEngine::key_of(const Sequence& s, std::int64_t block) const {
   const auto i = static_cast<std::size_t>(block);
   // Even keys are shared, odd ones a sequence's own.
@@ -20,13 +25,51 @@ BlockKey LlmEngine::key_of(const Sequence& s, std::int64_t block) const {
   return 2 * (s.serial << 28U | static_cast<std::uint64_t>(block)) + 1;
 }
 
-// Whole blocks from the start of a waiting sequence that the cache has. At least one token is computed.
-std::int64_t LlmEngine::cached_blocks(const Sequence& s) const {
-  if (!limits_.prefix_caching) return 0;
-  const std::int64_t most = (s.prompt - 1) / limits_.block_size;
-  std::int64_t cached = 0;
-  while (cached < most && kv_.contains(key_of(s, cached))) ++cached;
-  return cached;
+// What a waiting sequence need not compute. At least one of its tokens is computed.
+LlmEngine::Known LlmEngine::known(const Sequence& s) const {
+  Known k;
+  if (limits_.prefix_caching) {
+    const std::int64_t most = (s.prompt - 1) / limits_.block_size;
+    for (; k.blocks < most; ++k.blocks) {
+      const BlockKey key = key_of(s, k.blocks);
+      if (kv_.contains(key)) {
+        ++k.cached;
+        k.idle += kv_.idle(key) ? 1 : 0;
+      } else if (!tiers_ || tiers_->find(key) == KvTiers::nowhere) {
+        break;
+      }
+    }
+  }
+  k.tokens = std::max({k.blocks * limits_.block_size, s.on_host, s.received});
+  return k;
+}
+
+// A starting sequence uses the blocks that the cache has, and gets those that slower tiers have.
+void LlmEngine::use_known(Sequence& s, const Known& k) {
+  if (k.blocks == 0) return;
+  // First of all nobody else may take the ones in the cache.
+  for (std::int64_t i = 0; i < k.blocks; ++i)
+    if (const BlockKey key = key_of(s, i); kv_.contains(key)) kv_.use(key);
+  const std::int64_t fetched = k.blocks - k.cached;
+  double bytes_s = 0;  // sum of 1 / bandwidth
+  for (std::int64_t i = 0; fetched > 0 && i < k.blocks; ++i) {
+    const BlockKey key = key_of(s, i);
+    if (kv_.contains(key)) continue;
+    const std::size_t tier = tiers_->find(key);
+    bytes_s += 1 / tiers_->bandwidth(tier);
+    tiers_->read(tier, key);
+  }
+  kv_.take(fetched);
+  for (std::int64_t i = 0; i < k.blocks; ++i) {
+    const BlockKey key = key_of(s, i);
+    if (!kv_.contains(key)) kv_.name(key);
+    s.keys.push_back(key);
+  }
+  s.blocks = k.blocks;
+  s.computed = k.blocks * limits_.block_size;
+  cached_tokens_ += static_cast<std::uint64_t>(k.cached * limits_.block_size);
+  fetched_tokens_ += static_cast<std::uint64_t>(fetched * limits_.block_size);
+  copy_seconds_ += bytes_s * static_cast<double>(limits_.block_size) * cost_->kv_bytes_per_token();
 }
 
 // The blocks that the first `tokens` tokens fill are in the cache from now on. What only the
@@ -55,11 +98,25 @@ void LlmEngine::put_back(const Remains& r) {
   }
 }
 
-// As above, and what the sequence has computed stays in the cache for its return.
-void LlmEngine::put_back_preempted(Sequence& s, std::int64_t blocks, std::int64_t computed) {
-  if (limits_.prefix_caching) name_first(s, computed / limits_.block_size);
-  put_back({blocks, std::move(s.keys)});
+// Everything that a sequence holds, and what it shares if nobody else does any more.
+LlmEngine::Remains LlmEngine::remains_of(Sequence& s) {
+  Remains r{blocks_of(s), std::move(s.keys)};
   s.keys.clear();
+  if (s.shared > 0) {
+    Group& g = groups_[s.group];
+    if (--g.holders == 0) {
+      r.blocks += s.shared;
+      r.keys = std::move(g.keys);
+    }
+    s.shared = 0;
+  }
+  return r;
+}
+
+// As above, and what the sequence has computed stays in the cache for its return.
+void LlmEngine::put_back_preempted(Sequence& s, std::int64_t computed) {
+  if (limits_.prefix_caching && s.shared == 0) name_first(s, computed / limits_.block_size);
+  put_back(remains_of(s));
 }
 
 void LlmEngine::swap_out(Sequence& s, std::int64_t tokens) {
@@ -70,16 +127,40 @@ void LlmEngine::swap_out(Sequence& s, std::int64_t tokens) {
   swapped_blocks_ += blocks;
 }
 
-Duration LlmEngine::swap_time() const {
-  if (swapped_blocks_ == 0) return {};
-  const double bytes = static_cast<double>(swapped_blocks_ * limits_.block_size) *
-                       cost_->kv_bytes_per_token();
-  return Duration::from_seconds(bytes / limits_.swap_bandwidth);
+Duration LlmEngine::copy_time() const {
+  double seconds = copy_seconds_;
+  if (swapped_blocks_ > 0)
+    seconds += static_cast<double>(swapped_blocks_ * limits_.block_size) *
+               cost_->kv_bytes_per_token() / limits_.swap_bandwidth;
+  return seconds > 0 ? Duration::from_seconds(seconds) : Duration();
 }
 
 void LlmEngine::drop_host_copy(Sequence& s) {
   host_used_ -= blocks_for(s.on_host);
   s.on_host = 0;
+}
+
+// Blocks that a decoding sequence is short of for its next token and the guesses after it.
+std::int64_t LlmEngine::missing_blocks(const Sequence& s) const {
+  return std::max<std::int64_t>(
+      0, blocks_for(kv_of(s) + 1 + limits_.speculation.tokens) - s.shared - s.blocks);
+}
+
+// Blocks that the decoding sequences take for the next iteration.
+std::int64_t LlmEngine::decode_blocks() const {
+  if (decoding_ == 0 || reserves_all()) return 0;
+  if (lockstep()) return needed_in(1);
+  std::int64_t missing = 0;
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
+    if (slab_[slot].decoding) missing += missing_blocks(slab_[slot]);
+  return missing;
+}
+
+void LlmEngine::take_decode_blocks() {
+  kv_.take(decode_blocks());
+  if (reserves_all() || lockstep()) return;
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
+    if (slab_[slot].decoding) slab_[slot].blocks += missing_blocks(slab_[slot]);
 }
 
 // How many decode steps after the first, at most `limit`, the free blocks last without a preemption.
@@ -102,8 +183,8 @@ std::int64_t LlmEngine::steps_before_blocks_run_out(std::int64_t limit) const {
   return steps;
 }
 
-// The blocks of the first step were taken when it was planned.
-// Blocks that decoding sequences take in that many steps from now on.
+// Blocks that decoding sequences take in that many steps from now on, beside those of the first one,
+// which were taken when it was planned.
 std::int64_t LlmEngine::blocks_in_next(std::int64_t steps) const {
   const auto b = static_cast<std::int64_t>(limits_.block_size);
   std::int64_t need = (steps - 1) / b * decoding_;
@@ -113,7 +194,7 @@ std::int64_t LlmEngine::blocks_in_next(std::int64_t steps) const {
 
 double LlmEngine::kv_usage(Instant now) const {
   std::int64_t used = limits_.kv_blocks - kv_.free();
-  if (span_active_ && span_rows_ > 0 && !reserves_all()) {
+  if (span_active_ && span_rows_ > 0 && lockstep()) {
     // An iteration has its blocks from its start on.
     const double part = span_end_ > span_start_
                             ? (now - span_start_).seconds() / (span_end_ - span_start_).seconds()

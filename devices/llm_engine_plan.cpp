@@ -10,28 +10,47 @@ namespace isthmus::devices {
 std::int64_t LlmEngine::prompt_budget() const {
   if (reserves_all()) return std::numeric_limits<std::int64_t>::max() / 2;
   const std::int64_t all = limits_.max_batched_tokens;
-  return limits_.scheduling == Scheduling::prefill_first ? all : all - decoding_;
+  return limits_.scheduling == Scheduling::prefill_first ? all
+                                                         : all - decoding_ * tokens_per_decode();
 }
 
-// Do the budget and the free blocks let a waiting sequence start?
-bool LlmEngine::can_start(const Sequence& s, std::int64_t cached, std::int64_t budget) const {
-  const std::int64_t known = known_tokens(s, cached);
-  if (!cuts_prompts() && s.prompt - known > budget) return false;
-  const std::int64_t tokens = reserves_all()           ? s.prompt + s.output - 1
-                              : limits_.reserve_prompt ? s.prompt
-                                                       : known + std::min(s.prompt - known, budget);
-  std::int64_t need = blocks_for(tokens) - cached;
-  for (std::int64_t i = 0; i < cached; ++i) need += kv_.idle(key_of(s, i)) ? 1 : 0;
+// Tokens whose blocks a request has when all of it is reserved.
+std::int64_t LlmEngine::longest(const Sequence& s) const {
+  return s.prompt + std::max<std::int64_t>(1, s.output) - 1 + limits_.speculation.tokens;
+}
+
+// Do the budget, the free blocks and the sequence limit let a waiting sequence start?
+bool LlmEngine::can_start(const Sequence& s, const Known& k, std::int64_t budget) const {
+  if (rows_promised() + s.to_fork + 1 > limits_.max_sequences) return false;
+  if (!cuts_prompts() && s.prompt - k.tokens > budget) return false;
+  std::int64_t need = 0;
+  if (reserves_all())
+    need = blocks_for(longest(s)) * (s.to_fork + 1) - s.prompt / limits_.block_size * s.to_fork;
+  else if (limits_.reserve_prompt)
+    need = blocks_for(s.prompt);
+  else
+    need = blocks_for(k.tokens + std::min(s.prompt - k.tokens, budget));
+  need += k.idle - k.cached;
   // Alone it may have everything.
   return need + (running_ > 0 ? limits_.watermark_blocks : 0) <= kv_.free();
 }
 
-// The sequence admitted last gives its blocks back and waits, first in line, to be computed again.
-void LlmEngine::preempt_last() {
-  const std::uint32_t slot = tail_;
+// Who gives way when blocks are missing.
+std::uint32_t LlmEngine::victim() const {
+  if (limits_.order != QueueOrder::priority) return tail_;
+  std::uint32_t worst = tail_;
+  for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
+    const Sequence &s = slab_[slot], &w = slab_[worst];
+    if (s.priority < w.priority || (s.priority == w.priority && s.serial > w.serial)) worst = slot;
+  }
+  return worst;
+}
+
+// The sequence gives its blocks back and waits to be computed again.
+void LlmEngine::preempt(std::uint32_t slot) {
   Sequence& s = slab_[slot];
   const std::int64_t computed = s.decoding ? kv_of(s) : s.computed;
-  put_back_preempted(s, blocks_of(s), computed);
+  put_back_preempted(s, computed);
   swap_out(s, computed);
   if (s.decoding) {
     const std::int64_t emitted = decode_steps_ - s.joined;
@@ -45,32 +64,40 @@ void LlmEngine::preempt_last() {
   ++s.generation;
   if (partial_ == slot) partial_ = none;
   unlink_running(slot);
-  waiting_.push_front(slot);
-  ++noticed_;
+  waiting_.push_preempted(waiter_of(slot));
   ++preemptions_;
 }
 
-// Gives every decoding sequence the block that its next token may need. Returns true when it had to
+// Gives every decoding sequence the blocks that its next tokens may need. Returns true when it had to
 // preempt: then no waiting prompt is admitted in this iteration.
 bool LlmEngine::make_room_for_decodes() {
   bool preempted = false;
-  while (decoding_ > 0 && needed_in(1) > kv_.free()) {
-    preempt_last();
+  while (decode_blocks() > kv_.free()) {
+    preempt(victim());
     preempted = true;
   }
-  if (decoding_ > 0) kv_.take(needed_in(1));
+  take_decode_blocks();
   return preempted;
 }
 
-// Could the first waiting prompt start in the iteration after one that has only decodes in it? During
-// a span free blocks only become fewer: what does not fit at its start does not fit later.
+// Takes back what make_room_for_decodes took, for a plan that has to start over.
+void LlmEngine::put_decode_blocks_back(std::int64_t taken) {
+  // Otherwise the sequences have them.
+  if (lockstep()) kv_.put_back(taken);
+}
+
+// Could a waiting prompt start in the iteration after one that has only decodes in it? During a span
+// free blocks only become fewer: what does not fit at its start does not fit later.
 bool LlmEngine::admissible() const {
-  if (waiting_.empty() || running_ >= limits_.max_sequences) return false;
+  if ((waiting_.empty() && arriving_.empty()) || rows_promised() >= limits_.max_sequences)
+    return false;
   if (batches_requests() && running_ > 0) return false;
-  const Sequence& s = slab_[waiting_.front()];
   const std::int64_t budget = prompt_budget();
   if (budget <= 0) return false;
-  return can_start(s, cached_blocks(s), budget);
+  // Who is next may change with the arrivals that planning notices.
+  if (limits_.order == QueueOrder::priority && !arriving_.empty()) return true;
+  const Sequence& s = slab_[waiting_.empty() ? arriving_.front() : waiting_.front()];
+  return can_start(s, known(s), budget);
 }
 
 // The next part of a prompt joins the iteration, unless blocks are missing.
@@ -78,16 +105,10 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   Sequence& s = slab_[slot];
   const bool first = slot != partial_;
   bool returned = false;
-  const std::int64_t cached = first ? cached_blocks(s) : 0;
   if (first) {
-    if (!can_start(s, cached, budget)) return false;
-    for (std::int64_t i = 0; i < cached; ++i) {
-      s.keys.push_back(key_of(s, i));
-      kv_.use(s.keys.back());
-    }
-    s.blocks = cached;
-    s.computed = cached * limits_.block_size;
-    cached_tokens_ += static_cast<std::uint64_t>(s.computed);
+    const Known k = known(s);
+    if (!can_start(s, k, budget)) return false;
+    use_known(s, k);
     returned = s.on_host > 0 || s.received > 0;
     // What was received is there already, what waits on the host is copied.
     s.computed = std::max(s.computed, s.received);
@@ -101,8 +122,10 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   }
   const std::int64_t tokens = std::min(s.prompt - s.computed, budget);
   // Blocks may cover only a part of the chunk's tokens.
-  const std::int64_t until = reserves_all() ? s.prompt + s.output - 1 : s.computed + tokens;
-  const std::int64_t need = blocks_for(until) - s.blocks;
+  const std::int64_t until = blocks_for(reserves_all() ? longest(s) : s.computed + tokens);
+  const std::int64_t forks =
+      reserves_all() ? s.to_fork * (until - s.prompt / limits_.block_size) : 0;
+  const std::int64_t need = until + forks - s.blocks;
   if (tokens <= 0 || need > kv_.free()) return false;
   kv_.take(need);
   s.blocks += need;
@@ -120,33 +143,36 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
     work.prefill_context += s.computed + tokens;
   }
   if (first && s.computed < s.image) work.image_tokens += s.image;
-  if (s.computed + tokens == s.prompt) ++work.logits;
+  if (s.computed + tokens == s.prompt && s.output > 0) ++work.logits;
   return true;
 }
 
-// Waiting prompts start in order of arrival while budget, sequence limit and blocks last.
+// Waiting prompts start in their order while budget, sequence limit and blocks last.
 void LlmEngine::admit(Instant now, Who who, std::int64_t budget, models::IterationWork& work,
                       std::vector<Admission>& admitted) {
-  while (noticed_ > 0 && running_ + unnoticed_ends_ < limits_.max_sequences && budget > 0) {
+  while (!waiting_.empty() && rows_promised() + unnoticed_ends_ < limits_.max_sequences &&
+         budget > 0) {
     const std::uint32_t slot = waiting_.front();
     const Who is = slab_[slot].on_host + slab_[slot].received > 0 ? Who::to_decode : Who::to_compute;
     if (who != Who::all && who != is) break;
     if (!add_chunk(slot, budget, work)) break;
     waiting_.pop_front();
-    --noticed_;
     link_running(slot);
     Sequence& s = slab_[slot];
-    if (!s.started) admitted.push_back({s.tag, now});
+    if (s.started) continue;
+    waiting_.charge(s.client, s.prompt);
+    admitted.push_back({s.tag, now});
     s.started = true;
   }
 }
 
-// Every decoding sequence takes part; its context includes the token that it computes. The rows of a
+// Every decoding sequence takes part; its context includes the tokens that it computes. The rows of a
 // static batch are computed until all have ended; attention skips the ended ones.
 void LlmEngine::add_decodes(models::IterationWork& work) const {
   work.decode_sequences += rows();
-  work.decode_context += context_ + decoding_;
-  work.logits += rows();
+  work.decode_context += context_ + decoding_ * tokens_per_decode();
+  work.draft_tokens += rows() * (tokens_per_decode() - 1);
+  work.logits += rows() * tokens_per_decode();
 }
 
 // Chooses what the next iteration computes.
@@ -156,11 +182,11 @@ void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admis
   span_rows_ = 0;
   switch (limits_.scheduling) {
     case Scheduling::prefill_first:
-      // Who comes back from host memory or from another engine decodes with the others, before any new prompt.
+      // Who comes back from host memory or from another engine decodes with the others, before any
+      // new prompt.
       admit(now, Who::to_compute, prompt_budget(), work, admitted);
       if (!chunks_.empty()) return;
-      if (!make_room_for_decodes())
-        admit(now, Who::to_decode, prompt_budget(), work, admitted);
+      if (!make_room_for_decodes()) admit(now, Who::to_decode, prompt_budget(), work, admitted);
       break;
     case Scheduling::static_batch:
       if (running_ == 0) {
@@ -172,9 +198,18 @@ void LlmEngine::plan(Instant now, models::IterationWork& work, std::vector<Admis
     case Scheduling::orca: {
       bool preempted = make_room_for_decodes();
       std::int64_t budget = prompt_budget();
-      if (partial_ != none && budget > 0 && !add_chunk(partial_, budget, work)) {
-        // The cut prompt was admitted last: it gives way.
-        preempt_last();
+      while (partial_ != none && budget > 0 && !add_chunk(partial_, budget, work)) {
+        // Mostly the cut prompt itself, which was admitted last.
+        const std::int64_t taken = decode_blocks();
+        const std::uint32_t slot = victim();
+        if (slab_[slot].decoding) {
+          put_decode_blocks_back(taken);
+          preempt(slot);
+          make_room_for_decodes();
+        } else {
+          preempt(slot);
+        }
+        budget = prompt_budget();
         preempted = true;
       }
       if (!preempted) admit(now, Who::all, budget, work, admitted);

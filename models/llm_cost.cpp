@@ -129,8 +129,14 @@ struct LlmCost::Impl {
     const double times = d(sequences) / d(static_cast<std::int64_t>(i));
     return curves[i - 1].curve.end_of_piece(context / times) * times;
   }
+  static double queries_per_decode(const IterationWork& w) {
+    return 1 + d(w.draft_tokens) / d(w.decode_sequences);
+  }
   // Decode attention of an iteration, as a line over the contexts.
   KernelCurve::Piece decode_piece(const IterationWork& w) const {
+    // Guesses share the reading of the context with the token before them, not the arithmetic.
+    if (w.draft_tokens > 0 && ops.kernels.decode_attention.empty())
+      return {0, 0, std::max(queries_per_decode(w) * ops.attention_flop_ns, ops.kv_bytes * ops.byte_ns)};
     const auto &few = ops.kernels.beside_few, &many = ops.kernels.beside_many;
     if (w.prefill_tokens == 0 || few.decode_attention.empty() || many.decode_attention.empty())
       return decode_piece(w.decode_sequences, d(w.decode_context));
@@ -163,7 +169,7 @@ struct LlmCost::Impl {
   // Everything but the reading of the running contexts and overheads that are hidden.
   double base_ns(const IterationWork& w) const {
     double ns = unit.overlap_overhead ? 0 : host_ns(w);
-    const std::int64_t tokens = w.prefill_tokens + w.decode_sequences;
+    const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
     if (tokens > 0)
       ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens)) +
             ops.elementwise_ns_per_row * d(tokens);
@@ -264,7 +270,7 @@ struct LlmCost::Impl {
           o.fixed_bytes * share + o.bytes_per_row * rows, o.flop_ns(rows), o.byte_ns(rows, share),
           o.ns(rows, share), o.launches * ops.launch_ns, evidence(o.measured, rows));
     };
-    const double tokens = d(w.prefill_tokens + w.decode_sequences);
+    const double tokens = d(w.prefill_tokens + w.decode_sequences + w.draft_tokens);
     if (tokens > 0) {
       const double share = ops.expert_ratio > 0 ? ops.expert_share(tokens) : 1;
       for (const auto& o : ops.layers) dense_row(o, tokens, o.expert ? share : 1);
@@ -279,9 +285,9 @@ struct LlmCost::Impl {
             prefill_attention_bytes(w) * ops.byte_ns, prefill_attention_ns(w), launches,
             evidence(ops.kernels.prefill_attention, prompt_length(w)));
       if (w.decode_sequences > 0) {
-        const double context = d(w.decode_context);
-        row("decode_attention", "attention", ops.attention_flops * context, ops.kv_bytes * context,
-            ops.attention_flop_ns * context, ops.kv_bytes * context * ops.byte_ns,
+        const double context = d(w.decode_context), pairs = queries_per_decode(w) * context;
+        row("decode_attention", "attention", ops.attention_flops * pairs, ops.kv_bytes * context,
+            ops.attention_flop_ns * pairs, ops.kv_bytes * context * ops.byte_ns,
             decode_ns(w), launches,
             decode_evidence(w.decode_sequences, context));
       }

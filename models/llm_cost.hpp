@@ -20,6 +20,9 @@ struct IterationWork {
   std::int64_t prefill_context = 0;   //!< sum over chunks of the context they read (earlier + own)
   std::int64_t decode_sequences = 0;  //!< sequences that get one token each
   std::int64_t decode_context = 0;    //!< sum of their context lengths (KV tokens read)
+  //! Guessed tokens that decodes verify beside their own one (speculative decoding); they read the
+  //! same contexts.
+  std::int64_t draft_tokens = 0;
   std::int64_t logits = 0;            //!< rows of the output head (sequences that sample a token)
   std::int64_t image_tokens = 0;  //!< prompt tokens whose vision encoding runs in this iteration
 };
