@@ -214,8 +214,8 @@ void LlmEngine::apply_decode_steps(std::int64_t steps) {
   if (lockstep()) kv_.take(blocks_in_next(steps));
   context_ += decoding_ * steps;
   decode_steps_ += steps;
-  iterations_ += static_cast<std::uint64_t>(steps);
-  sequence_steps_ += static_cast<std::uint64_t>(steps * span_rows_);
+  counters_.iterations += static_cast<std::uint64_t>(steps);
+  counters_.sequence_steps += static_cast<std::uint64_t>(steps * span_rows_);
   if (limits_.order == QueueOrder::fair)
     for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next)
       if (slab_[slot].decoding) waiting_.charge(slab_[slot].client, 2 * steps);
@@ -312,8 +312,8 @@ void LlmEngine::finish(std::vector<Progress>& progress) {
   if (!span_active_) throw InternalError("engine: no span is running");
   span_active_ = false;
   if (span_rows_ > 0) apply_decode_steps(span_steps_);
-  else ++iterations_;
-  sequence_steps_ += chunks_.size();
+  else ++counters_.iterations;
+  counters_.sequence_steps += chunks_.size();
 
   // Sequences whose last token was decoded.
   const auto ended = [&](std::uint32_t slot) {

@@ -23,6 +23,7 @@
 #include <queue>
 #include <vector>
 
+#include "devices/engine_counters.hpp"
 #include "devices/engine_limits.hpp"
 #include "devices/kv_blocks.hpp"
 #include "devices/kv_tiers.hpp"
@@ -124,18 +125,7 @@ class LlmEngine {
   double kv_usage(Instant now) const;
   //! Blocks of host memory that preempted sequences hold.
   std::int64_t host_blocks_used() const { return host_used_; }
-  std::uint64_t iterations() const { return iterations_; }
-  //! Sum over iterations of the sequences in them.
-  std::uint64_t sequence_steps() const { return sequence_steps_; }
-  std::uint64_t preemptions() const { return preemptions_; }
-  //! Tokens that came back from host memory.
-  std::uint64_t swapped_tokens() const { return swapped_tokens_; }
-  //! Prompt tokens that the prefix cache had, and that slower tiers had.
-  std::uint64_t cached_tokens() const { return cached_tokens_; }
-  std::uint64_t fetched_tokens() const { return fetched_tokens_; }
-  //! Tokens that speculation guessed, and those of them that became output.
-  std::uint64_t guessed_tokens() const { return guessed_tokens_; }
-  std::uint64_t accepted_tokens() const { return accepted_tokens_; }
+  const EngineCounters& counters() const { return counters_; }
   //! Share of the current span that is compute-bound, for power.
   double compute_share() const { return compute_share_; }
   //! Forgets everything (the node failed); `lost` gets the tags of all sequences.
@@ -329,8 +319,7 @@ class LlmEngine {
   std::int64_t span_rows_ = 0;             // rows() where they take part in its iterations, else 0
   std::vector<std::pair<std::uint32_t, std::int64_t>> chunks_;  // slot, tokens computed in the span
   double compute_share_ = 0;
-  std::uint64_t iterations_ = 0, sequence_steps_ = 0, preemptions_ = 0, cached_tokens_ = 0;
-  std::uint64_t swapped_tokens_ = 0, fetched_tokens_ = 0, guessed_tokens_ = 0, accepted_tokens_ = 0;
+  EngineCounters counters_;
   std::uint64_t serials_ = 0;
 };
 

@@ -67,8 +67,8 @@ void LlmEngine::use_known(Sequence& s, const Known& k) {
   }
   s.blocks = k.blocks;
   s.computed = k.blocks * limits_.block_size;
-  cached_tokens_ += static_cast<std::uint64_t>(k.cached * limits_.block_size);
-  fetched_tokens_ += static_cast<std::uint64_t>(fetched * limits_.block_size);
+  counters_.cached_tokens += static_cast<std::uint64_t>(k.cached * limits_.block_size);
+  counters_.fetched_tokens += static_cast<std::uint64_t>(fetched * limits_.block_size);
   copy_seconds_ += bytes_s * static_cast<double>(limits_.block_size) * cost_->kv_bytes_per_token();
 }
 

@@ -65,7 +65,7 @@ void LlmEngine::preempt(std::uint32_t slot) {
   if (partial_ == slot) partial_ = none;
   unlink_running(slot);
   waiting_.push_preempted(waiter_of(slot));
-  ++preemptions_;
+  ++counters_.preemptions;
 }
 
 // Gives every decoding sequence the blocks that its next tokens may need. Returns true when it had to
@@ -114,7 +114,7 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
     s.computed = std::max(s.computed, s.received);
     s.received = 0;
     if (s.on_host > s.computed) {
-      swapped_tokens_ += static_cast<std::uint64_t>(s.on_host - s.computed);
+      counters_.swapped_tokens += static_cast<std::uint64_t>(s.on_host - s.computed);
       swapped_blocks_ += blocks_for(s.on_host) - blocks_for(s.computed);
       s.computed = s.on_host;
     }
@@ -161,6 +161,7 @@ void LlmEngine::admit(Instant now, Who who, std::int64_t budget, models::Iterati
     Sequence& s = slab_[slot];
     if (s.started) continue;
     waiting_.charge(s.client, s.prompt);
+    counters_.prompt_tokens += static_cast<std::uint64_t>(s.prompt);
     admitted.push_back({s.tag, now});
     s.started = true;
   }

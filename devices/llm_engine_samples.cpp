@@ -44,7 +44,7 @@ void LlmEngine::fork(std::uint32_t slot) {
       ++s.prompt;  // the token that it has emitted
       s.image = 0;
       waiting_.push_preempted(waiter_of(copy));
-      ++preemptions_;
+      ++counters_.preemptions;
       continue;
     }
     kv_.take(taken);
@@ -71,12 +71,12 @@ void LlmEngine::accept_guesses() {
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
     Sequence& s = slab_[slot];
     if (!s.decoding) continue;
-    guessed_tokens_ += limits_.speculation.tokens;
+    counters_.guessed_tokens += limits_.speculation.tokens;
     const std::int64_t left = s.output - (decode_steps_ - s.joined);
     const std::int64_t more = std::min(left, right_guesses(s));
     s.joined -= more;
     context_ += more;
-    accepted_tokens_ += static_cast<std::uint64_t>(more);
+    counters_.accepted_tokens += static_cast<std::uint64_t>(more);
     waiting_.charge(s.client, 2 * more);
   }
 }

@@ -153,6 +153,13 @@ struct ServiceTotals {
     std::uint64_t batches = 0, hits = 0, loads = 0, evictions = 0;
   };
   std::optional<WeightCache> weight_cache;
+  //! Tokens of language models: of prompts; of these from the prefix cache, from slower KV tiers and
+  //! from swap space; guessed ahead, and guessed right.
+  struct Engine {
+    std::uint64_t prompt_tokens = 0, cached_tokens = 0, fetched_tokens = 0, swapped_tokens = 0;
+    std::uint64_t guessed_tokens = 0, accepted_tokens = 0;
+  };
+  std::optional<Engine> engine;
   //! Counted requests by variant and by exit, of services that choose; else empty.
   std::vector<std::pair<std::string, std::uint64_t>> variants;
   std::vector<std::uint64_t> exits;

@@ -74,6 +74,24 @@ std::string service_section(const Summary& s) {
   return table.empty() ? "" : "\n" + table.text() + evidence;
 }
 
+// What engines need not have computed, and guessed; only of services where there is any.
+std::string engine_section(const Summary& s) {
+  TextTable table({"engines", "prompt tokens", "cached", "from KV tiers", "from swap space", "guessed",
+                   "guessed right"});
+  for (const ServiceTotals& t : s.services) {
+    if (!t.engine) continue;
+    const ServiceTotals::Engine& e = *t.engine;
+    if (e.cached_tokens + e.fetched_tokens + e.swapped_tokens + e.guessed_tokens == 0) continue;
+    const auto share = [](std::uint64_t part, std::uint64_t of) {
+      return of == 0 ? "-" : format_percent(static_cast<double>(part) / static_cast<double>(of));
+    };
+    table.add_row({t.name, fmt::format("{}", e.prompt_tokens), share(e.cached_tokens, e.prompt_tokens),
+                   share(e.fetched_tokens, e.prompt_tokens), fmt::format("{}", e.swapped_tokens),
+                   fmt::format("{}", e.guessed_tokens), share(e.accepted_tokens, e.guessed_tokens)});
+  }
+  return table.empty() ? "" : "\n" + table.text();
+}
+
 std::string node_section(const Summary& s) {
   TextTable table({"nodes", "count", "energy", "node-hours", "cost"});
   for (const NodeTotals& n : s.nodes)
@@ -137,7 +155,7 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + node_section(s) + link_section(s) + objective_section(s);
+  out += service_section(s) + engine_section(s) + node_section(s) + link_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

@@ -164,6 +164,13 @@ Json from_service(const ServiceTotals& s) {
                          {"hits", s.weight_cache->hits},
                          {"loads", s.weight_cache->loads},
                          {"evictions", s.weight_cache->evictions}};
+  if (s.engine)
+    j["engine"] = {{"prompt_tokens", s.engine->prompt_tokens},
+                   {"cached_tokens", s.engine->cached_tokens},
+                   {"fetched_tokens", s.engine->fetched_tokens},
+                   {"swapped_tokens", s.engine->swapped_tokens},
+                   {"guessed_tokens", s.engine->guessed_tokens},
+                   {"accepted_tokens", s.engine->accepted_tokens}};
   for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
   if (!s.exits.empty()) j["exits"] = s.exits;
   return j;
@@ -187,6 +194,11 @@ ServiceTotals to_service(const Json& j) {
   s.weight_bytes = to_double(j.at("weight_bytes"));
   if (j.contains("cold_start")) s.cold_start = to_double(j.at("cold_start"));
   if (j.contains("load_peak")) s.load_peak = to_double(j.at("load_peak"));
+  if (j.contains("engine")) {
+    const Json& e = j.at("engine");
+    s.engine = {e.at("prompt_tokens"),  e.at("cached_tokens"),  e.at("fetched_tokens"),
+                e.at("swapped_tokens"), e.at("guessed_tokens"), e.at("accepted_tokens")};
+  }
   if (j.contains("weight_cache")) {
     const Json& c = j.at("weight_cache");
     s.weight_cache = {c.at("batches"), c.at("hits"), c.at("loads"), c.at("evictions")};

@@ -8,6 +8,7 @@
 #include "models/pass_exits.hpp"
 #include "scenarios/model_choice.hpp"
 #include "scenarios/resolution.hpp"
+#include "scenarios/resolve_engine.hpp"
 #include "scenarios/tables.hpp"
 #include "schedulers/registry.hpp"
 #include "sim/core/errors.hpp"
@@ -207,12 +208,13 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
               fmt::format("service \"{}\": measured times of \"{}\" do not follow its clock",
                           out.name, unit.name));
       }
-      const auto& c = out.batching.continuous;
-      const std::int64_t tokens =
-          c.kv_tokens > 0 ? c.kv_tokens : llm.cost->kv_capacity_tokens(c.memory_utilization);
-      if (tokens < c.block_size)
-        throw InputError(
-            fmt::format("no KV block of {} tokens fits beside the weights", c.block_size));
+      Value storage;
+      size_engine(r, policy_view(s, "batching", batching_spec(), storage), llm, out.batching.continuous,
+                  [&](const models::LlmShape& shape, const models::LlmVariant& variant) {
+                    return std::make_shared<const models::LlmCost>(
+                        shape, variant, unit, static_cast<int>(out.parallel), bandwidth,
+                        node.duration("interconnect_latency"), profile.get());
+                  });
       out.timing = std::string(models::name_of(llm.cost->kind()));
       out.timing_error = llm.cost->relative_error();
       out.work = std::move(llm);
@@ -268,13 +270,6 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     out.timing += fmt::format(", standard error {:.0f} %", 100 * out.timing_error);
 }
 
-devices::Scheduling scheduling_named(const std::string& name) {
-  if (name == "prefill-first") return devices::Scheduling::prefill_first;
-  if (name == "orca") return devices::Scheduling::orca;
-  if (name == "static") return devices::Scheduling::static_batch;
-  return devices::Scheduling::decode_first;
-}
-
 void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service& out) {
   Value storage;
   const ObjectView v = policy_view(s, "batching", batching_spec(), storage);
@@ -289,39 +284,7 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
             fmt::format("language models batch continuously; \"{}\" does not apply", v.variant()));
       return;
     }
-    world::ContinuousBatching& c = out.batching.continuous;
-    c.scheduling = scheduling_named(v.text("scheduling"));
-    c.max_sequences = v.count("max_batch");
-    c.max_batched_tokens = v.count("max_batched_tokens");
-    c.block_size = v.count("block_size");
-    c.kv_tokens = static_cast<std::int64_t>(v.number("kv_tokens"));
-    c.memory_utilization = v.number("memory_utilization");
-    c.chunked_prefill = v.flag("chunked_prefill");
-    c.reserve_prompt = v.flag("reserve_prompt");
-    c.prefix_caching = v.flag("prefix_caching");
-    c.async_scheduling = v.flag("async_scheduling");
-    c.watermark = v.number("watermark");
-    c.swap = v.text("preemption") == "swap";
-    c.swap_bandwidth = v.number("swap_bandwidth");
-    c.swap_space = v.number("swap_space");
-    if (c.scheduling != devices::Scheduling::decode_first)
-      for (const char* field : {"chunked_prefill", "async_scheduling"})
-        if (v.has(field) && v.flag(field))
-          r.problems.add(v.at(field), v.pointer_to(field),
-                         fmt::format("needs \"scheduling\": \"decode-first\", not \"{}\"; leave it "
-                                     "out or say false",
-                                     v.text("scheduling")));
-    if (c.swap && (c.scheduling == devices::Scheduling::orca ||
-                   c.scheduling == devices::Scheduling::static_batch))
-      r.problems.add(v.at("preemption"), v.pointer_to("preemption"),
-                     fmt::format("\"{}\" scheduling preempts nobody; leave it out",
-                                 v.text("scheduling")));
-    for (const char* field : {"swap_bandwidth", "swap_space"})
-      if (v.has(field) && !c.swap)
-        r.problems.add(v.at(field), v.pointer_to(field), "needs \"preemption\": \"swap\"");
-    if (c.prefix_caching && !c.reserve_prompt)
-      r.problems.add(v.at("prefix_caching"), v.pointer_to("prefix_caching"),
-                     "needs \"reserve_prompt\": true");
+    read_engine(r, v, out.batching.continuous);
     return;
   }
   if (v.variant() == "fitted") return;  // once its times are known

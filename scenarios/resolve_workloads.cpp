@@ -156,6 +156,11 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.prompt_tokens = v.distribution("prompt_tokens", r.problems);
   q.image_tokens = v.distribution("image_tokens", r.problems);
   q.output_tokens = v.distribution("output_tokens", r.problems);
+  q.samples = v.count("samples");
+  q.embedding = v.flag("embedding");
+  for (const char* other : {"output_tokens", "samples"})
+    if (q.embedding && v.has(other))
+      r.problems.add(v.at(other), v.pointer_to(other), "an embedding generates no tokens; leave it out");
   q.upload = v.distribution("upload", r.problems);
   q.download = v.distribution("download", r.problems);
   q.upload_per_token = v.number("upload_per_token");
@@ -188,6 +193,7 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
   std::size_t position = 0;
   for (const ObjectView& v : root.objects("workload")) {
     world::Workload w;
+    w.priority = static_cast<std::int32_t>(v.number("priority"));
     w.name = v.has("name") ? v.text("name") : fmt::format("workload-{}", position);
     ++position;
     for (const world::Workload& other : r.scenario.workloads)

@@ -30,6 +30,13 @@ const ObjectSpec& queue_spec();
 const ObjectSpec& variant_choice_spec();
 const ObjectSpec& loading_spec();
 
+const ObjectSpec& speculation_spec();  //!< tables_engine.cpp
+const ObjectSpec& kv_tier_spec();
+std::vector<Field> continuous_batching_fields();
+
+//! The row "variant": how a model is stored and computed.
+Field stored_as(const char* help);
+
 const ObjectSpec& model_spec();  //!< tables_models.cpp; also an entry of catalogue/models.json
 const ObjectSpec& variant_spec();
 const ObjectSpec& llm_shape_spec();

@@ -106,60 +106,7 @@ const ObjectSpec& batching_spec() {
     v.help =
         "Iteration-level batching inside a language-model engine: sequences join and leave "
         "between iterations.";
-    v.fields = {
-        word("scheduling", {"decode-first", "prefill-first", "orca", "static"},
-             "who takes part in an iteration. decode-first: running sequences, then parts of prompts "
-             "in what is left of max_batched_tokens (vLLM v1, Sarathi-Serve). prefill-first: whole "
-             "waiting prompts alone as long as any can start, else running sequences (vLLM v0). "
-             "orca: running sequences and whole prompts together, without a limit on tokens; a "
-             "sequence starts when there are KV blocks for all of its tokens. static: requests in "
-             "batches of which the next starts when the longest sequence of the last has ended, and "
-             "which complete as a whole (FasterTransformer); KV blocks as with orca")
-            .by_default("decode-first"),
-        integer("max_batch", "sequences running at once").at_least(1).at_most(1e6).by_default("64"),
-        integer("max_batched_tokens", "tokens per iteration, prompts and decodes together; not orca, static")
-            .at_least(1)
-            .by_default("8192"),
-        integer("block_size", "KV tokens per block").at_least(1).at_most(65536).by_default("16"),
-        integer("kv_tokens", "KV capacity in tokens; 0 = what fits into memory")
-            .at_most(1e15)
-            .by_default("0"),
-        quantity("memory_utilization", Unit::fraction,
-                 "share of the unit's memory for weights, workspace and KV cache")
-            .above(0)
-            .at_most(1)
-            .by_default("0.9"),
-        flag("chunked_prefill", "split prompts that exceed the token budget; decode-first only").by_default("true"),
-        flag("reserve_prompt",
-             "start a prompt only when all of it fits into the free KV blocks, not just its first "
-             "part (vLLM from 0.19 on)")
-            .by_default("false"),
-        flag("prefix_caching",
-             "freed KV blocks keep their contents until they are taken: prompts with a common start "
-             "(trace with tokens_per_hash) and preempted sequences use them again; needs "
-             "reserve_prompt")
-            .by_default("false"),
-        flag("async_scheduling",
-             "plan an iteration while the one before it runs: arrivals and freed blocks count one "
-             "iteration later; decode-first only")
-            .by_default("false"),
-        quantity("watermark", Unit::fraction,
-                 "share of the KV blocks that a prompt leaves free when it starts beside others "
-                 "(vLLM v0: 0.01)")
-            .at_most(0.9)
-            .by_default("0"),
-        word("preemption", {"recompute", "swap"},
-             "what a sequence does that must give its KV blocks back: compute its tokens again, or "
-             "copy them to host memory and back")
-            .by_default("recompute"),
-        quantity("swap_bandwidth", Unit::bandwidth,
-                 "of the copies, per replica; iterations wait for them")
-            .above(0)
-            .by_default("25 GB/s"),
-        quantity("swap_space", Unit::bytes,
-                 "of host memory per replica; sequences that do not fit compute again")
-            .by_default("4 GB"),
-    };
+    v.fields = continuous_batching_fields();
     s.fields[0].choices.push_back(v.value);
     s.variants.push_back(std::move(v));
     Variant fitted;

@@ -23,6 +23,7 @@ const std::vector<std::string>& load_strategies() {
                                               "sharded", "balanced", "offload"};
   return names;
 }
+}  // namespace
 
 Field stored_as(const char* help) {
   return either("variant",
@@ -30,7 +31,6 @@ Field stored_as(const char* help) {
                  object("", variant_spec, "inline variant")},
                 help);
 }
-}  // namespace
 
 const ObjectSpec& loading_spec() {
   static const ObjectSpec spec{

@@ -38,6 +38,14 @@ const ObjectSpec& request_spec() {
        distribution("image_tokens", Unit::none, "prompt tokens that come from images, in addition")
            .by_default("0"),
        distribution("output_tokens", Unit::none, "generated tokens").by_default("1"),
+       integer("samples", "answers of output_tokens each from one prompt, which language models decode "
+               "at once: samples or beams")
+           .at_least(1)
+           .at_most(1024)
+           .by_default("1"),
+       flag("embedding", "of language models: the pass over the prompt is the answer; no tokens are "
+            "generated")
+           .by_default("false"),
        distribution("upload", Unit::bytes, "sent to a remote service").by_default("0 B"),
        distribution("download", Unit::bytes, "sent back").by_default("0 B"),
        quantity("upload_per_token", Unit::bytes, "added per prompt token").by_default("0 B"),
@@ -100,6 +108,10 @@ const ObjectSpec& workload_spec() {
         object("request", request_spec, "what one request carries"),
         object("task", task_spec, "arrivals are tasks of several requests")
             .default_is("single requests"),
+        integer("priority", "in engines with \"order\": \"priority\": larger goes first")
+            .at_least(-1e6)
+            .at_most(1e6)
+            .by_default("0"),
         integer("limit", "largest number of arrivals").at_most(9e15).default_is("none"),
         quantity("start", Unit::duration, "nothing arrives before").by_default("0 s"),
     };

@@ -102,6 +102,37 @@ bool World::start_replica(std::uint32_t service, bool at_once) {
   return false;
 }
 
+devices::EngineLimits World::engine_limits(std::uint32_t service) const {
+  const Service& spec = scenario_.services[service];
+  const models::LlmCost& cost = *std::get<LlmModel>(spec.work).cost;
+  const ContinuousBatching& c = spec.batching.continuous;
+  devices::EngineLimits limits;
+  limits.scheduling = c.scheduling;
+  limits.max_sequences = c.max_sequences;
+  limits.max_batched_tokens = c.max_batched_tokens;
+  limits.block_size = c.block_size;
+  limits.chunked_prefill = c.chunked_prefill;
+  limits.reserve_prompt = c.reserve_prompt;
+  limits.prefix_caching = c.prefix_caching;
+  limits.async_scheduling = c.async_scheduling;
+  const std::int64_t tokens =
+      c.kv_tokens > 0 ? c.kv_tokens : cost.kv_capacity_tokens(c.memory_utilization);
+  limits.kv_blocks = tokens / c.block_size;
+  limits.watermark_blocks =
+      static_cast<std::int64_t>(c.watermark * static_cast<double>(limits.kv_blocks));
+  const double block_bytes = c.block_size * cost.kv_bytes_per_token();
+  if (c.swap) {
+    limits.swap_bandwidth = c.swap_bandwidth;
+    limits.host_blocks = static_cast<std::int64_t>(c.swap_space / block_bytes);
+  }
+  limits.order = c.order;
+  limits.speculation = c.speculation;
+  limits.speculation.seed = hash_combine(guess_seed_, service);
+  for (const KvTier& t : c.tiers)
+    limits.tiers.push_back({static_cast<std::int64_t>(t.bytes / block_bytes), t.bandwidth});
+  return limits;
+}
+
 void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once) {
   const Service& spec = scenario_.services[service];
   ServiceState& s = services_[service];
@@ -113,27 +144,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   p.started_at = now_;
   p.busy.reset(now_);
   if (const auto* llm = std::get_if<LlmModel>(&spec.work)) {
-    const ContinuousBatching& c = spec.batching.continuous;
-    devices::EngineLimits limits;
-    limits.scheduling = c.scheduling;
-    limits.max_sequences = c.max_sequences;
-    limits.max_batched_tokens = c.max_batched_tokens;
-    limits.block_size = c.block_size;
-    limits.chunked_prefill = c.chunked_prefill;
-    limits.reserve_prompt = c.reserve_prompt;
-    limits.prefix_caching = c.prefix_caching;
-    limits.async_scheduling = c.async_scheduling;
-    const std::int64_t capacity =
-        c.kv_tokens > 0 ? c.kv_tokens : llm->cost->kv_capacity_tokens(c.memory_utilization);
-    limits.kv_blocks = capacity / c.block_size;
-    limits.watermark_blocks =
-        static_cast<std::int64_t>(c.watermark * static_cast<double>(limits.kv_blocks));
-    if (c.swap) {
-      limits.swap_bandwidth = c.swap_bandwidth;
-      limits.host_blocks = static_cast<std::int64_t>(
-          c.swap_space / (c.block_size * llm->cost->kv_bytes_per_token()));
-    }
-    p.engine = std::make_unique<devices::LlmEngine>(llm->cost, limits);
+    p.engine = std::make_unique<devices::LlmEngine>(llm->cost, engine_limits(service));
   } else {
     p.server = std::make_unique<devices::BatchServer>(
         spec.slots, spec.queue_capacity,
@@ -227,8 +238,7 @@ void World::remove_replica(std::uint32_t id) {
   s.replicas.erase(std::find(s.replicas.begin(), s.replicas.end(), id));
   update_ready(p.service);
   if (p.engine) {
-    s.iterations += p.engine->iterations();
-    s.preemptions += p.engine->preemptions();
+    s.engines += p.engine->counters();
     p.engine.reset();
   }
   queue_.cancel(p.look_again);

@@ -64,7 +64,8 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   r.image_tokens = a.image_tokens ? *a.image_tokens : tokens(image);
   rec.prompt_tokens = tokens((a.prompt_tokens ? *a.prompt_tokens : prompt) + context) + r.image_tokens;
   r.prompt_blocks = a.prompt_blocks;
-  rec.output_tokens = std::max(1U, a.output_tokens ? *a.output_tokens : tokens(output));
+  rec.output_tokens =
+      shape.embedding ? 0 : std::max(1U, a.output_tokens ? *a.output_tokens : tokens(output));
   rec.upload = a.upload ? *a.upload
                         : std::max(0.0, shape.upload.sample(g)) +
                               shape.upload_per_token * rec.prompt_tokens;

@@ -128,6 +128,11 @@ struct LlmModel {
   std::vector<std::shared_ptr<const models::LlmCost>> by_point;
 };
 
+//! A slower memory for the KV blocks of a replica.
+struct KvTier {
+  double bytes = 0, bandwidth = 0;     //!< bytes/s of reading
+};
+
 //! How an engine forms its iterations ("batching": {"policy": "continuous", ...}).
 struct ContinuousBatching {
   devices::Scheduling scheduling = devices::Scheduling::decode_first;
@@ -144,6 +149,9 @@ struct ContinuousBatching {
   bool swap = false;                   //!< preempted sequences move to host memory
   double swap_bandwidth = 25e9;        //!< bytes/s between a replica and its host
   double swap_space = 4e9;             //!< bytes of host memory per replica
+  devices::QueueOrder order = devices::QueueOrder::arrival;  //!< priority and client: of the workload
+  devices::Speculation speculation;    //!< its seed is the run's
+  std::vector<KvTier> tiers;           //!< fastest first
 };
 
 //! A batching policy by name, or continuous batching inside an engine.
@@ -248,6 +256,8 @@ struct RequestShape {
   Distribution prompt_tokens = Distribution::constant(0);   //!< text tokens of the prompt
   Distribution image_tokens = Distribution::constant(0);    //!< prompt tokens that come from images
   Distribution output_tokens = Distribution::constant(1);
+  std::uint32_t samples = 1;                                //!< answers from one prompt
+  bool embedding = false;                                   //!< no tokens are generated
   Distribution upload = Distribution::constant(0), download = Distribution::constant(0);  //!< bytes
   double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added
   Distribution preprocess = Distribution::constant(0);      //!< s on the client before sending
@@ -270,6 +280,7 @@ struct TaskShape {
 
 struct Workload {
   std::string name;
+  std::int32_t priority = 0;           //!< in queues by priority; larger first
   Arrivals arrivals;
   RequestShape request;
   TaskShape task;

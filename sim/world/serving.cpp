@@ -38,6 +38,11 @@ void World::enqueue(std::uint32_t slot) {
   if (p.engine) {
     devices::EngineRequest job{tag, std::max<std::int64_t>(1, r.record.prompt_tokens),
                                r.image_tokens, r.record.output_tokens};
+    const Workload& workload = scenario_.workloads[r.record.workload];
+    job.samples = workload.request.samples;
+    job.priority = workload.priority;
+    job.client = r.record.workload;
+    job.identity = r.record.identity;
     if (service.batching.continuous.prefix_caching && r.prompt_blocks)
       job.prefix = prefix_of(*r.prompt_blocks, job.prompt, service.batching.continuous.block_size);
     if (!p.engine->fits(job)) return turn_away(results::Cause::too_large);

@@ -186,7 +186,7 @@ struct ServiceState {
   double sampled_busy = 0, sampled_slots = 0;  // integrals at the last interval sample
   std::uint32_t max_ready = 0;
   std::uint64_t batches = 0, batched = 0, cold_starts = 0;
-  std::uint64_t iterations = 0, preemptions = 0;  // of engines that are gone
+  devices::EngineCounters engines;       // that are gone, less what all did during the warm-up
   std::vector<std::shared_ptr<const devices::ExecutionPlan>> plans;  // by batch size - 1; made when needed
 };
 

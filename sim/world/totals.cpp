@@ -14,6 +14,9 @@ void World::reset_totals() {
     s.sampled_busy = s.sampled_slots = 0;
     s.max_ready = static_cast<std::uint32_t>(s.ready.size());
     s.batches = s.batched = 0;
+    s.engines = {};
+    for (const std::uint32_t id : s.replicas)
+      if (const auto& engine = replicas_[id].engine) s.engines -= engine->counters();
   }
   for (NodeState& n : nodes_) {
     n.power.reset(now_);
@@ -131,13 +134,14 @@ results::WorldTotals World::totals() {
     out.mean_in_system = out.mean_queue + s.running.mean(now_);
     out.mean_replicas = s.ready_count.mean(now_);
     out.max_replicas = s.max_ready;
-    out.iterations = s.batches + s.iterations;
-    out.preemptions = s.preemptions;
+    devices::EngineCounters engines = s.engines;
     for (const std::uint32_t id : s.replicas)
-      if (const auto& engine = replicas_[id].engine) {
-        out.iterations += engine->iterations();
-        out.preemptions += engine->preemptions();
-      }
+      if (const auto& engine = replicas_[id].engine) engines += engine->counters();
+    out.iterations = s.batches + engines.iterations;
+    out.preemptions = engines.preemptions;
+    if (std::holds_alternative<LlmModel>(spec.work))
+      out.engine = {engines.prompt_tokens,  engines.cached_tokens,  engines.fetched_tokens,
+                    engines.swapped_tokens, engines.guessed_tokens, engines.accepted_tokens};
     out.mean_batch = s.batches > 0 ? static_cast<double>(s.batched) / static_cast<double>(s.batches) : 0;
     out.cold_starts = s.cold_starts;
     out.weight_bytes = weight_bytes(spec);

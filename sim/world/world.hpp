@@ -142,6 +142,7 @@ class World final : public network::EventLoop {
   void start_services();
   void open_routing(std::uint32_t service);
   bool start_replica(std::uint32_t service, bool at_once);
+  devices::EngineLimits engine_limits(std::uint32_t service) const;
   void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
   void on_replica_ready(std::uint32_t replica);
   void retire(std::uint32_t replica);
@@ -189,6 +190,7 @@ class World final : public network::EventLoop {
   std::vector<Task> tasks_;
   std::vector<std::uint32_t> free_tasks_;
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
+  std::uint64_t guess_seed_;  // of speculation
   StreamKey service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
 
   // scratch, to spare allocations

@@ -126,7 +126,7 @@ TEST(LlmEngine, OneSequenceTakesPrefillThenOneIterationPerToken) {
     end += Duration(test_cost()->iteration_ns(w));
   }
   EXPECT_EQ(dates.at(1).completed, end);
-  EXPECT_EQ(engine.iterations(), 4U);
+  EXPECT_EQ(engine.counters().iterations, 4U);
   EXPECT_EQ(engine.free_blocks(), 1000);
 }
 
@@ -218,22 +218,22 @@ TEST_P(LlmEngineScheduling, LeapsAndStepsGiveTheSameDates) {
     LlmEngine stepping(test_cost(), limits);
     const auto without = drive(stepping, arrivals, cancellations);
     ASSERT_TRUE(with == without) << "trial " << trial;
-    ASSERT_EQ(leaping.iterations(), stepping.iterations());
-    ASSERT_EQ(leaping.sequence_steps(), stepping.sequence_steps());
-    ASSERT_EQ(leaping.preemptions(), stepping.preemptions());
-    ASSERT_EQ(leaping.cached_tokens(), stepping.cached_tokens());
-    ASSERT_EQ(leaping.fetched_tokens(), stepping.fetched_tokens());
-    ASSERT_EQ(leaping.swapped_tokens(), stepping.swapped_tokens());
+    ASSERT_EQ(leaping.counters().iterations, stepping.counters().iterations);
+    ASSERT_EQ(leaping.counters().sequence_steps, stepping.counters().sequence_steps);
+    ASSERT_EQ(leaping.counters().preemptions, stepping.counters().preemptions);
+    ASSERT_EQ(leaping.counters().cached_tokens, stepping.counters().cached_tokens);
+    ASSERT_EQ(leaping.counters().fetched_tokens, stepping.counters().fetched_tokens);
+    ASSERT_EQ(leaping.counters().swapped_tokens, stepping.counters().swapped_tokens);
     // Every block comes back.
     ASSERT_EQ(leaping.free_blocks(), limits.kv_blocks);
     ASSERT_EQ(stepping.free_blocks(), limits.kv_blocks);
     ASSERT_EQ(leaping.host_blocks_used(), 0);
     ASSERT_EQ(leaping.running(), 0U);
-    preemptions += leaping.preemptions();
-    cached += leaping.cached_tokens();
-    fetched += leaping.fetched_tokens();
-    accepted += leaping.accepted_tokens();
-    swapped += leaping.swapped_tokens();
+    preemptions += leaping.counters().preemptions;
+    cached += leaping.counters().cached_tokens;
+    fetched += leaping.counters().fetched_tokens;
+    accepted += leaping.counters().accepted_tokens;
+    swapped += leaping.counters().swapped_tokens;
     completed += with.size();
   }
   // The workloads do exercise preemption and swapping, where there is any, and the prefix cache.
@@ -263,7 +263,7 @@ TEST_P(LlmEngineScheduling, DecodeStretchesAreOneSpan) {
     engine.finish(progress);
   }
   EXPECT_EQ(spans, 3);
-  EXPECT_EQ(engine.iterations(), 100U);
+  EXPECT_EQ(engine.counters().iterations, 100U);
 }
 
 // Causality and completeness on the same kind of workload.
@@ -317,7 +317,7 @@ TEST(LlmEngine, LongPromptsAreCutByTheTokenBudget) {
   limits.kv_blocks = 1000;
   LlmEngine engine(test_cost(), limits);
   drive(engine, {{Instant(0), {1, 350, 0, 1}}});
-  EXPECT_EQ(engine.iterations(), 4U);  // 100 + 100 + 100 + 50
+  EXPECT_EQ(engine.counters().iterations, 4U);  // 100 + 100 + 100 + 50
 }
 
 TEST(LlmEngine, RefusesWhatCanNeverFit) {
@@ -391,7 +391,7 @@ TEST(LlmEngine, ACachedPromptComputesOnlyItsEnd) {
   EXPECT_EQ(dates.at(1).completed, Instant(0) + time_of(prompt_work(47)));
   EXPECT_EQ(dates.at(2).completed, later + time_of(prompt_work(15, 32)));
   EXPECT_EQ(dates.at(3).completed, last + time_of(prompt_work(16, 16)));
-  EXPECT_EQ(engine.cached_tokens(), 48U);
+  EXPECT_EQ(engine.counters().cached_tokens, 48U);
   EXPECT_EQ(engine.free_blocks(), 100);
 }
 
@@ -420,11 +420,11 @@ TEST(LlmEngine, APreemptedSequenceFindsItsBlocks) {
   l.prefix_caching = true;
   LlmEngine with(test_cost(), l);
   const auto fast = drive(with, two);
-  EXPECT_EQ(without.preemptions(), 1U);
-  EXPECT_EQ(with.preemptions(), 1U);
+  EXPECT_EQ(without.counters().preemptions, 1U);
+  EXPECT_EQ(with.counters().preemptions, 1U);
   // Four whole blocks, of which the first sequence took three: at 65, 81 and 97 tokens.
-  EXPECT_EQ(without.cached_tokens(), 0U);
-  EXPECT_EQ(with.cached_tokens(), 16U);
+  EXPECT_EQ(without.counters().cached_tokens, 0U);
+  EXPECT_EQ(with.counters().cached_tokens, 16U);
   EXPECT_LT(fast.at(2).completed, slow.at(2).completed);
 }
 
@@ -533,8 +533,8 @@ TEST(LlmEngine, ASwappedSequenceDecodesOn) {
     l.host_blocks = 100;
     LlmEngine engine(test_cost(), l);
     const auto dates = drive(engine, two);
-    EXPECT_EQ(engine.preemptions(), 1U);
-    EXPECT_EQ(engine.swapped_tokens(), 64U);  // 60 of the prompt, 4 decoded
+    EXPECT_EQ(engine.counters().preemptions, 1U);
+    EXPECT_EQ(engine.counters().swapped_tokens, 64U);  // 60 of the prompt, 4 decoded
     models::IterationWork both = prompt_work(60);
     both.prefill_tokens = both.prefill_context = 120;
     both.prefill_attention *= 2;
@@ -558,8 +558,8 @@ TEST(LlmEngine, ASwappedSequenceDecodesOn) {
     l.host_blocks = 3;
     LlmEngine full(test_cost(), l);
     drive(full, two);
-    EXPECT_EQ(full.preemptions(), 1U);
-    EXPECT_EQ(full.swapped_tokens(), 0U);
+    EXPECT_EQ(full.counters().preemptions, 1U);
+    EXPECT_EQ(full.counters().swapped_tokens, 0U);
   }
 }
 
@@ -593,7 +593,7 @@ TEST(LlmEngine, ACutPromptWithoutBlocksGivesWay) {
   l.max_batched_tokens = 64;
   LlmEngine engine(test_cost(), l);
   const auto dates = drive(engine, {{Instant(0), {1, 60, 0, 60}}, {Instant(0), {2, 140, 0, 1}}});
-  EXPECT_GE(engine.preemptions(), 1U);
+  EXPECT_GE(engine.counters().preemptions, 1U);
   EXPECT_GT(dates.at(2).first_token, dates.at(1).completed);
   EXPECT_EQ(engine.free_blocks(), 10);
 }

@@ -68,7 +68,7 @@ TEST(LlmEngineOptions, TheLeastUrgentIsPreempted) {
     EngineRequest first = request(1, 16, 30), second = request(2, 16, 30);
     second.priority = 1;
     const auto dates = drive(engine, {{Instant(0), first}, {Instant(1), second}});
-    EXPECT_EQ(engine.preemptions(), 1U);
+    EXPECT_EQ(engine.counters().preemptions, 1U);
     EXPECT_EQ(dates.at(1).completed < dates.at(2).completed, order == QueueOrder::arrival);
   }
 }
@@ -101,8 +101,8 @@ TEST(LlmEngineOptions, RightGuessesAreTokens) {
     const std::int64_t decodes = acceptance == 1 ? 2 : 8;
     EXPECT_EQ(dates.at(1).first_token, Instant((1000 + 200) * us));
     EXPECT_EQ(dates.at(1).completed, Instant((1200 + decodes * (1000 + 40 + 5)) * us));
-    EXPECT_EQ(engine.guessed_tokens(), static_cast<std::uint64_t>(3 * decodes));
-    EXPECT_EQ(engine.accepted_tokens(), acceptance == 1 ? 6U : 0U);
+    EXPECT_EQ(engine.counters().guessed_tokens, static_cast<std::uint64_t>(3 * decodes));
+    EXPECT_EQ(engine.counters().accepted_tokens, acceptance == 1 ? 6U : 0U);
     EXPECT_EQ(engine.free_blocks(), l.kv_blocks);
   }
 }
@@ -116,7 +116,7 @@ TEST(LlmEngineOptions, TokensPerIterationFollowTheAcceptance) {
   LlmEngine engine(cost(), l);
   drive(engine, {{Instant(0), request(1, 20, 200'001)}});
   const double expected = (1 - std::pow(0.7, 5)) / (1 - 0.7);
-  EXPECT_NEAR(200'000.0 / static_cast<double>(engine.iterations() - 1), expected, 0.01 * expected);
+  EXPECT_NEAR(200'000.0 / static_cast<double>(engine.counters().iterations - 1), expected, 0.01 * expected);
 }
 
 // The draft model computes the prompt as well, and the guesses one after the other.
@@ -152,7 +152,7 @@ TEST(LlmEngineOptions, SamplesShareTheBlocksOfTheirPrompt) {
   ASSERT_EQ(progress.size(), 2U);  // the first token and the end, once each
   EXPECT_EQ(progress[1].what, Progress::What::completed);
   EXPECT_EQ(engine.free_blocks(), 9);
-  EXPECT_EQ(engine.preemptions(), 0U);
+  EXPECT_EQ(engine.counters().preemptions, 0U);
 }
 
 // With eight blocks one sample has no place for its own copy: it waits and computes all again.
@@ -163,7 +163,7 @@ TEST(LlmEngineOptions, ASampleWithoutBlocksComesLater) {
   EngineRequest r = request(1, 100, 5);
   r.samples = 3;
   const auto dates = drive(engine, {{Instant(0), r}});
-  EXPECT_EQ(engine.preemptions(), 1U);
+  EXPECT_EQ(engine.counters().preemptions, 1U);
   // Prompt, four decodes of two, the prompt of the third with its first token, three more tokens.
   EXPECT_EQ(dates.at(1).completed,
             Instant((1000 + 1000 + 4 * 1020 + 1000 + 1010 + 3 * 1010) * us));
@@ -187,7 +187,7 @@ TEST(LlmEngineOptions, AnEmbeddingIsThePromptAlone) {
   const auto dates = drive(engine, {{Instant(0), request(1, 50, 0)}});
   EXPECT_EQ(dates.at(1).completed, Instant(1500 * us));
   EXPECT_EQ(dates.at(1).first_token, dates.at(1).completed);
-  EXPECT_EQ(engine.iterations(), 1U);
+  EXPECT_EQ(engine.counters().iterations, 1U);
 }
 
 // Two prompts of four blocks take turns in a cache of five. What the second pushed out is read back
@@ -210,8 +210,8 @@ TEST(LlmEngineOptions, EvictedBlocksComeBackFromATier) {
     // The ends of sequences go first: a tier of one block has the first of the prompt.
     const std::int64_t fetched = std::min<std::int64_t>(4, tier);
     EXPECT_EQ(took, Duration((1000 + 250 * fetched + 10 * (65 - 16 * fetched)) * us));
-    EXPECT_EQ(engine.fetched_tokens(), static_cast<std::uint64_t>(16 * fetched));
-    EXPECT_EQ(engine.cached_tokens(), 0U);
+    EXPECT_EQ(engine.counters().fetched_tokens, static_cast<std::uint64_t>(16 * fetched));
+    EXPECT_EQ(engine.counters().cached_tokens, 0U);
     EXPECT_EQ(engine.free_blocks(), 5);
   }
 }

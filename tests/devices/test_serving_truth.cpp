@@ -267,8 +267,8 @@ void prefix_blocks(const json& in, const json& expected) {
     const std::int64_t free = engine.free_blocks();
     engine.begin(Instant(), admitted);
     EXPECT_EQ(admitted.size(), 1U);
-    EXPECT_EQ(json(engine.cached_tokens() - before), expected.at("hit_tokens").at(tag));
-    before = engine.cached_tokens();
+    EXPECT_EQ(json(engine.counters().cached_tokens - before), expected.at("hit_tokens").at(tag));
+    before = engine.counters().cached_tokens;
     return free - engine.free_blocks();  // taken, idle contents included
   };
   const auto finish = [&] {
@@ -304,14 +304,14 @@ void prefix_blocks(const json& in, const json& expected) {
     };
     run(shared + 7, common);
     run(taken * l.block_size, {});
-    const std::uint64_t hits = probe.cached_tokens();
+    const std::uint64_t hits = probe.counters().cached_tokens;
     run(shared + 1, common);
     std::int64_t left = 0;
     const auto position = [&](int id) {
       return std::find(order.begin(), order.end(), id) - order.begin();
     };
     while (left < 3 && position(static_cast<int>(left) + 1) >= taken) ++left;
-    EXPECT_EQ(probe.cached_tokens() - hits, static_cast<std::uint64_t>(left * l.block_size)) << taken;
+    EXPECT_EQ(probe.counters().cached_tokens - hits, static_cast<std::uint64_t>(left * l.block_size)) << taken;
   }
   EXPECT_EQ(begin(3, l.kv_blocks * l.block_size, 1, {}), fresh(3));
   finish();
@@ -337,7 +337,7 @@ void blocks_without_cache(const json& in, const json& expected) {
   EXPECT_TRUE(expected.at("blocks").at(2).is_null());
   EXPECT_EQ(admitted.size(), 1U);
   EXPECT_EQ(engine.waiting(), 1U);
-  for (const json& hits : expected.at("hits")) EXPECT_EQ(engine.cached_tokens(), hits);
+  for (const json& hits : expected.at("hits")) EXPECT_EQ(engine.counters().cached_tokens, hits);
 }
 
 void full_hit(const json& in, const json& expected) {
@@ -351,7 +351,7 @@ void full_hit(const json& in, const json& expected) {
     engine.begin(Instant(), admitted);
     engine.finish(progress);
   }
-  EXPECT_EQ(engine.cached_tokens(), expected.at("hit_tokens"));
+  EXPECT_EQ(engine.counters().cached_tokens, expected.at("hit_tokens"));
 }
 
 void kv_capacity(const json& in, const json& expected) {
@@ -479,7 +479,7 @@ void decode_trace(const json& in, const json& expected) {
     EXPECT_NEAR(dates.at(i).first_token.seconds(), expected.at("first_token").at(i), 1e-9);
     EXPECT_NEAR(dates.at(i).completed.seconds(), expected.at("finish").at(i), 1e-9);
   }
-  EXPECT_EQ(engine.iterations(), expected.at("iterations"));
+  EXPECT_EQ(engine.counters().iterations, expected.at("iterations"));
 }
 
 // Poisson arrivals and geometric outputs against the birth-death chain of the case.
@@ -509,8 +509,8 @@ void decode_queue(const json& in, const json& expected) {
   // Admission waits for the end of an iteration, which the limit leaves out.
   const double iteration = base + each * expected.at("mean_running").get<double>();
   EXPECT_LE(wait, expected.at("Wq").get<double>() * 1.25 + iteration);
-  const double running = static_cast<double>(engine.sequence_steps()) /
-                         static_cast<double>(engine.iterations());
+  const double running = static_cast<double>(engine.counters().sequence_steps) /
+                         static_cast<double>(engine.counters().iterations);
   EXPECT_NEAR(running, expected.at("mean_running"), off * running);
 }
 

@@ -1,0 +1,124 @@
+#include "scenarios/resolve_engine.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "models/llm_cost.hpp"
+#include "scenarios/model_choice.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+devices::Scheduling scheduling_named(const std::string& name) {
+  if (name == "prefill-first") return devices::Scheduling::prefill_first;
+  if (name == "orca") return devices::Scheduling::orca;
+  if (name == "static") return devices::Scheduling::static_batch;
+  return devices::Scheduling::decode_first;
+}
+
+devices::QueueOrder order_named(const std::string& name) {
+  if (name == "priority") return devices::QueueOrder::priority;
+  if (name == "fair") return devices::QueueOrder::fair;
+  return devices::QueueOrder::arrival;
+}
+
+void read_speculation(Resolution& r, const ObjectView& v, world::ContinuousBatching& c) {
+  if (!v.has("speculation")) return;
+  const ObjectView s = v.object("speculation");
+  c.speculation.tokens = s.count("tokens");
+  c.speculation.overhead = s.duration("overhead");
+  if (s.has("acceptance")) {
+    const Value& written = *s.find("acceptance");
+    if (written.is(JsonKind::list))
+      for (const Value& p : written.items) c.speculation.acceptance.push_back(number_of(p, Unit::fraction));
+    else
+      c.speculation.acceptance.push_back(number_of(written, Unit::fraction));
+  }
+  if (s.has("variant") && !s.has("model"))
+    r.problems.add(s.at("variant"), s.pointer_to("variant"), "needs \"model\", the draft model");
+  if (c.async_scheduling)
+    r.problems.add(v.at("async_scheduling"), v.pointer_to("async_scheduling"),
+                   "cannot plan ahead of guesses; leave \"speculation\" out or say false");
+  const std::uint64_t tokens = std::uint64_t{c.max_sequences} * (1 + c.speculation.tokens);
+  if (c.max_batched_tokens < tokens)
+    r.problems.add(v.at("speculation"), s.pointer_to("tokens"),
+                   fmt::format("max_batch {} times {} tokens per decode exceed max_batched_tokens {}; "
+                               "raise it to {}",
+                               c.max_sequences, 1 + c.speculation.tokens, c.max_batched_tokens, tokens));
+}
+
+}  // namespace
+
+void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& c) {
+  c.scheduling = scheduling_named(v.text("scheduling"));
+  c.max_sequences = v.count("max_batch");
+  c.max_batched_tokens = v.count("max_batched_tokens");
+  c.block_size = v.count("block_size");
+  c.kv_tokens = static_cast<std::int64_t>(v.number("kv_tokens"));
+  c.memory_utilization = v.number("memory_utilization");
+  c.chunked_prefill = v.flag("chunked_prefill");
+  c.reserve_prompt = v.flag("reserve_prompt");
+  c.prefix_caching = v.flag("prefix_caching");
+  c.async_scheduling = v.flag("async_scheduling");
+  c.watermark = v.number("watermark");
+  c.swap = v.text("preemption") == "swap";
+  c.swap_bandwidth = v.number("swap_bandwidth");
+  c.swap_space = v.number("swap_space");
+  if (c.scheduling != devices::Scheduling::decode_first)
+    for (const char* field : {"chunked_prefill", "async_scheduling"})
+      if (v.has(field) && v.flag(field))
+        r.problems.add(v.at(field), v.pointer_to(field),
+                       fmt::format("needs \"scheduling\": \"decode-first\", not \"{}\"; leave it "
+                                   "out or say false",
+                                   v.text("scheduling")));
+  if (c.swap && (c.scheduling == devices::Scheduling::orca ||
+                 c.scheduling == devices::Scheduling::static_batch))
+    r.problems.add(v.at("preemption"), v.pointer_to("preemption"),
+                   fmt::format("\"{}\" scheduling preempts nobody; leave it out",
+                               v.text("scheduling")));
+  for (const char* field : {"swap_bandwidth", "swap_space"})
+    if (v.has(field) && !c.swap)
+      r.problems.add(v.at(field), v.pointer_to(field), "needs \"preemption\": \"swap\"");
+  if (c.prefix_caching && !c.reserve_prompt)
+    r.problems.add(v.at("prefix_caching"), v.pointer_to("prefix_caching"),
+                   "needs \"reserve_prompt\": true");
+  c.order = order_named(v.text("order"));
+  read_speculation(r, v, c);
+  for (const ObjectView& t : v.objects("kv_tiers"))
+    c.tiers.push_back({t.number("capacity"), t.number("bandwidth")});
+  if (!c.tiers.empty() && !c.prefix_caching)
+    r.problems.add(v.at("kv_tiers"), v.pointer_to("kv_tiers"), "need \"prefix_caching\": true");
+}
+
+void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& model,
+                 world::ContinuousBatching& c, const CostOnUnits& cost_of) {
+  if (c.kv_tokens == 0) c.kv_tokens = model.cost->kv_capacity_tokens(c.memory_utilization);
+  const double kv = model.cost->kv_bytes_per_token();
+  if (c.speculation.tokens > 0 && v.object("speculation").has("model")) {
+    const ObjectView s = v.object("speculation");
+    const ChosenModel draft = choose_model(r, s);
+    if (r.problems.any()) return;
+    if (!draft.llm)
+      return r.problems.add(s.at("model"), s.pointer_to("model"), "a draft model is a language model");
+    c.speculation.draft = cost_of(draft.shape, draft.variant);
+    // Its weights and its own cache come out of the same memory.
+    if (!v.has("kv_tokens") || v.number("kv_tokens") == 0) {
+      const models::LlmCost& d = *c.speculation.draft;
+      const double room = static_cast<double>(c.kv_tokens) * kv - d.weight_bytes();
+      c.kv_tokens = static_cast<std::int64_t>(std::floor(room / (kv + d.kv_bytes_per_token())));
+    }
+  }
+  if (c.kv_tokens < c.block_size)
+    throw InputError(fmt::format("no KV block of {} tokens fits beside the weights{}", c.block_size,
+                                 c.speculation.draft ? " of model and draft model" : ""));
+  for (const world::KvTier& t : c.tiers)
+    if (t.bytes < c.block_size * kv)
+      r.problems.add(v.at("kv_tiers"), v.pointer_to("kv_tiers"),
+                     fmt::format("a tier of {} B holds no block of {} tokens ({} B)", t.bytes,
+                                 c.block_size, c.block_size * kv));
+}
+
+}  // namespace isthmus::scenarios
