@@ -18,6 +18,36 @@ def seeds() -> range:
     return range(int(first), int(last))
 
 
+def random_engine(r: random.Random, batching: dict) -> None:
+    """Every option of an LLM engine, as far as they go together."""
+    scheduling = r.choice(["decode-first", "decode-first", "prefill-first", "orca", "static"])
+    batching["scheduling"] = scheduling
+    batching["order"] = r.choice(["arrival", "arrival", "priority", "fair"])
+    if scheduling != "decode-first":
+        del batching["chunked_prefill"]
+    if r.random() < 0.5:
+        batching["reserve_prompt"] = True
+        if r.random() < 0.6:
+            batching["prefix_caching"] = True
+            if r.random() < 0.5:
+                batching["kv_tiers"] = [
+                    {"capacity": r.choice(["3 MB", "1 GB"]), "bandwidth": "20 GB/s"},
+                    {"capacity": "10 GB", "bandwidth": "2 GB/s"}][: r.choice([1, 2])]
+    if scheduling == "decode-first" and r.random() < 0.3:
+        batching["async_scheduling"] = True
+    elif r.random() < 0.3:
+        batching["max_batched_tokens"] = 8192
+        batching["speculation"] = {"tokens": r.choice([1, 4]),
+                                   "acceptance": r.choice([0, 0.7, [0.9, 0.5]])}
+        if r.random() < 0.5:
+            batching["speculation"]["model"] = "qwen3-0.6b"
+    if scheduling in ("decode-first", "prefill-first") and r.random() < 0.3:
+        batching["preemption"] = "swap"
+        batching["swap_space"] = r.choice(["1 MB", "1 GB"])
+    if r.random() < 0.3:
+        batching["watermark"] = 0.05
+
+
 def random_llm(r: random.Random) -> dict:
     """An LLM service, often with little KV cache, often scaled."""
     service = {
@@ -34,6 +64,7 @@ def random_llm(r: random.Random) -> dict:
             "block_size": r.choice([1, 16]),
         },
     }
+    random_engine(r, service["batching"])
     scaling = r.choice(["none", "hpa", "queue-length"])
     if scaling == "hpa":
         service["autoscaling"] = {
@@ -70,6 +101,7 @@ def random_workload(r: random.Random, number: int, request: dict) -> dict:
         "target": r.choice(["offload", "llm", "law", "offload"]),
         "clients": {"on": r.choice(["phone", "phone", "box"]), "count": r.randint(4, 9)},
         "request": request,
+        "priority": r.choice([-1, 0, 2]),
     }
     if r.random() < 0.4:
         workload["task"] = {"steps": r.choice([1, 3]), "action": "100 ms", "context_growth": 50}
@@ -176,6 +208,11 @@ def random_scenario(seed: int) -> dict:
         "retries": r.choice([0, 2]),
         "retry_backoff": "100 ms",
     }
+    if r.random() < 0.2:
+        request["samples"] = r.choice([2, 5])
+    elif r.random() < 0.1:
+        request["embedding"] = True
+        del request["output_tokens"]
     if r.random() < 0.4:
         request["deadline"] = r.choice(["1 ns", "50 ms", "2 s"])
     device, local = random_device(seed)
