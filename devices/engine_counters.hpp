@@ -16,6 +16,7 @@ struct EngineCounters {
   std::uint64_t swapped_tokens = 0;   //!< that came back from host memory
   std::uint64_t guessed_tokens = 0;   //!< by speculation
   std::uint64_t accepted_tokens = 0;  //!< of these, that became output
+  std::uint64_t adapter_loads = 0;
 
   EngineCounters& operator+=(const EngineCounters& o) { return add(o, 1); }
   //! Differences may wrap around in between, sums of them are right again.
@@ -27,7 +28,8 @@ struct EngineCounters {
          {&EngineCounters::iterations, &EngineCounters::sequence_steps, &EngineCounters::preemptions,
           &EngineCounters::prompt_tokens, &EngineCounters::cached_tokens,
           &EngineCounters::fetched_tokens, &EngineCounters::swapped_tokens,
-          &EngineCounters::guessed_tokens, &EngineCounters::accepted_tokens})
+          &EngineCounters::guessed_tokens, &EngineCounters::accepted_tokens,
+          &EngineCounters::adapter_loads})
       this->*field += sign * (o.*field);
     return *this;
   }

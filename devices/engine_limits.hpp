@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "devices/waiting_queue.hpp"
+#include "models/adapter_cost.hpp"
 #include "models/llm_cost.hpp"
 #include "sim/core/time.hpp"
 
@@ -44,6 +45,13 @@ struct KvTier {
   double bandwidth = 0;              //!< bytes/s of reading into the unit's memory, > 0
 };
 
+//! Adapters that requests may ask for (LoRA).
+struct Adapters {
+  std::uint32_t slots = 0;           //!< adapters in the unit's memory at once; 0: requests have none
+  models::AdapterCost cost = {};
+  double bandwidth = 0;              //!< bytes/s of loading one, > 0; the next iteration waits for it
+};
+
 //! Limits of one engine.
 struct EngineLimits {
   Scheduling scheduling = Scheduling::decode_first;
@@ -74,6 +82,7 @@ struct EngineLimits {
   //! Where evicted blocks go, fastest first; what they have is copied instead of computed, before the
   //! iteration. Needs prefix_caching.
   std::vector<KvTier> tiers;
+  Adapters adapters;
   bool leap = true;                        //!< false: one iteration per span
 };
 

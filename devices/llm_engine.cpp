@@ -12,7 +12,8 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
       limits_(limits),
       waiting_(limits.order),
       kv_(std::max<std::int64_t>(0, limits.kv_blocks)),
-      guesses_(limits.speculation.seed, "guesses") {
+      guesses_(limits.speculation.seed, "guesses"),
+      adapters_(limits.adapters.slots) {
   if (limits_.max_sequences < 1 || limits_.block_size < 1 || limits_.kv_blocks < 1)
     throw InputError("engine: max_sequences, block_size and KV blocks must be at least 1");
   const Speculation& guess = limits_.speculation;
@@ -42,6 +43,8 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
                                  limits_.watermark_blocks, limits_.kv_blocks));
   if (!(limits_.swap_bandwidth >= 0) || limits_.host_blocks < 0)
     throw InputError("engine: swap_bandwidth and host_blocks must not be negative");
+  if (limits_.adapters.slots > 0 && !(limits_.adapters.bandwidth > 0))
+    throw InputError("engine: adapters need a bandwidth above 0 to be loaded with");
   block_phase_.assign(limits_.block_size, 0);
   if (!limits_.tiers.empty()) {
     tiers_ = std::make_unique<KvTiers>(limits_.tiers);
@@ -90,6 +93,7 @@ void LlmEngine::enqueue(const EngineRequest& r) {
   s.priority = r.priority;
   s.client = r.client;
   s.identity = r.identity;
+  if (limits_.adapters.slots > 0) s.adapter = r.adapter;
   s.live = true;
   s.generation = generation;
   s.serial = ++serials_;
@@ -127,6 +131,10 @@ void LlmEngine::link_running(std::uint32_t slot) {
   tail_ = slot;
   ++running_;
   forks_promised_ += s.to_fork;
+  if (adapters_.use(s.adapter)) {
+    ++counters_.adapter_loads;
+    copy_seconds_ += limits_.adapters.cost.bytes() / limits_.adapters.bandwidth;
+  }
 }
 
 void LlmEngine::unlink_running(std::uint32_t slot) {
@@ -136,6 +144,7 @@ void LlmEngine::unlink_running(std::uint32_t slot) {
   s.prev = s.next = none;
   --running_;
   forks_promised_ -= s.to_fork;
+  adapters_.done(s.adapter);
 }
 
 void LlmEngine::start_decoding(std::uint32_t slot) {
@@ -143,6 +152,7 @@ void LlmEngine::start_decoding(std::uint32_t slot) {
   s.decoding = true;
   s.joined = decode_steps_;
   ++decoding_;
+  if (s.adapter != 0) ++adapted_decoding_;
   context_ += s.prompt;
   if (lockstep()) ++block_phase_[phase_of(s)];
   if (!speculates()) completions_.push({decode_steps_ + s.output, order_++, slot, s.generation});
@@ -150,6 +160,7 @@ void LlmEngine::start_decoding(std::uint32_t slot) {
 
 void LlmEngine::stop_decoding(Sequence& s) {
   --decoding_;
+  if (s.adapter != 0) --adapted_decoding_;
   context_ -= kv_of(s);
   if (lockstep()) --block_phase_[phase_of(s)];
   s.decoding = false;
@@ -253,7 +264,8 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
 
   models::Prediction p = cost_->iteration(work);
   if (speculates()) p = with_draft(p, work);
-  span_first_ = p.time;
+  adapter_time_ = adapter_time();
+  span_first_ = p.time + adapter_time_;
   span_swap_ = copy_time();
   compute_share_ = p.compute_share;
   if (span_swap_ > Duration::zero())
@@ -270,7 +282,7 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     steps = 1 + steps_before_blocks_run_out(steps - 1);
     while (span_steps_ < steps) {
       last_start_ = span_end_;
-      span_end_ += decode_time(work.decode_sequences, work.decode_context += decoding_);
+      span_end_ += adapter_time_ + decode_time(work.decode_sequences, work.decode_context += decoding_);
       ++span_steps_;
     }
   }
@@ -299,7 +311,7 @@ Instant LlmEngine::interrupt(Instant now) {
   std::int64_t steps = 1;
   while (steps < span_steps_ && end < now) {
     last_start = end;
-    end += decode_time(work.decode_sequences, work.decode_context += decoding_);
+    end += adapter_time_ + decode_time(work.decode_sequences, work.decode_context += decoding_);
     ++steps;
   }
   span_steps_ = steps;
@@ -435,6 +447,7 @@ void LlmEngine::clear(std::vector<std::uint64_t>& lost) {
   held_.clear();
   kv_.reset();
   if (tiers_) tiers_->clear();
+  adapters_.clear();
   host_used_ = 0;
   cancelled_.clear();
   chunks_.clear();

@@ -23,6 +23,7 @@
 #include <queue>
 #include <vector>
 
+#include "devices/adapter_slots.hpp"
 #include "devices/engine_counters.hpp"
 #include "devices/engine_limits.hpp"
 #include "devices/kv_blocks.hpp"
@@ -52,6 +53,9 @@ struct EngineRequest {
   std::uint32_t samples = 1;
   std::int32_t priority = 0;               //!< larger first, with QueueOrder::priority
   std::uint32_t client = 0;                //!< whose it is, with QueueOrder::fair
+  //! 0: none, and with engines that have no adapters. Others share no prefixes with it. A request whose
+  //! adapter finds no place lets those behind it go first.
+  std::uint32_t adapter = 0;
   std::uint64_t identity = 0;              //!< names its draws
 };
 
@@ -154,7 +158,7 @@ class LlmEngine {
     std::uint32_t group = none;
     std::uint32_t to_fork = 0;             // further samples that start when the prompt is computed
     std::int32_t priority = 0;
-    std::uint32_t client = 0;
+    std::uint32_t client = 0, adapter = 0;
     bool decoding = false, live = false, started = false, cancelled = false, first_emitted = false;
     bool ended = false;                    // an empty row of a static batch
     bool hold = false;                     // its blocks, after its end
@@ -217,6 +221,7 @@ class LlmEngine {
   bool make_room_for_decodes();
   void put_decode_blocks_back(std::int64_t taken);
   bool admissible() const;
+  Duration adapter_time() const;
   bool add_chunk(std::uint32_t slot, std::int64_t& budget, models::IterationWork& work);
   void admit(Instant now, Who who, std::int64_t budget, models::IterationWork& work,
              std::vector<Admission>& admitted);
@@ -300,6 +305,9 @@ class LlmEngine {
   std::vector<std::uint32_t> free_groups_;
   std::uint32_t forks_promised_ = 0;       // samples of running prompts that will join
   StreamKey guesses_;
+  AdapterSlots adapters_;
+  std::int64_t adapted_decoding_ = 0;      // decoding sequences with an adapter
+  Duration adapter_time_;                  // in every iteration of the span
   std::uint32_t partial_ = none;           // the prompt that was cut by the budget
   std::vector<std::uint32_t> cancelled_;
 

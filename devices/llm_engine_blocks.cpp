@@ -21,7 +21,11 @@ std::int64_t LlmEngine::blocks_of(const Sequence& s) const {
 BlockKey LlmEngine::key_of(const Sequence& s, std::int64_t block) const {
   const auto i = static_cast<std::size_t>(block);
   // Even keys are shared, odd ones a sequence's own.
-  if (i < s.prefix.size()) return 2 * s.prefix[i] + 2;
+  if (i < s.prefix.size()) {
+    const std::uint64_t content =
+        s.adapter == 0 ? s.prefix[i] : hash_combine(s.prefix[i], s.adapter) >> 2U;
+    return 2 * content + 2;
+  }
   return 2 * (s.serial << 28U | static_cast<std::uint64_t>(block)) + 1;
 }
 

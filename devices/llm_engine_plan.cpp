@@ -97,6 +97,8 @@ bool LlmEngine::admissible() const {
   // Who is next may change with the arrivals that planning notices.
   if (limits_.order == QueueOrder::priority && !arriving_.empty()) return true;
   const Sequence& s = slab_[waiting_.empty() ? arriving_.front() : waiting_.front()];
+  // Those behind it may go first.
+  if (!adapters_.can_use(s.adapter)) return true;
   return can_start(s, known(s), budget);
 }
 
@@ -150,9 +152,15 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
 // Waiting prompts start in their order while budget, sequence limit and blocks last.
 void LlmEngine::admit(Instant now, Who who, std::int64_t budget, models::IterationWork& work,
                       std::vector<Admission>& admitted) {
+  std::vector<std::uint32_t> passed_over;
   while (!waiting_.empty() && rows_promised() + unnoticed_ends_ < limits_.max_sequences &&
          budget > 0) {
     const std::uint32_t slot = waiting_.front();
+    if (!adapters_.can_use(slab_[slot].adapter)) {
+      passed_over.push_back(slot);
+      waiting_.pop_front();
+      continue;
+    }
     const Who is = slab_[slot].on_host + slab_[slot].received > 0 ? Who::to_decode : Who::to_compute;
     if (who != Who::all && who != is) break;
     if (!add_chunk(slot, budget, work)) break;
@@ -165,6 +173,28 @@ void LlmEngine::admit(Instant now, Who who, std::int64_t budget, models::Iterati
     admitted.push_back({s.tag, now});
     s.started = true;
   }
+  for (; !passed_over.empty(); passed_over.pop_back())
+    waiting_.push_preempted(waiter_of(passed_over.back()));
+}
+
+// What adapters add to the iteration that was planned.
+Duration LlmEngine::adapter_time() const {
+  if (limits_.adapters.slots == 0) return {};
+  std::int64_t tokens = 0;
+  std::vector<std::uint32_t> used;
+  for (const auto& [slot, computed] : chunks_) {
+    if (slab_[slot].adapter == 0) continue;
+    tokens += computed;
+    used.push_back(slab_[slot].adapter);
+  }
+  auto adapters = static_cast<std::int64_t>(adapters_.active());
+  if (span_rows_ > 0) {
+    tokens += adapted_decoding_ * tokens_per_decode();
+  } else {
+    std::sort(used.begin(), used.end());
+    adapters = std::unique(used.begin(), used.end()) - used.begin();
+  }
+  return limits_.adapters.cost.time(adapters, tokens);
 }
 
 // Every decoding sequence takes part; its context includes the tokens that it computes. The rows of a

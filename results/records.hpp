@@ -158,6 +158,7 @@ struct ServiceTotals {
   struct Engine {
     std::uint64_t prompt_tokens = 0, cached_tokens = 0, fetched_tokens = 0, swapped_tokens = 0;
     std::uint64_t guessed_tokens = 0, accepted_tokens = 0;
+    std::uint64_t adapter_loads = 0;         //!< LoRA adapters that came to the unit
   };
   std::optional<Engine> engine;
   //! Counted requests by variant and by exit, of services that choose; else empty.

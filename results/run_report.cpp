@@ -77,17 +77,19 @@ std::string service_section(const Summary& s) {
 // What engines need not have computed, and guessed; only of services where there is any.
 std::string engine_section(const Summary& s) {
   TextTable table({"engines", "prompt tokens", "cached", "from KV tiers", "from swap space", "guessed",
-                   "guessed right"});
+                   "guessed right", "adapter loads"});
   for (const ServiceTotals& t : s.services) {
     if (!t.engine) continue;
     const ServiceTotals::Engine& e = *t.engine;
-    if (e.cached_tokens + e.fetched_tokens + e.swapped_tokens + e.guessed_tokens == 0) continue;
+    if (e.cached_tokens + e.fetched_tokens + e.swapped_tokens + e.guessed_tokens + e.adapter_loads == 0)
+      continue;
     const auto share = [](std::uint64_t part, std::uint64_t of) {
       return of == 0 ? "-" : format_percent(static_cast<double>(part) / static_cast<double>(of));
     };
     table.add_row({t.name, fmt::format("{}", e.prompt_tokens), share(e.cached_tokens, e.prompt_tokens),
                    share(e.fetched_tokens, e.prompt_tokens), fmt::format("{}", e.swapped_tokens),
-                   fmt::format("{}", e.guessed_tokens), share(e.accepted_tokens, e.guessed_tokens)});
+                   fmt::format("{}", e.guessed_tokens), share(e.accepted_tokens, e.guessed_tokens),
+                   fmt::format("{}", e.adapter_loads)});
   }
   return table.empty() ? "" : "\n" + table.text();
 }

@@ -170,7 +170,8 @@ Json from_service(const ServiceTotals& s) {
                    {"fetched_tokens", s.engine->fetched_tokens},
                    {"swapped_tokens", s.engine->swapped_tokens},
                    {"guessed_tokens", s.engine->guessed_tokens},
-                   {"accepted_tokens", s.engine->accepted_tokens}};
+                   {"accepted_tokens", s.engine->accepted_tokens},
+                   {"adapter_loads", s.engine->adapter_loads}};
   for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
   if (!s.exits.empty()) j["exits"] = s.exits;
   return j;
@@ -197,7 +198,8 @@ ServiceTotals to_service(const Json& j) {
   if (j.contains("engine")) {
     const Json& e = j.at("engine");
     s.engine = {e.at("prompt_tokens"),  e.at("cached_tokens"),  e.at("fetched_tokens"),
-                e.at("swapped_tokens"), e.at("guessed_tokens"), e.at("accepted_tokens")};
+                e.at("swapped_tokens"), e.at("guessed_tokens"), e.at("accepted_tokens"),
+                e.at("adapter_loads")};
   }
   if (j.contains("weight_cache")) {
     const Json& c = j.at("weight_cache");

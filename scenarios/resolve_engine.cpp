@@ -50,6 +50,13 @@ void read_speculation(Resolution& r, const ObjectView& v, world::ContinuousBatch
                                c.max_sequences, 1 + c.speculation.tokens, c.max_batched_tokens, tokens));
 }
 
+void check_blocks(const world::ContinuousBatching& c) {
+  if (c.kv_tokens < c.block_size)
+    throw InputError(fmt::format("no KV block of {} tokens fits beside the weights{}{}", c.block_size,
+                                 c.speculation.draft ? " of model and draft model" : "",
+                                 c.adapters.slots > 0 ? " and the adapters" : ""));
+}
+
 }  // namespace
 
 void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& c) {
@@ -97,6 +104,7 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
                  world::ContinuousBatching& c, const CostOnUnits& cost_of) {
   if (c.kv_tokens == 0) c.kv_tokens = model.cost->kv_capacity_tokens(c.memory_utilization);
   const double kv = model.cost->kv_bytes_per_token();
+  if (v.variant() != "continuous") return check_blocks(c);
   if (c.speculation.tokens > 0 && v.object("speculation").has("model")) {
     const ObjectView s = v.object("speculation");
     const ChosenModel draft = choose_model(r, s);
@@ -111,9 +119,19 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
       c.kv_tokens = static_cast<std::int64_t>(std::floor(room / (kv + d.kv_bytes_per_token())));
     }
   }
-  if (c.kv_tokens < c.block_size)
-    throw InputError(fmt::format("no KV block of {} tokens fits beside the weights{}", c.block_size,
-                                 c.speculation.draft ? " of model and draft model" : ""));
+  if (v.has("adapters")) {
+    const ObjectView a = v.object("adapters");
+    c.adapters.slots = a.count("slots");
+    c.adapters.bandwidth = a.number("bandwidth");
+    c.adapters.cost = models::AdapterCost(model.shape, model.variant, model.cost->unit(),
+                                          a.count("rank"), model.cost->parallel());
+    if (!v.has("kv_tokens") || v.number("kv_tokens") == 0) {
+      const double kept = c.adapters.slots * c.adapters.cost.bytes();
+      const double each = kv + (c.speculation.draft ? c.speculation.draft->kv_bytes_per_token() : 0);
+      c.kv_tokens -= static_cast<std::int64_t>(std::ceil(kept / each));
+    }
+  }
+  check_blocks(c);
   for (const world::KvTier& t : c.tiers)
     if (t.bytes < c.block_size * kv)
       r.problems.add(v.at("kv_tiers"), v.pointer_to("kv_tiers"),

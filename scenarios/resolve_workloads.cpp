@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
@@ -157,6 +158,12 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.image_tokens = v.distribution("image_tokens", r.problems);
   q.output_tokens = v.distribution("output_tokens", r.problems);
   q.samples = v.count("samples");
+  if (v.has("adapters")) {
+    const ObjectView a = v.object("adapters");
+    double sum = 0;
+    for (std::uint32_t k = 1; k <= a.count("count"); ++k)
+      q.adapters.push_back(sum += std::pow(k, -a.number("skew")));
+  }
   q.embedding = v.flag("embedding");
   for (const char* other : {"output_tokens", "samples"})
     if (q.embedding && v.has(other))

@@ -32,6 +32,7 @@ const ObjectSpec& loading_spec();
 
 const ObjectSpec& speculation_spec();  //!< tables_engine.cpp
 const ObjectSpec& kv_tier_spec();
+const ObjectSpec& engine_adapters_spec();
 std::vector<Field> continuous_batching_fields();
 
 //! The row "variant": how a model is stored and computed.
@@ -46,6 +47,7 @@ const ObjectSpec& pass_spec();  //!< from the passes' own declarations
 const ObjectSpec& workload_spec();  //!< tables_workload.cpp
 const ObjectSpec& clients_spec();
 const ObjectSpec& request_spec();
+const ObjectSpec& request_adapters_spec();
 const ObjectSpec& task_spec();
 
 const ObjectSpec& offload_spec();  //!< tables_policies.cpp, from the registered policies

@@ -36,6 +36,23 @@ const ObjectSpec& kv_tier_spec() {
   return spec;
 }
 
+const ObjectSpec& engine_adapters_spec() {
+  static const ObjectSpec spec{
+      "engine_adapters",
+      "Low-rank adapters (LoRA) beside the weights, on all products of every layer.",
+      {integer("rank", "of the adapters").at_least(1).at_most(4096).needed(),
+       integer("slots", "adapters in the unit's memory at once; they take memory from the KV cache")
+           .at_least(1)
+           .at_most(100'000)
+           .by_default("8"),
+       quantity("bandwidth", Unit::bandwidth, "of loading one; the next iteration waits for it")
+           .above(0)
+           .by_default("25 GB/s")},
+      "",
+      {}};
+  return spec;
+}
+
 std::vector<Field> continuous_batching_fields() {
   return {
       word("scheduling", {"decode-first", "prefill-first", "orca", "static"},
@@ -96,6 +113,9 @@ std::vector<Field> continuous_batching_fields() {
            "workload that was served least (Virtual Token Counter, Sheng et al. 2024)")
           .by_default("arrival"),
       object("speculation", speculation_spec, "guess tokens ahead").default_is("none"),
+      object("adapters", engine_adapters_spec,
+             "serve requests that ask for adapters (request.adapters); others ignore what they ask for")
+          .default_is("none"),
       list("kv_tiers", object("", kv_tier_spec, "a tier"),
            "where blocks of the prefix cache go when their place is taken, such as host memory and "
            "SSD, fastest first; needs prefix_caching")

@@ -28,6 +28,20 @@ const ObjectSpec& clients_spec() {
   return spec;
 }
 
+const ObjectSpec& request_adapters_spec() {
+  static const ObjectSpec spec{
+      "request_adapters",
+      "Each request asks for one of the adapters 1 to count, at random.",
+      {integer("count", "adapters").at_least(1).at_most(1e6).needed(),
+       quantity("skew", Unit::none, "exponent of a Zipf law: adapter k is asked for in proportion to "
+                "k^-skew; 0 = all alike")
+           .at_most(10)
+           .by_default("0")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& request_spec() {
   static const ObjectSpec spec{
       "request",
@@ -43,6 +57,8 @@ const ObjectSpec& request_spec() {
            .at_least(1)
            .at_most(1024)
            .by_default("1"),
+       object("adapters", request_adapters_spec, "adapters (LoRA) that language models answer with")
+           .default_is("none"),
        flag("embedding", "of language models: the pass over the prompt is the answer; no tokens are "
             "generated")
            .by_default("false"),

@@ -128,6 +128,7 @@ devices::EngineLimits World::engine_limits(std::uint32_t service) const {
   limits.order = c.order;
   limits.speculation = c.speculation;
   limits.speculation.seed = hash_combine(guess_seed_, service);
+  limits.adapters = c.adapters;
   for (const KvTier& t : c.tiers)
     limits.tiers.push_back({static_cast<std::int64_t>(t.bytes / block_bytes), t.bandwidth});
   return limits;

@@ -152,6 +152,7 @@ struct ContinuousBatching {
   devices::QueueOrder order = devices::QueueOrder::arrival;  //!< priority and client: of the workload
   devices::Speculation speculation;    //!< its seed is the run's
   std::vector<KvTier> tiers;           //!< fastest first
+  devices::Adapters adapters;
 };
 
 //! A batching policy by name, or continuous batching inside an engine.
@@ -257,6 +258,7 @@ struct RequestShape {
   Distribution image_tokens = Distribution::constant(0);    //!< prompt tokens that come from images
   Distribution output_tokens = Distribution::constant(1);
   std::uint32_t samples = 1;                                //!< answers from one prompt
+  std::vector<double> adapters;                             //!< weights, summed up; empty: none
   bool embedding = false;                                   //!< no tokens are generated
   Distribution upload = Distribution::constant(0), download = Distribution::constant(0);  //!< bytes
   double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added

@@ -20,6 +20,12 @@ std::vector<std::uint64_t> prefix_of(const PromptBlocks& blocks, std::int64_t pr
   return prefix;
 }
 
+// One of the adapters, by their weights.
+std::uint32_t adapter_of(const std::vector<double>& summed, Rng g) {
+  const auto it = std::upper_bound(summed.begin(), summed.end(), uniform01(g) * summed.back());
+  return 1 + static_cast<std::uint32_t>(std::min(it - summed.begin(), std::ssize(summed) - 1));
+}
+
 }  // namespace
 
 void World::enqueue(std::uint32_t slot) {
@@ -43,6 +49,8 @@ void World::enqueue(std::uint32_t slot) {
     job.priority = workload.priority;
     job.client = r.record.workload;
     job.identity = r.record.identity;
+    if (const auto& adapters = workload.request.adapters; !adapters.empty())
+      job.adapter = adapter_of(adapters, adapter_draws_.at(r.record.identity));
     if (service.batching.continuous.prefix_caching && r.prompt_blocks)
       job.prefix = prefix_of(*r.prompt_blocks, job.prompt, service.batching.continuous.block_size);
     if (!p.engine->fits(job)) return turn_away(results::Cause::too_large);

@@ -141,7 +141,8 @@ results::WorldTotals World::totals() {
     out.preemptions = engines.preemptions;
     if (std::holds_alternative<LlmModel>(spec.work))
       out.engine = {engines.prompt_tokens,  engines.cached_tokens,  engines.fetched_tokens,
-                    engines.swapped_tokens, engines.guessed_tokens, engines.accepted_tokens};
+                    engines.swapped_tokens, engines.guessed_tokens, engines.accepted_tokens,
+                    engines.adapter_loads};
     out.mean_batch = s.batches > 0 ? static_cast<double>(s.batched) / static_cast<double>(s.batches) : 0;
     out.cold_starts = s.cold_starts;
     out.weight_bytes = weight_bytes(spec);

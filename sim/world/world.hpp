@@ -191,7 +191,7 @@ class World final : public network::EventLoop {
   std::vector<std::uint32_t> free_tasks_;
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
   std::uint64_t guess_seed_;  // of speculation
-  StreamKey service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
+  StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

@@ -64,6 +64,7 @@ std::vector<TimedRequest> random_requests(std::uint64_t seed, std::size_t n, dou
     r.priority = static_cast<std::int32_t>(uniform_index(g, 3)) - 1;
     r.client = static_cast<std::uint32_t>(uniform_index(g, 3));
     r.identity = i;
+    r.adapter = static_cast<std::uint32_t>(uniform_index(g, 6));
     v.push_back({t, r, Duration::from_seconds(0.1 * uniform01(g))});
   }
   return v;
@@ -94,6 +95,11 @@ EngineLimits random_limits(Rng& g, Scheduling scheduling) {
   if (l.prefix_caching && uniform_index(g, 2) == 1)
     l.tiers = {{1 + static_cast<std::int64_t>(uniform_index(g, 30)), 1e11},
                {1 + static_cast<std::int64_t>(uniform_index(g, 90)), 1e9 + 1e10 * uniform01(g)}};
+  if (uniform_index(g, 4) == 0) {
+    l.adapters.slots = 1 + static_cast<std::uint32_t>(uniform_index(g, 4));
+    l.adapters.cost = models::AdapterCost(models::builtin_llm("llama-3.1-8b"), {}, test_gpu(), 16);
+    l.adapters.bandwidth = 25e9;
+  }
   if (!l.async_scheduling && uniform_index(g, 6) == 0) {
     l.speculation.tokens = 1 + static_cast<std::uint32_t>(uniform_index(g, 5));
     l.speculation.acceptance = {uniform01(g), uniform01(g)};
@@ -223,6 +229,7 @@ TEST_P(LlmEngineScheduling, LeapsAndStepsGiveTheSameDates) {
     ASSERT_EQ(leaping.counters().preemptions, stepping.counters().preemptions);
     ASSERT_EQ(leaping.counters().cached_tokens, stepping.counters().cached_tokens);
     ASSERT_EQ(leaping.counters().fetched_tokens, stepping.counters().fetched_tokens);
+    ASSERT_EQ(leaping.counters().adapter_loads, stepping.counters().adapter_loads);
     ASSERT_EQ(leaping.counters().swapped_tokens, stepping.counters().swapped_tokens);
     // Every block comes back.
     ASSERT_EQ(leaping.free_blocks(), limits.kv_blocks);

@@ -216,6 +216,48 @@ TEST(LlmEngineOptions, EvictedBlocksComeBackFromATier) {
   }
 }
 
+// Two places for three adapters: the third request waits for one of them, the fourth, which asks for an
+// adapter that is there, goes first.
+TEST(LlmEngineOptions, RequestsWaitForAPlaceOfTheirAdapter) {
+  EngineLimits l;
+  l.kv_blocks = 100;
+  l.adapters.slots = 2;
+  l.adapters.bandwidth = 1e30;
+  LlmEngine engine(cost(), l);
+  const std::uint32_t adapters[] = {1, 2, 3, 1};
+  std::vector<TimedRequest> arrivals;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    EngineRequest r = request(i + 1, 10, 5);
+    r.adapter = adapters[i];
+    arrivals.push_back({Instant(0), r});
+  }
+  const auto dates = drive(engine, arrivals);
+  EXPECT_EQ(dates.at(1).started, dates.at(4).started);
+  EXPECT_EQ(dates.at(3).started, dates.at(1).completed);
+  EXPECT_EQ(engine.counters().adapter_loads, 3U);
+}
+
+// What an adapter adds by hand: rank 8 on one layer of width 2 with 3 inner: 4 * (2 + 2) wide for
+// attention of one head of 2, and 3 * (2 + 3), in 2 bytes.
+TEST(AdapterCost, CountsBytesArithmeticAndLaunches) {
+  models::LlmShape shape;
+  shape.layers = shape.heads = shape.kv_heads = shape.vocab = 1;
+  shape.hidden = shape.head_dim = 2;
+  shape.ffn = 3;
+  models::ComputeUnit unit;
+  unit.peak[static_cast<std::size_t>(models::Precision::bf16)] = 1e9;
+  unit.memory_bandwidth = 1e9;
+  unit.launch_overhead = Duration(10);
+  models::LlmVariant variant;
+  const models::AdapterCost cost(shape, variant, unit, 8);
+  const std::int64_t widths = 4 * (2 + 2) + 3 * (2 + 3);
+  EXPECT_EQ(cost.bytes(), static_cast<double>(8 * widths * 2));
+  EXPECT_EQ(cost.time(0, 0), Duration());
+  EXPECT_EQ(cost.time(3, 1), Duration(2 * 7 * 10 + 3 * 8 * widths * 2));      // memory
+  EXPECT_EQ(cost.time(1, 100), Duration(2 * 7 * 10 + 100 * 2 * 8 * widths));  // arithmetic
+  EXPECT_THROW(models::AdapterCost(shape, variant, unit, 0), InputError);
+}
+
 // The fast tier hands its oldest contents down to the slow one.
 TEST(KvTiers, GiveUpTheLeastRecentlyUsedToTheNext) {
   KvTiers tiers({{2, 1e9}, {1, 1e6}});

@@ -46,6 +46,8 @@ def random_engine(r: random.Random, batching: dict) -> None:
         batching["swap_space"] = r.choice(["1 MB", "1 GB"])
     if r.random() < 0.3:
         batching["watermark"] = 0.05
+    if r.random() < 0.3:
+        batching["adapters"] = {"rank": 8, "slots": r.choice([1, 3])}
 
 
 def random_llm(r: random.Random) -> dict:
@@ -208,6 +210,8 @@ def random_scenario(seed: int) -> dict:
         "retries": r.choice([0, 2]),
         "retry_backoff": "100 ms",
     }
+    if r.random() < 0.4:
+        request["adapters"] = {"count": r.choice([1, 20]), "skew": 1}
     if r.random() < 0.2:
         request["samples"] = r.choice([2, 5])
     elif r.random() < 0.1:

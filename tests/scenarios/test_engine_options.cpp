@@ -111,6 +111,24 @@ TEST(EngineOptions, EmbeddingsEndWithThePrompt) {
             s.fingerprint);
 }
 
+// Adapters in turn, of which four have a place: hardly any load when a few are popular, one for almost
+// every request when all are alike.
+TEST(EngineOptions, PopularAdaptersStayLoaded) {
+  const auto with = [](double skew) {
+    const auto s = run(R"(, "adapters": {"rank": 16, "slots": 4})",
+                       workload("w", R"("source": "poisson", "rate": "1 /s", "limit": 200)",
+                                fmt::format(R"({}, "adapters": {{"count": 100, "skew": {}}})", tokens, skew)));
+    EXPECT_EQ(s.completed, 200U);
+    return s;
+  };
+  const auto alike = with(0), popular = with(3);
+  EXPECT_GT(alike.services[0].engine->adapter_loads, 180U);
+  EXPECT_LT(popular.services[0].engine->adapter_loads, 60U);
+  const auto plain = run("", workload("w", R"("source": "poisson", "rate": "1 /s", "limit": 200)", tokens));
+  EXPECT_GT(popular.value("tpot.mean"), 1.02 * plain.value("tpot.mean"));
+  EXPECT_LT(popular.value("tpot.mean"), 1.5 * plain.value("tpot.mean"));
+}
+
 TEST(EngineOptions, SaysWhatDoesNotGoTogether) {
   const auto w = workload("w", one_by_one, tokens);
   EXPECT_THAT(problem(R"(, "kv_tiers": [{"capacity": "1 GB", "bandwidth": "10 GB/s"}])", w),
