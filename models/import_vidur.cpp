@@ -108,11 +108,17 @@ void read_network(CsvReader& csv, const std::string& kind, Precision precision,
       tables.skip("other ranks than 0");
       continue;
     }
+    // Between machines there is another link.
+    const double workers = csv.positive("num_workers");
+    if (csv.number_or("devices_per_node", workers) < workers) {
+      tables.skip("workers on several machines");
+      continue;
+    }
     const auto t = time_of(csv, kind);
     if (!t)
       tables.skip(kind + " without a time");
     else
-      tables.add(kind, precision, {csv.positive("num_workers"), csv.positive("size")}, *t);
+      tables.add(kind, precision, {workers, csv.positive("size")}, *t);
   }
 }
 

@@ -74,13 +74,15 @@ struct Evidence {
 }  // namespace
 
 struct LlmCost::Impl {
+  // `part`: one stage of the layout's pipeline, or everything.
   Impl(const LlmShape& shape_in, const LlmVariant& variant_in, const ComputeUnit& unit_in,
-       int parallel_in, double link_bandwidth, Duration link_latency, const KernelProfile* profile)
+       const LlmLayout& layout_in, const LlmStage& part_in, const KernelProfile* profile)
       : shape(shape_in),
         variant(variant_in),
         unit(unit_in),
-        parallel(parallel_in),
-        ops(shape, variant, unit, parallel, link_bandwidth, link_latency, profile),
+        layout(layout_in),
+        part(part_in),
+        ops(shape, variant, unit, layout, part, profile),
         dense(ops.layers),
         heads(ops.heads) {
     // Launches of an iteration that computes tokens at all, with one attention pass.
@@ -170,10 +172,12 @@ struct LlmCost::Impl {
   double base_ns(const IterationWork& w) const {
     double ns = unit.overlap_overhead ? 0 : host_ns(w);
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
-    if (tokens > 0)
+    if (tokens > 0) {
       ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens)) +
             ops.elementwise_ns_per_row * d(tokens);
-    if (w.logits > 0) ns += ops.launch_ns + heads(d(w.logits));
+      if (sends > 0) ns += sends * send_ns(d(tokens));
+    }
+    if (w.logits > 0 && part.last) ns += ops.launch_ns + heads(d(w.logits));
     if (w.prefill_tokens > 0) {
       ns += prefill_attention_ns(w);
       if (w.decode_sequences > 0) ns += ops.attention_launches * ops.launch_ns;
@@ -194,6 +198,11 @@ struct LlmCost::Impl {
                                   : ops.reduce_fixed_ns + ops.reduce_ns_per_row * tokens;
   }
 
+  double send_ns(double tokens) const {
+    return ops.kernels.send ? ops.kernels.send->curve.at(tokens)
+                            : ops.send_fixed_ns + ops.send_ns_per_row * tokens;
+  }
+
   // Length of the prompt whose attention is like that of the chunks: a chunk of t tokens behind c
   // others is a part of a prompt of c + t; several chunks are as many equal prompts.
   static double prompt_length(const IterationWork& w) {
@@ -210,6 +219,7 @@ struct LlmCost::Impl {
                     prefill_attention_bytes(w) * ops.byte_ns);
   }
 
+  bool has_vision() const { return part.first && shape.vision.layers > 0; }
   // Patches attend to all patches of their image; big batches of image tokens are equal images.
   double vision_pairs(const IterationWork& w) const {
     const double patches = d(w.image_tokens) * ops.patches_per_token;
@@ -217,7 +227,7 @@ struct LlmCost::Impl {
     return patches * patches / d(images);
   }
   double vision_ns(const IterationWork& w) const {
-    if (shape.vision.layers == 0) return 0;
+    if (!has_vision()) return 0;
     const double tokens = d(w.image_tokens), patches = tokens * ops.patches_per_token;
     const auto& b = ops.vision_blocks;
     const auto& m = ops.vision_merger;
@@ -291,13 +301,16 @@ struct LlmCost::Impl {
             decode_ns(w), launches,
             decode_evidence(w.decode_sequences, context));
       }
-      if (parallel > 1)
+      if (layout.tensor > 1)
         row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0, 0.0,
             reduce_ns(tokens), evidence(ops.kernels.all_reduce, tokens));
+      if (sends > 0)
+        row("stage_transfer", "communication", 0.0, sends * ops.send_bytes_per_row * tokens, 0.0,
+            0.0, 0.0, sends * send_ns(tokens), evidence(ops.kernels.send, tokens));
     }
     if (w.logits > 0)
       for (const auto& o : ops.heads) dense_row(o, d(w.logits), 1);
-    if (w.image_tokens > 0 && shape.vision.layers > 0) {
+    if (w.image_tokens > 0 && has_vision()) {
       const double images = d(w.image_tokens), patches = images * ops.patches_per_token;
       dense_row(ops.vision_blocks, patches, 1);
       dense_row(ops.vision_merger, images, 1);
@@ -332,20 +345,59 @@ struct LlmCost::Impl {
   LlmShape shape;
   LlmVariant variant;
   ComputeUnit unit;
-  int parallel;
+  LlmLayout layout;
+  LlmStage part;
   LlmOperators ops;
   PiecewiseLinear dense, heads;
   std::vector<double> mixture;
   double dense_launches = 0;
   double per_context_ns = 0;
   bool profiled = false;
+  double sends = 0;             // between stages that one iteration passes
+  std::vector<LlmCost> stages;  // of the pipeline of a whole replica
 };
+
+namespace {
+
+LlmStage everything(const LlmShape& shape) { return {.layers = shape.layers}; }
+
+}  // namespace
+
+LlmCost::LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
+                 const LlmLayout& layout, const KernelProfile* profile) {
+  auto whole =
+      std::make_shared<Impl>(shape, variant, unit, layout, everything(shape), profile);
+  if (layout.pipeline > 1) {
+    whole->sends = layout.pipeline - 1;
+    for (const LlmStage& stage : pipeline_stages(shape.layers, layout.pipeline)) {
+      ComputeUnit own = unit;
+      if (!stage.last) own.sequence_overhead = Duration::zero();
+      whole->stages.push_back(LlmCost(
+          std::make_shared<const Impl>(shape, variant, own, layout, stage, profile)));
+    }
+  }
+  impl_ = std::move(whole);
+}
 
 LlmCost::LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
                  int parallel, double link_bandwidth, Duration link_latency,
                  const KernelProfile* profile)
-    : impl_(std::make_shared<const Impl>(shape, variant, unit, parallel, link_bandwidth,
-                                         link_latency, profile)) {}
+    : LlmCost(shape, variant, unit,
+              LlmLayout{.tensor = parallel,
+                        .link_bandwidth = link_bandwidth,
+                        .link_latency = link_latency},
+              profile) {}
+
+const std::vector<LlmCost>& LlmCost::stages() const { return impl_->stages; }
+
+std::int64_t LlmCost::preparation_ns() const {
+  return impl_->unit.overlap_overhead ? 0 : impl_->unit.iteration_overhead.ns();
+}
+
+std::int64_t LlmCost::send_ns(std::int64_t tokens) const {
+  if (impl_->layout.pipeline == 1) return 0;
+  return std::llround(impl_->send_ns(d(tokens)));
+}
 
 std::int64_t LlmCost::iteration_ns(const IterationWork& work) const {
   return DecodeLine::whole_ns(impl_->total_ns(work));
@@ -436,40 +488,69 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
           .compute_share = weighted(prefill.compute_share, middle.compute_share)};
 }
 
-double LlmCost::weight_bytes() const { return models::weight_bytes(impl_->shape, impl_->variant); }
+namespace {
+
+double sum_over(const std::vector<LlmCost>& stages, double (LlmCost::*figure)() const) {
+  double sum = 0;
+  for (const LlmCost& stage : stages) sum += (stage.*figure)();
+  return sum;
+}
+
+}  // namespace
+
+double LlmCost::weight_bytes() const {
+  if (!impl_->stages.empty()) return sum_over(impl_->stages, &LlmCost::weight_bytes);
+  return models::weight_bytes(impl_->shape, impl_->variant, impl_->part);
+}
 
 double LlmCost::kv_bytes_per_token() const {
-  return impl_->shape.kv_bytes_per_token(impl_->variant.kv);
+  const double all = impl_->shape.kv_bytes_per_token(impl_->variant.kv);
+  return all * d(impl_->part.layers) / d(impl_->shape.layers);
 }
 
 double LlmCost::workspace_bytes() const {
+  if (!impl_->stages.empty()) return sum_over(impl_->stages, &LlmCost::workspace_bytes);
   const LlmShape& s = impl_->shape;
   const double active = d(std::max<std::int64_t>(1, s.experts_active));
   const double wide = 4 * d(s.hidden) + (s.gated_ffn ? 2 : 1) * d(s.ffn) * active;
   const double activations = 2048 * wide * std::max(2.0, bytes_of(impl_->variant.activations));
-  const double logits = 256 * d(s.vocab) * 4;
-  return activations + logits + 0.05 * impl_->unit.memory * impl_->parallel;
+  const double logits = impl_->part.last ? 256 * d(s.vocab) * 4 : 0;
+  return activations + logits + 0.05 * impl_->unit.memory * impl_->layout.tensor;
 }
 
 std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
-  const double memory = impl_->unit.memory * impl_->parallel * memory_utilization;
+  if (!impl_->stages.empty()) {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (const LlmCost& stage : impl_->stages)
+      least = std::min(least, stage.kv_capacity_tokens(memory_utilization));
+    return least;
+  }
+  const int units = impl_->layout.tensor;
+  const double memory = impl_->unit.memory * units * memory_utilization;
   const double room = memory - weight_bytes() - workspace_bytes();
   const double tokens = std::floor(room / kv_bytes_per_token());
-  if (tokens < 1)
+  if (tokens < 1) {
+    std::string what;
+    if (impl_->layout.pipeline > 1)
+      what = fmt::format(", of which a stage has {} of {} layers{}", impl_->part.layers,
+                         impl_->shape.layers,
+                         impl_->part.first  ? " and the embedding"
+                         : impl_->part.last ? " and the output head"
+                                            : "");
     throw InputError(fmt::format(
-        "model '{}' ({}) does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave "
-        "no "
-        "room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits or a "
+        "model '{}' ({}){} does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave "
+        "no room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits or a "
         "smaller model",
-        impl_->shape.name, impl_->variant.name, impl_->parallel, impl_->unit.name,
-        weight_bytes() / 1e9, workspace_bytes() / 1e9, impl_->unit.memory * impl_->parallel / 1e9,
+        impl_->shape.name, impl_->variant.name, what, units, impl_->unit.name,
+        weight_bytes() / 1e9, workspace_bytes() / 1e9, impl_->unit.memory * units / 1e9,
         memory_utilization, memory / 1e9));
+  }
   return static_cast<std::int64_t>(tokens);
 }
 
 PredictionKind LlmCost::kind() const { return request(512, 0, 128).kind; }
 double LlmCost::relative_error() const { return request(512, 0, 128).relative_error; }
 const ComputeUnit& LlmCost::unit() const { return impl_->unit; }
-int LlmCost::parallel() const { return impl_->parallel; }
+const LlmLayout& LlmCost::layout() const { return impl_->layout; }
 
 }  // namespace isthmus::models

@@ -1,10 +1,11 @@
-// Times of LLM engine iterations on one replica (a group of equal units under tensor parallelism).
+// Times of LLM engine iterations on one replica: equal units under tensor and pipeline parallelism.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "models/llm_layout.hpp"
 #include "models/llm_shape.hpp"
 #include "models/machine.hpp"
 #include "models/prediction.hpp"
@@ -42,8 +43,7 @@ struct DecodeLine {
   static std::int64_t whole_ns(double ns) { return static_cast<std::int64_t>(ns + 0.5); }
 };
 
-//! Prepared for one (shape, variant, unit, tensor-parallel degree); immutable, shared by replicas
-//! and threads. For a fixed batch the iteration time is piecewise linear in decode_context.
+//! Prepared for one (shape, variant, unit, layout); immutable, shared by replicas and threads. For a fixed batch the iteration time is piecewise linear in decode_context.
 //!
 //! Model: iteration_overhead + sum over operators of their time in the kernel profile or, where it
 //! has no table for them, max(flops / (usable_peak * compute_efficiency), bytes /
@@ -51,15 +51,17 @@ struct DecodeLine {
 //! assumptions are listed in docs/models.md.
 class LlmCost {
  public:
-  //! `parallel`: number of equal units (tensor parallel), >= 1; `link_bandwidth` in bytes/s and
-  //! `link_latency` per all-reduce hop (a tree of ceil(log2 parallel) hops) matter only when
-  //! parallel > 1. `profile` may be null and is not kept. Throws InputError when the unit cannot
-  //! compute the variant's format or a figure of shape or unit is impossible.
+  //! `profile` may be null and is not kept. Throws InputError when the unit cannot compute the
+  //! variant's format or a figure of shape, unit or layout is impossible.
+  LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
+          const LlmLayout& layout, const KernelProfile* profile = nullptr);
+  //! `parallel` equal units under tensor parallelism alone.
   LlmCost(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
           int parallel = 1, double link_bandwidth = 0, Duration link_latency = Duration::zero(),
           const KernelProfile* profile = nullptr);
 
-  //! Time of one iteration; the unit's iteration_overhead is included. Safe from many threads.
+  //! Time of one iteration; the unit's iteration_overhead is included. Through a pipeline: from the
+  //! first stage until it has left the last one, with nothing else in it. Safe from many threads.
   Prediction iteration(const IterationWork& work) const;
   //! The same in ns only: the hot path.
   std::int64_t iteration_ns(const IterationWork& work) const;
@@ -74,22 +76,33 @@ class LlmCost {
   //! images, `output` tokens decoded one by one. For views (output is an estimate there).
   Prediction request(std::int64_t prompt, std::int64_t image, double output) const;
 
+  //! The stages of a pipeline, each with the times and the memory of its own `tensor` units; empty
+  //! without one. A stage has the iteration_overhead, the last one alone the sequence_overhead.
+  const std::vector<LlmCost>& stages() const;
+  //! Of the time of one iteration, what needs no results of the stage before: the framework's
+  //! iteration_overhead, unless it is hidden anyway.
+  std::int64_t preparation_ns() const;
+  //! Sending the hidden states of `tokens` tokens to the next stage; 0 without a pipeline.
+  std::int64_t send_ns(std::int64_t tokens) const;
+
   double weight_bytes() const;        //!< per replica (all units together)
   double kv_bytes_per_token() const;  //!< per replica
-  //! Bytes kept free of KV blocks per replica: activations of 2,048 tokens, 256 rows of logits in
-  //! fp32, and 5 % of the memory for runtime, allocator and captured graphs.
+  //! Bytes kept free of KV blocks per replica: on every stage activations of 2,048 tokens, 5 % of the
+  //! memory for runtime, allocator and captured graphs, on the last one 256 rows of logits in fp32.
   double workspace_bytes() const;
   //! KV tokens that fit beside weights and workspace: floor((memory*utilization - weights -
-  //! workspace)/kv_bytes); throws InputError with the arithmetic when weights do not fit.
+  //! workspace)/kv_bytes), of the stage with the least room; throws InputError with the arithmetic
+  //! when weights do not fit.
   std::int64_t kv_capacity_tokens(double memory_utilization = 0.9) const;
   //! Evidence and relative standard error of a request of 512 tokens in and 128 out.
   PredictionKind kind() const;
   double relative_error() const;
   const ComputeUnit& unit() const;
-  int parallel() const;
+  const LlmLayout& layout() const;
 
  private:
   struct Impl;
+  explicit LlmCost(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };
 

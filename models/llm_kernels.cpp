@@ -93,9 +93,9 @@ std::optional<MeasuredCurve> sum(const std::vector<std::optional<MeasuredCurve>>
 
 }  // namespace
 
-LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
-                       const KernelProfile& profile) {
-  const double p = parallel, layers = d(s.layers), hidden = d(s.hidden), ffn = d(s.ffn);
+LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& layout,
+                       const LlmStage& stage, const KernelProfile& profile) {
+  const double p = layout.tensor, layers = d(stage.layers), hidden = d(s.hidden), ffn = d(s.ffn);
   const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
   // A product whose weights are narrower than its activations has other kernels than the tables.
   const auto gemm = [&](Precision weights, double count, double n,
@@ -122,7 +122,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
     gate_up = gemm(v.weights, layers, (s.gated_ffn ? 2 : 1) * ffn / p, hidden);
     down = gemm(v.weights, layers, hidden, ffn / p);
   }
-  head = gemm(v.head.value_or(v.weights), 1, d(s.vocab) / p, hidden);
+  if (stage.last) head = gemm(v.head.value_or(v.weights), 1, d(s.vocab) / p, hidden);
 
   // Attention and what lies between products run at 16 bits at least.
   const Precision state = bytes_of(v.activations) >= 2 ? v.activations : Precision::bf16;
@@ -131,11 +131,11 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
     auto c = curve(profile, kind, state, fixed, rows);
     return c ? std::optional(scaled(std::move(*c), count, 1 / columns)) : std::nullopt;
   };
-  norms = between("norm", 2 * layers + 1, {{"columns", hidden}}, "rows");
+  norms = between("norm", 2 * layers + (stage.last ? 1 : 0), {{"columns", hidden}}, "rows");
   rotary = between("rotary", layers, {{"columns", (query + kv) / p}}, "rows");
   if (s.experts == 0) activation = between("activation", layers, {}, "elements", ffn / p);
-  embedding = between("embedding", 1, {{"columns", hidden}}, "rows");
-  sampler = between("sampler", 1, {{"vocab", d(s.vocab)}}, "sequences");
+  if (stage.first) embedding = between("embedding", 1, {{"columns", hidden}}, "rows");
+  if (stage.last) sampler = between("sampler", 1, {{"vocab", d(s.vocab)}}, "sequences");
 
   const KernelParameters shape{{"heads", d(s.heads) / p},
                                {"kv_heads", std::max(1.0, d(s.kv_heads) / p)},
@@ -178,13 +178,16 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
     }
   }
 
-  if (parallel > 1) {
-    const double row_bytes = hidden * bytes_of(state);
+  const double row_bytes = hidden * bytes_of(state);
+  if (layout.pipeline > 1)
+    if (auto c = curve(profile, "send_recv", state, {{"devices", 2}}, "bytes"))
+      send = scaled(std::move(*c), 1, 1 / row_bytes);
+  if (layout.tensor > 1) {
     if (auto c = curve(profile, "all_reduce", state, {{"devices", p}}, "bytes"))
       all_reduce = scaled(std::move(*c), 2 * layers, 1 / row_bytes);
   }
 
-  if (s.vision.layers > 0) {
+  if (stage.first && s.vision.layers > 0) {
     const VisionTower& t = s.vision;
     const Precision weights = v.vision.value_or(v.weights);
     const double depth = d(t.layers), width = d(t.hidden), inner = d(t.ffn);
@@ -201,7 +204,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, int parallel,
 
 bool LlmKernels::any() const {
   return qkv || o || gate_up || down || experts || norms || rotary || activation || embedding ||
-         head || sampler || prefill_attention || all_reduce || vision_blocks || vision_attention ||
+         head || sampler || prefill_attention || all_reduce || send || vision_blocks || vision_attention ||
          !decode_attention.empty();
 }
 

@@ -6,20 +6,21 @@
 #include <vector>
 
 #include "models/kernel_curve.hpp"
+#include "models/llm_layout.hpp"
 #include "models/llm_shape.hpp"
 
 namespace isthmus::models {
 
-//! Curves for one unit of a tensor-parallel group of `parallel`; a part without a curve is left to
-//! the roofline. All curves are of all layers together.
+//! Curves for one unit of a stage; a part without a curve is left to the roofline. All curves are of
+//! all layers of the stage together.
 //!
 //! Tables asked for: gemm (also for the vision tower), moe, norm, rotary, activation, embedding,
-//! sampler, prefill_attention, decode_attention or mixed_attention, encoder_attention and
-//! all_reduce, in the format of the activations, for 16-bit formats in the other one as well.
+//! sampler, prefill_attention, decode_attention or mixed_attention, encoder_attention, all_reduce
+//! and send_recv, in the format of the activations, for 16-bit formats in the other one as well.
 struct LlmKernels {
   LlmKernels() = default;
-  LlmKernels(const LlmShape& shape, const LlmVariant& variant, int parallel,
-             const KernelProfile& profile);
+  LlmKernels(const LlmShape& shape, const LlmVariant& variant, const LlmLayout& layout,
+             const LlmStage& stage, const KernelProfile& profile);
 
   std::optional<MeasuredCurve> qkv, o, gate_up, down;  //!< over rows (tokens)
   std::optional<MeasuredCurve> experts;                //!< over rows: gate_up and down of a mixture
@@ -27,6 +28,7 @@ struct LlmKernels {
   std::optional<MeasuredCurve> head, sampler;          //!< over rows (sampled tokens)
   std::optional<MeasuredCurve> prefill_attention;      //!< over the tokens of one prompt
   std::optional<MeasuredCurve> all_reduce;             //!< over rows, both of every layer
+  std::optional<MeasuredCurve> send;                   //!< over rows, to the next stage
   std::optional<MeasuredCurve> vision_blocks;          //!< over patches
   std::optional<MeasuredCurve> vision_attention;       //!< over the patches of one image
   //! decode_attention[b - 1]: b sequences, over the sum of their contexts. Empty: roofline.

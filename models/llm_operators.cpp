@@ -14,7 +14,7 @@ namespace {
 double d(std::int64_t v) { return static_cast<double>(v); }
 
 // Every impossible figure at once, as one InputError.
-void validate(const LlmShape& s, const ComputeUnit& u, int parallel, double link_bandwidth) {
+void validate(const LlmShape& s, const ComputeUnit& u, const LlmLayout& layout) {
   std::vector<std::string> problems;
   const auto need = [&](bool ok, const std::string& what) {
     if (!ok) problems.push_back(what);
@@ -41,9 +41,12 @@ void validate(const LlmShape& s, const ComputeUnit& u, int parallel, double link
     positive(s.vision.ffn, "vision.ffn");
     positive(s.vision.merge, "vision.merge");
   }
-  need(parallel >= 1, fmt::format("model '{}': parallel must be at least 1", s.name));
-  need(parallel == 1 || link_bandwidth > 0,
-       fmt::format("model '{}': {} parallel units need a link bandwidth", s.name, parallel));
+  need(layout.tensor >= 1, fmt::format("model '{}': parallel must be at least 1", s.name));
+  need(layout.pipeline >= 1 && layout.pipeline <= s.layers,
+       fmt::format("model '{}': {} pipeline stages for {} layers; every stage needs one", s.name,
+                   layout.pipeline, s.layers));
+  need(layout.units() == 1 || layout.link_bandwidth > 0,
+       fmt::format("model '{}': {} parallel units need a link bandwidth", s.name, layout.units()));
   const auto fraction = [&](double v, const char* field) {
     need(v > 0 && v <= 1, fmt::format("unit '{}': {} must be in (0, 1], not {}", u.name, field, v));
   };
@@ -61,10 +64,10 @@ Precision state_format(Precision activations) {
 }  // namespace
 
 LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const ComputeUnit& unit,
-                           int parallel, double link_bandwidth, Duration link_latency,
+                           const LlmLayout& layout, const LlmStage& stage,
                            const KernelProfile* profile) {
-  validate(s, unit, parallel, link_bandwidth);
-  const double p = parallel;
+  validate(s, unit, layout);
+  const double p = layout.tensor;
   const Precision state = state_format(v.activations);
   const double state_bytes = bytes_of(state);
 
@@ -95,7 +98,7 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   };
 
   // The decoder's products.
-  const double count = d(s.layers), hidden = d(s.hidden), ffn = d(s.ffn);
+  const double count = d(stage.layers), hidden = d(s.hidden), ffn = d(s.ffn);
   const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
   const double stored = d(std::max<std::int64_t>(1, s.experts));
   const double active = d(std::max<std::int64_t>(1, s.experts_active));
@@ -105,17 +108,18 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   layers.push_back(
       dense("gate_up", count, s.gated_ffn ? 2 * ffn : ffn, hidden, v.weights, stored, active));
   layers.push_back(dense("down", count, hidden, ffn, v.weights, stored, active));
-  heads.push_back(dense("lm_head", 1, d(s.vocab), hidden, v.head.value_or(v.weights), 1, 1));
+  if (stage.last)
+    heads.push_back(dense("lm_head", 1, d(s.vocab), hidden, v.head.value_or(v.weights), 1, 1));
 
   // Attention: scores and weighted sum, 2 flops per multiply-add each.
   attention_flops = 4 * query * count / p;
   attention_flop_ns = attention_flops * ns_per_flop(state, state);
-  kv_bytes = s.kv_bytes_per_token(v.kv) / p;
+  kv_bytes = s.kv_bytes_per_token(v.kv) * (count / d(s.layers)) / p;
   query_bytes = 2 * query * count * state_bytes / p;
   attention_launches = count;
 
   // The tower: one group of all block products, the merger, and full attention among patches.
-  if (s.vision.layers > 0) {
+  if (stage.first && s.vision.layers > 0) {
     const VisionTower& t = s.vision;
     const Precision format = v.vision.value_or(v.weights);
     const double depth = d(t.layers), width = d(t.hidden);
@@ -137,16 +141,22 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
 
   // Two all-reduces per layer: a tree of ceil(log2 p) hops deep, through which each unit sends
   // 2 (p-1)/p of the hidden state.
-  if (parallel > 1) {
+  if (layout.tensor > 1) {
     const double reduces = 2 * count;
-    reduce_fixed_ns = reduces * std::ceil(std::log2(p)) * d(link_latency.ns());
+    reduce_fixed_ns = reduces * std::ceil(std::log2(p)) * d(layout.link_latency.ns());
     reduce_bytes_per_row = reduces * 2 * (p - 1) / p * hidden * state_bytes;
-    reduce_ns_per_row = reduce_bytes_per_row / link_bandwidth * 1e9;
+    reduce_ns_per_row = reduce_bytes_per_row / layout.link_bandwidth * 1e9;
+  }
+  // Each unit of a stage sends the hidden states to its counterpart in the next one.
+  if (layout.pipeline > 1) {
+    send_fixed_ns = d(layout.link_latency.ns());
+    send_bytes_per_row = hidden * state_bytes;
+    send_ns_per_row = send_bytes_per_row / layout.link_bandwidth * 1e9;
   }
 
   // What was timed takes the place of the roofline.
   if (!profile) return;
-  kernels = LlmKernels(s, v, parallel, *profile);
+  kernels = LlmKernels(s, v, layout, stage, *profile);
   layers[0].measured = kernels.qkv;
   layers[1].measured = kernels.o;
   layers[2].measured = kernels.gate_up;
@@ -165,7 +175,7 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
     all.byte_ns_per_row += down.byte_ns_per_row;
     all.measured = kernels.experts;
   }
-  heads[0].measured = kernels.head;
+  if (stage.last) heads[0].measured = kernels.head;
   const auto between = [](std::vector<DenseOperator>& to, const char* name, const char* kind,
                           const std::optional<MeasuredCurve>& measured) {
     if (!measured) return;

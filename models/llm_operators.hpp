@@ -9,6 +9,7 @@
 
 #include "models/llm_cost.hpp"
 #include "models/llm_kernels.hpp"
+#include "models/llm_layout.hpp"
 
 namespace isthmus::models {
 
@@ -36,11 +37,10 @@ struct DenseOperator {
 
 //! Everything about (shape, variant, unit, degree) that an iteration time needs, per unit.
 struct LlmOperators {
-  //! `profile` may be null; it is not kept. Throws InputError when a figure is impossible or the
-  //! unit cannot compute the variant.
+  //! Of the layers of one stage, or of all of them. `profile` may be null; it is not kept. Throws
+  //! InputError when a figure is impossible or the unit cannot compute the variant.
   LlmOperators(const LlmShape& shape, const LlmVariant& variant, const ComputeUnit& unit,
-               int parallel, double link_bandwidth, Duration link_latency,
-               const KernelProfile* profile);
+               const LlmLayout& layout, const LlmStage& stage, const KernelProfile* profile);
 
   //! qkv, o, gate_up, down; rows = tokens. A mixture whose experts were timed as a whole has
   //! "experts" instead of the last two. What a profile knows of the operators between products
@@ -62,6 +62,9 @@ struct LlmOperators {
   double reduce_fixed_ns = 0;    //!< all-reduce latency of an iteration
   double reduce_ns_per_row = 0;  //!< all-reduce transfer per token
   double reduce_bytes_per_row = 0;
+  double send_fixed_ns = 0;      //!< latency between two stages
+  double send_ns_per_row = 0;    //!< hidden state of a token to the next stage
+  double send_bytes_per_row = 0;
   double overhead_ns = 0;   //!< the unit's iteration_overhead
   double sequence_ns = 0;   //!< the unit's sequence_overhead
   //! Traffic of norms, rotary embedding and activation per row, in ns and bytes: for profiles that

@@ -81,6 +81,10 @@ double products_ns(const LlmShape& s, double m) {
                         gemm_ns(2 * d(s.ffn), h, m) + gemm_ns(h, d(s.ffn), m));
 }
 
+LlmKernels kernels_of(const LlmShape& s, int tensor, const KernelProfile& profile) {
+  return {s, {}, {.tensor = tensor}, {.layers = s.layers}, profile};
+}
+
 TEST(LlmKernels, DecodeIsTheSumOfItsTables) {
   const LlmShape s = builtin_llm("llama-3.1-8b");
   const KernelProfile profile = profile_for(s);
@@ -182,7 +186,7 @@ TEST(LlmKernels, WideProductsRunInPartsThatTheTableHas) {
     for (const double k : {4096.0, d(s.ffn) / 2})
       for (const double m : {1, 8, 64, 512, 4096}) add_row(gemm, {n, k, m}, gemm_ns(n, k, m));
   profile.add(gemm);
-  const LlmKernels kernels(s, {}, 1, profile);
+  const LlmKernels kernels = kernels_of(s, 1, profile);
   ASSERT_TRUE(kernels.down);
   EXPECT_NEAR(kernels.down->curve.at(64), 32 * 2 * gemm_ns(d(s.hidden), d(s.ffn) / 2, 64), 1);
   EXPECT_FALSE(kernels.down->rows);
@@ -337,14 +341,14 @@ TEST(LlmKernels, TheRooflineAnswersForTheRest) {
 TEST(LlmKernels, TensorParallelAsksForSlices) {
   const LlmShape s = builtin_llm("llama-3.1-8b");
   const KernelProfile whole = profile_for(s, 1), half = profile_for(s, 2);
-  EXPECT_TRUE(LlmKernels(s, {}, 2, half).gate_up);
-  EXPECT_TRUE(LlmKernels(s, {}, 2, half).head);
-  EXPECT_EQ(LlmKernels(s, {}, 2, half).decode_attention.size(), 8u);
+  EXPECT_TRUE(kernels_of(s, 2, half).gate_up);
+  EXPECT_TRUE(kernels_of(s, 2, half).head);
+  EXPECT_EQ(kernels_of(s, 2, half).decode_attention.size(), 8u);
   // The whole head is wider than any slice in the other table: two of them.
-  EXPECT_NEAR(LlmKernels(s, {}, 1, half).head->curve.at(8),
-              2 * LlmKernels(s, {}, 2, half).head->curve.at(8), 1e-6);
-  EXPECT_TRUE(LlmKernels(s, {}, 1, half).decode_attention.empty());
-  EXPECT_TRUE(LlmKernels(s, {}, 1, whole).head);
+  EXPECT_NEAR(kernels_of(s, 1, half).head->curve.at(8),
+              2 * kernels_of(s, 2, half).head->curve.at(8), 1e-6);
+  EXPECT_TRUE(kernels_of(s, 1, half).decode_attention.empty());
+  EXPECT_TRUE(kernels_of(s, 1, whole).head);
 }
 
 }  // namespace
