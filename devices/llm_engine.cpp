@@ -262,6 +262,7 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     }
   }
 
+  first_work_ = work;
   models::Prediction p = cost_->iteration(work);
   if (speculates()) p = with_draft(p, work);
   adapter_time_ = adapter_time();
@@ -414,9 +415,9 @@ bool LlmEngine::cancel_one(std::uint64_t tag) {
   }
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
     if (slab_[slot].tag != tag || slab_[slot].cancelled) continue;
+    slab_[slot].cancelled = true;
     // The row of a static batch is computed once more.
     if (span_active_ || batches_requests()) {
-      slab_[slot].cancelled = true;
       cancelled_.push_back(slot);
     } else {
       leave(slot);

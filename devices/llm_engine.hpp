@@ -118,6 +118,9 @@ class LlmEngine {
   //! For inspection; takes time in proportion to the running sequences.
   std::vector<Share> scheduled() const;
 
+  //! What the first iteration of the running span computes; of the last one, if none runs.
+  const models::IterationWork& work() const { return first_work_; }
+
   bool busy() const { return span_active_; }
   bool has_work() const { return running_ > 0 || !waiting_.empty() || !arriving_.empty(); }
   std::uint32_t waiting() const { return static_cast<std::uint32_t>(waiting_.size() + arriving_.size()); }
@@ -318,6 +321,7 @@ class LlmEngine {
   // The running span.
   bool span_active_ = false;
   Instant span_start_, span_end_;
+  models::IterationWork first_work_;
   Duration span_first_;                    // its first iteration, swaps not counted
   models::DecodeLine line_;                // of decodes of that many sequences; -1: none
   std::int64_t line_sequences_ = -1;

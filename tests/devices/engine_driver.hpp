@@ -26,8 +26,9 @@ struct Cancellation {
 };
 
 //! Dates per tag. Arrivals in order of date; those that do not fit are left out.
-inline std::map<std::uint64_t, Dates> drive(LlmEngine& engine, std::vector<TimedRequest> arrivals,
-                                            std::vector<Cancellation> cancellations = {}) {
+template <class Engine>
+std::map<std::uint64_t, Dates> drive(Engine& engine, std::vector<TimedRequest> arrivals,
+                                     std::vector<Cancellation> cancellations = {}) {
   std::map<std::uint64_t, Dates> dates;
   std::map<std::uint64_t, Duration> holds;
   for (const TimedRequest& a : arrivals)

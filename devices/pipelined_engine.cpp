@@ -1,0 +1,180 @@
+#include "devices/pipelined_engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/core/errors.hpp"
+
+namespace isthmus::devices {
+
+PipelinedEngine::PipelinedEngine(std::shared_ptr<const models::LlmCost> cost,
+                                 const EngineLimits& limits)
+    : cost_(std::move(cost)), stages_(cost_->stages().size()) {
+  if (stages_.empty()) throw InternalError("pipelined engine: the replica has one stage");
+  if (limits.async_scheduling)
+    throw InputError("engine: a pipeline plans a micro-batch when its first stage is free; it has no "
+                     "async_scheduling");
+  if (limits.swap_bandwidth > 0 || !limits.tiers.empty())
+    throw InputError("engine: a pipeline computes preempted sequences again; it has no copies in slower "
+                     "memory");
+  if (limits.speculation.tokens > 0) throw InputError("engine: a pipeline guesses no tokens ahead");
+  const auto parts = static_cast<std::int64_t>(stages_.size());
+  EngineLimits own = limits;
+  own.leap = false;  // one micro-batch at a time
+  own.kv_blocks = limits.kv_blocks / parts;
+  own.watermark_blocks = limits.watermark_blocks / parts;
+  if (own.kv_blocks < 1)
+    throw InputError(fmt::format("engine: {} KV blocks are too few for {} micro-batches",
+                                 limits.kv_blocks, parts));
+  for (std::int64_t i = 0; i < parts; ++i) engines_.emplace_back(cost_, own);
+  ends_.assign(engines_.size(), Instant::never());
+  last_ = engines_.size() - 1;
+}
+
+void PipelinedEngine::enqueue(const EngineRequest& request) {
+  const auto unfinished = [](const LlmEngine& e) { return e.waiting() + e.running(); };
+  const auto it = std::min_element(
+      engines_.begin(), engines_.end(),
+      [&](const LlmEngine& a, const LlmEngine& b) { return unfinished(a) < unfinished(b); });
+  it->enqueue(request);
+}
+
+bool PipelinedEngine::cancel(std::uint64_t tag) {
+  return std::any_of(engines_.begin(), engines_.end(),
+                     [&](LlmEngine& e) { return e.cancel(tag); });
+}
+
+bool PipelinedEngine::release(std::uint64_t tag) {
+  return std::any_of(engines_.begin(), engines_.end(),
+                     [&](LlmEngine& e) { return e.release(tag); });
+}
+
+// The first engine behind the one planned last that has work and no micro-batch in flight.
+LlmEngine* PipelinedEngine::next_engine() {
+  for (std::size_t k = 1; k <= engines_.size(); ++k) {
+    const std::size_t i = (last_ + k) % engines_.size();
+    if (!engines_[i].busy() && engines_[i].has_work()) return &engines_[i];
+  }
+  return nullptr;
+}
+
+// The way of a micro-batch through all stages; returns when it leaves the last one.
+Instant PipelinedEngine::send_through(Instant now, const models::IterationWork& work) {
+  const Duration preparation(cost_->preparation_ns());
+  const Duration send(cost_->send_ns(work.prefill_tokens + work.decode_sequences));
+  Instant arrives = now;
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const models::Prediction p = cost_->stages()[s].iteration(work);
+    const Duration prepared = std::min(preparation, p.time);
+    const Instant ready = std::max(now, stages_[s].free) + prepared;
+    const Instant leaves = std::max(ready, arrives) + (p.time - prepared);
+    stages_[s].visits.push_back({leaves - p.time, leaves, p.compute_share});
+    stages_[s].free = leaves;
+    arrives = leaves + send;
+  }
+  return stages_.back().free;
+}
+
+// The first date after `now` at which a micro-batch enters or leaves a stage.
+Instant PipelinedEngine::next_change(Instant now) const {
+  Instant next = Instant::never();
+  for (const Stage& s : stages_)
+    if (!s.visits.empty())
+      next = std::min(next, s.visits.front().from > now ? s.visits.front().from
+                                                        : s.visits.front().to);
+  return next;
+}
+
+Instant PipelinedEngine::begin(Instant now, std::vector<Admission>& admitted) {
+  if (span_active_) throw InternalError("engine: a span is running");
+  // Engines that wait for held blocks cannot start; each is asked once.
+  for (std::size_t asked = 0; asked < engines_.size() && stages_.front().free <= now; ++asked) {
+    LlmEngine* engine = next_engine();
+    if (!engine) break;
+    last_ = static_cast<std::size_t>(engine - engines_.data());
+    engine->set_cost(cost_);
+    if (!engine->begin(now, admitted).is_never())
+      ends_[last_] = send_through(now, engine->work());
+  }
+  const Instant next = next_change(now);
+  if (next.is_never()) return next;
+  span_active_ = true;
+  span_start_ = now;
+  span_end_ = next;
+  busy_stages_ = 0;
+  compute_share_ = 0;
+  for (const Stage& s : stages_)
+    if (!s.visits.empty() && s.visits.front().from <= now) {
+      ++busy_stages_;
+      compute_share_ += s.visits.front().compute_share;
+    }
+  if (busy_stages_ > 0) compute_share_ /= static_cast<double>(busy_stages_);
+  return span_end_;
+}
+
+Instant PipelinedEngine::interrupt(Instant now) {
+  for (LlmEngine& e : engines_)
+    if (e.busy()) e.interrupt(now);
+  // A new micro-batch can enter at once.
+  if (span_active_ && stages_.front().free <= now && next_engine()) span_end_ = std::min(span_end_, now);
+  return span_end_;
+}
+
+void PipelinedEngine::finish(std::vector<Progress>& progress) {
+  if (!span_active_) throw InternalError("engine: no span is running");
+  span_active_ = false;
+  const double seconds = (span_end_ - span_start_).seconds();
+  busy_seconds_ += static_cast<double>(busy_stages_) * seconds;
+  all_seconds_ += static_cast<double>(stages_.size()) * seconds;
+  for (Stage& s : stages_)
+    if (!s.visits.empty() && s.visits.front().to <= span_end_) s.visits.pop_front();
+  for (std::size_t i = 0; i < engines_.size(); ++i) {
+    if (ends_[i] > span_end_) continue;
+    part_.clear();
+    engines_[i].finish(part_);
+    for (Progress& p : part_) {
+      p.at = ends_[i];
+      progress.push_back(p);
+    }
+    ends_[i] = Instant::never();
+  }
+}
+
+bool PipelinedEngine::has_work() const {
+  return std::any_of(engines_.begin(), engines_.end(),
+                     [](const LlmEngine& e) { return e.has_work(); });
+}
+
+std::uint32_t PipelinedEngine::waiting() const {
+  std::uint32_t all = 0;
+  for (const LlmEngine& e : engines_) all += e.waiting();
+  return all;
+}
+
+std::uint32_t PipelinedEngine::running() const {
+  std::uint32_t all = 0;
+  for (const LlmEngine& e : engines_) all += e.running();
+  return all;
+}
+
+double PipelinedEngine::kv_usage(Instant now) const {
+  double all = 0;
+  for (const LlmEngine& e : engines_) all += e.kv_usage(now);
+  return all / static_cast<double>(engines_.size());
+}
+
+EngineCounters PipelinedEngine::counters() const {
+  EngineCounters all;
+  for (const LlmEngine& e : engines_) all += e.counters();
+  return all;
+}
+
+void PipelinedEngine::clear(std::vector<std::uint64_t>& lost) {
+  for (LlmEngine& e : engines_) e.clear(lost);
+  ends_.assign(engines_.size(), Instant::never());
+  for (Stage& s : stages_) s = {};
+  span_active_ = false;
+}
+
+}  // namespace isthmus::devices
