@@ -15,6 +15,19 @@ namespace isthmus::devices {
 //! What the owner of a replica asks of its engine; LlmEngine says what each call means. A closed set of
 //! engines and no virtual calls, because a replica asks several times per iteration.
 class ServingEngine {
+  using Engine = std::variant<LlmEngine, PipelinedEngine>;
+
+  template <class Question>
+  decltype(auto) ask(Question question) {
+    if (auto* e = std::get_if<LlmEngine>(&engine_)) return question(*e);
+    return question(*std::get_if<PipelinedEngine>(&engine_));
+  }
+  template <class Question>
+  decltype(auto) ask(Question question) const {
+    if (const auto* e = std::get_if<LlmEngine>(&engine_)) return question(*e);
+    return question(*std::get_if<PipelinedEngine>(&engine_));
+  }
+
  public:
   //! Chosen by the layout of `cost`. Throws InputError when limits contradict each other or it.
   ServingEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits)
@@ -55,8 +68,9 @@ class ServingEngine {
   double kv_usage(Instant now) const {
     return ask([&](const auto& e) { return e.kv_usage(now); });
   }
-  std::uint64_t iterations() const { return ask([](const auto& e) { return e.iterations(); }); }
-  std::uint64_t preemptions() const { return ask([](const auto& e) { return e.preemptions(); }); }
+  EngineCounters counters() const {
+    return ask([](const auto& e) { return EngineCounters(e.counters()); });
+  }
   double compute_share() const { return ask([](const auto& e) { return e.compute_share(); }); }
   //! Share of the replica's units in use during the current span.
   double busy_share() const {
@@ -74,22 +88,10 @@ class ServingEngine {
   }
 
  private:
-  using Engine = std::variant<LlmEngine, PipelinedEngine>;
-
   static Engine make(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits) {
     if (cost->stages().empty())
       return Engine(std::in_place_type<LlmEngine>, std::move(cost), limits);
     return Engine(std::in_place_type<PipelinedEngine>, std::move(cost), limits);
-  }
-  template <class Question>
-  decltype(auto) ask(Question question) {
-    if (auto* e = std::get_if<LlmEngine>(&engine_)) return question(*e);
-    return question(*std::get_if<PipelinedEngine>(&engine_));
-  }
-  template <class Question>
-  decltype(auto) ask(Question question) const {
-    if (const auto* e = std::get_if<LlmEngine>(&engine_)) return question(*e);
-    return question(*std::get_if<PipelinedEngine>(&engine_));
   }
 
   Engine engine_;

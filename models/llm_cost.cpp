@@ -83,7 +83,7 @@ struct LlmCost::Impl {
         layout(layout_in),
         part(part_in),
         ops(shape, variant, unit, layout, part, profile),
-        dense(ops.layers),
+        dense(parted() ? without_experts(ops.layers) : ops.layers),
         heads(ops.heads) {
     // Launches of an iteration that computes tokens at all, with one attention pass.
     for (const auto& o : ops.layers) dense_launches += o.launches;
@@ -92,7 +92,7 @@ struct LlmCost::Impl {
     per_context_ns = std::max(ops.attention_flop_ns, ops.kv_bytes * ops.byte_ns);
 
     // A mixture reads more experts with every token: a table until practically all are read.
-    if (ops.expert_ratio > 0 && !ops.kernels.experts) {
+    if (ops.expert_ratio > 0 && !ops.kernels.experts && !parted()) {
       for (double tokens = 0; tokens < 65536; ++tokens) {
         const double share = ops.expert_share(tokens);
         if (1 - share < 1e-12) break;
@@ -103,7 +103,22 @@ struct LlmCost::Impl {
     }
   }
 
+  // The experts are divided among units, of which the most loaded one sets the time.
+  bool parted() const { return ops.expert_parts > 1; }
+  static std::vector<DenseOperator> without_experts(std::vector<DenseOperator> all) {
+    std::erase_if(all, [](const DenseOperator& o) { return o.expert; });
+    return all;
+  }
+  double experts_ns(double tokens) const {
+    const double rows = tokens * ops.imbalance(tokens), share = ops.most_loaded_share(tokens);
+    double ns = 0;
+    for (const auto& o : ops.layers)
+      if (o.expert) ns += o.ns(rows, share);
+    return ns;
+  }
+
   double dense_ns(std::int64_t tokens) const {
+    if (parted()) return dense(d(tokens)) + experts_ns(d(tokens));
     if (static_cast<std::size_t>(tokens) < mixture.size())
       return mixture[static_cast<std::size_t>(tokens)];
     return dense(d(tokens));
@@ -175,6 +190,7 @@ struct LlmCost::Impl {
     if (tokens > 0) {
       ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens)) +
             ops.elementwise_ns_per_row * d(tokens);
+      if (layout.all_to_all) ns += exchange_ns(d(tokens));
       if (sends > 0) ns += sends * send_ns(d(tokens));
     }
     if (w.logits > 0 && part.last) ns += ops.launch_ns + heads(d(w.logits));
@@ -198,6 +214,10 @@ struct LlmCost::Impl {
                                   : ops.reduce_fixed_ns + ops.reduce_ns_per_row * tokens;
   }
 
+  double exchange_ns(double tokens) const {
+    return ops.kernels.exchange ? ops.kernels.exchange->curve.at(tokens)
+                                : ops.exchange_fixed_ns + ops.exchange_ns_per_row * tokens;
+  }
   double send_ns(double tokens) const {
     return ops.kernels.send ? ops.kernels.send->curve.at(tokens)
                             : ops.send_fixed_ns + ops.send_ns_per_row * tokens;
@@ -283,7 +303,11 @@ struct LlmCost::Impl {
     const double tokens = d(w.prefill_tokens + w.decode_sequences + w.draft_tokens);
     if (tokens > 0) {
       const double share = ops.expert_ratio > 0 ? ops.expert_share(tokens) : 1;
-      for (const auto& o : ops.layers) dense_row(o, tokens, o.expert ? share : 1);
+      for (const auto& o : ops.layers)
+        if (o.expert && parted())
+          dense_row(o, tokens * ops.imbalance(tokens), ops.most_loaded_share(tokens));
+        else
+          dense_row(o, tokens, o.expert ? share : 1);
       if (ops.elementwise_ns_per_row > 0)
         row("elementwise", "overhead", 0.0, ops.elementwise_bytes_per_row * tokens, 0.0,
             ops.elementwise_ns_per_row * tokens, ops.elementwise_ns_per_row * tokens, 0.0,
@@ -304,6 +328,9 @@ struct LlmCost::Impl {
       if (layout.tensor > 1)
         row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0, 0.0,
             reduce_ns(tokens), evidence(ops.kernels.all_reduce, tokens));
+      if (layout.all_to_all)
+        row("all_to_all", "communication", 0.0, ops.exchange_bytes_per_row * tokens, 0.0, 0.0, 0.0,
+            exchange_ns(tokens), evidence(ops.kernels.exchange, tokens));
       if (sends > 0)
         row("stage_transfer", "communication", 0.0, sends * ops.send_bytes_per_row * tokens, 0.0,
             0.0, 0.0, sends * send_ns(tokens), evidence(ops.kernels.send, tokens));
@@ -369,7 +396,7 @@ LlmCost::LlmCost(const LlmShape& shape, const LlmVariant& variant, const Compute
       std::make_shared<Impl>(shape, variant, unit, layout, everything(shape), profile);
   if (layout.pipeline > 1) {
     whole->sends = layout.pipeline - 1;
-    for (const LlmStage& stage : pipeline_stages(shape.layers, layout.pipeline)) {
+    for (const LlmStage& stage : stages_of(layout, shape.layers)) {
       ComputeUnit own = unit;
       if (!stage.last) own.sequence_overhead = Duration::zero();
       whole->stages.push_back(LlmCost(
@@ -551,6 +578,9 @@ std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
 PredictionKind LlmCost::kind() const { return request(512, 0, 128).kind; }
 double LlmCost::relative_error() const { return request(512, 0, 128).relative_error; }
 const ComputeUnit& LlmCost::unit() const { return impl_->unit; }
+double LlmCost::expert_imbalance(std::int64_t tokens) const {
+  return impl_->parted() ? impl_->ops.imbalance(d(tokens)) : 1;
+}
 const LlmLayout& LlmCost::layout() const { return impl_->layout; }
 
 }  // namespace isthmus::models

@@ -85,6 +85,10 @@ class LlmCost {
   //! Sending the hidden states of `tokens` tokens to the next stage; 0 without a pipeline.
   std::int64_t send_ns(std::int64_t tokens) const;
 
+  //! Load of the units with the busiest experts over the mean load, for an iteration of `tokens`
+  //! tokens; 1 unless a mixture's experts are divided.
+  double expert_imbalance(std::int64_t tokens) const;
+
   double weight_bytes() const;        //!< per replica (all units together)
   double kv_bytes_per_token() const;  //!< per replica
   //! Bytes kept free of KV blocks per replica: on every stage activations of 2,048 tokens, 5 % of the

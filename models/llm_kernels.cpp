@@ -114,8 +114,8 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
                           {"experts", d(s.experts)},
                           {"experts_active", d(s.experts_active)},
                           {"skew", 0},
-                          {"tensor_parallel", p},
-                          {"expert_parallel", 1}},
+                          {"tensor_parallel", p / layout.expert},
+                          {"expert_parallel", layout.expert}},
                          "tokens"))
         experts = scaled(std::move(*c), layers);
   } else {
@@ -184,7 +184,11 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
       send = scaled(std::move(*c), 1, 1 / row_bytes);
   if (layout.tensor > 1) {
     if (auto c = curve(profile, "all_reduce", state, {{"devices", p}}, "bytes"))
-      all_reduce = scaled(std::move(*c), 2 * layers, 1 / row_bytes);
+      all_reduce = scaled(std::move(*c), (layout.all_to_all ? 1 : 2) * layers, 1 / row_bytes);
+    const double sent = d(std::max<std::int64_t>(1, s.experts_active)) / p * row_bytes;
+    if (layout.all_to_all)
+      if (auto c = curve(profile, "all_to_all", state, {{"devices", p}}, "bytes"))
+        exchange = scaled(std::move(*c), 2 * layers, 1 / sent);
   }
 
   if (stage.first && s.vision.layers > 0) {
@@ -204,7 +208,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
 
 bool LlmKernels::any() const {
   return qkv || o || gate_up || down || experts || norms || rotary || activation || embedding ||
-         head || sampler || prefill_attention || all_reduce || send || vision_blocks || vision_attention ||
+         head || sampler || prefill_attention || all_reduce || exchange || send || vision_blocks || vision_attention ||
          !decode_attention.empty();
 }
 

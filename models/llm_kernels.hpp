@@ -16,7 +16,7 @@ namespace isthmus::models {
 //!
 //! Tables asked for: gemm (also for the vision tower), moe, norm, rotary, activation, embedding,
 //! sampler, prefill_attention, decode_attention or mixed_attention, encoder_attention, all_reduce
-//! and send_recv, in the format of the activations, for 16-bit formats in the other one as well.
+//! send_recv and all_to_all, in the format of the activations, for 16-bit formats in the other one as well.
 struct LlmKernels {
   LlmKernels() = default;
   LlmKernels(const LlmShape& shape, const LlmVariant& variant, const LlmLayout& layout,
@@ -28,6 +28,7 @@ struct LlmKernels {
   std::optional<MeasuredCurve> head, sampler;          //!< over rows (sampled tokens)
   std::optional<MeasuredCurve> prefill_attention;      //!< over the tokens of one prompt
   std::optional<MeasuredCurve> all_reduce;             //!< over rows, both of every layer
+  std::optional<MeasuredCurve> exchange;               //!< over rows, both all-to-alls of every layer
   std::optional<MeasuredCurve> send;                   //!< over rows, to the next stage
   std::optional<MeasuredCurve> vision_blocks;          //!< over patches
   std::optional<MeasuredCurve> vision_attention;       //!< over the patches of one image

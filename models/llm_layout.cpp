@@ -1,5 +1,11 @@
 #include "models/llm_layout.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/core/errors.hpp"
+
 namespace isthmus::models {
 
 std::vector<LlmStage> pipeline_stages(std::int64_t layers, int stages) {
@@ -10,6 +16,21 @@ std::vector<LlmStage> pipeline_stages(std::int64_t layers, int stages) {
     const bool one_more = behind >= 1 && behind <= remaining;
     all.push_back({layers / stages + (one_more ? 1 : 0), i == 0, i == stages - 1});
   }
+  return all;
+}
+
+std::vector<LlmStage> stages_of(const LlmLayout& layout, std::int64_t layers) {
+  std::vector<LlmStage> all = pipeline_stages(layers, layout.pipeline);
+  const auto& given = layout.stage_layers;
+  if (given.empty()) return all;
+  std::int64_t sum = 0;
+  for (const std::int64_t n : given) sum += n;
+  if (given.size() != all.size() || sum != layers ||
+      std::any_of(given.begin(), given.end(), [](std::int64_t n) { return n < 1; }))
+    throw InputError(fmt::format("{} layers cannot be divided into {} stages of {}: every stage needs "
+                                 "one, and together they are all",
+                                 layers, layout.pipeline, fmt::join(given, ", ")));
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].layers = given[i];
   return all;
 }
 

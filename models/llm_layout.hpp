@@ -14,6 +14,17 @@ namespace isthmus::models {
 struct LlmLayout {
   int tensor = 1;             //!< units that share every product of a layer, >= 1
   int pipeline = 1;           //!< stages, >= 1, at most one per layer
+  //! Layers of each stage; empty: see pipeline_stages().
+  std::vector<std::int64_t> stage_layers = {};
+  //! Parts into which a mixture's experts are divided, >= 1; divides `tensor`. Each part's experts are
+  //! shared by tensor / expert units.
+  int expert = 1;
+  //! How tokens reach their experts. False: every unit has all tokens and all-reduces add up what the
+  //! experts say (attention under tensor parallelism in vLLM and TensorRT-LLM). True: every unit has its
+  //! share of the tokens and sends them to the units of their experts and back.
+  bool all_to_all = false;
+  double expert_skew = 0;       //!< popularity of experts, see ExpertLaw
+  double expert_imbalance = 0;  //!< largest over mean load if measured, in [1, expert]; 0 = from the law
   double link_bandwidth = 0;  //!< bytes/s between two units; needed from two units on
   Duration link_latency = {}; //!< per hop of a collective and per message between stages
 
@@ -31,6 +42,10 @@ struct LlmStage {
 //! each to the stages before the last one, backwards, because the last one has the output head
 //! (vLLM, get_pp_indices).
 std::vector<LlmStage> pipeline_stages(std::int64_t layers, int stages);
+
+//! The stages of a layout for a model of `layers` layers: its own numbers of layers, which must be as
+//! many as stages and add up to `layers` (InputError), or the even ones.
+std::vector<LlmStage> stages_of(const LlmLayout& layout, std::int64_t layers);
 
 //! Bytes of the weights of one stage. Tied embeddings are on the first and on the last stage.
 double weight_bytes(const LlmShape& shape, const LlmVariant& variant, const LlmStage& stage);

@@ -45,6 +45,21 @@ void validate(const LlmShape& s, const ComputeUnit& u, const LlmLayout& layout) 
   need(layout.pipeline >= 1 && layout.pipeline <= s.layers,
        fmt::format("model '{}': {} pipeline stages for {} layers; every stage needs one", s.name,
                    layout.pipeline, s.layers));
+  if (layout.expert != 1 && s.experts == 0)
+    need(false, fmt::format("model '{}' is no mixture of experts: nothing to divide into {} parts",
+                            s.name, layout.expert));
+  else
+    need(layout.expert >= 1 && layout.tensor % layout.expert == 0 &&
+             s.experts % layout.expert == 0,
+         fmt::format("model '{}': expert parallelism {} must divide the {} units of a stage and the {} "
+                     "experts of a layer",
+                     s.name, layout.expert, layout.tensor, s.experts));
+  need(layout.expert_skew >= 0 && layout.expert_skew <= 10,
+       fmt::format("model '{}': expert_skew must be in [0, 10], not {}", s.name, layout.expert_skew));
+  need(layout.expert_imbalance == 0 ||
+           (layout.expert_imbalance >= 1 && layout.expert_imbalance <= layout.expert),
+       fmt::format("model '{}': expert_imbalance must be in [1, {}], not {}", s.name, layout.expert,
+                   layout.expert_imbalance));
   need(layout.units() == 1 || layout.link_bandwidth > 0,
        fmt::format("model '{}': {} parallel units need a link bandwidth", s.name, layout.units()));
   const auto fraction = [&](double v, const char* field) {
@@ -103,6 +118,16 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   const double stored = d(std::max<std::int64_t>(1, s.experts));
   const double active = d(std::max<std::int64_t>(1, s.experts_active));
   if (s.experts > 0) expert_ratio = active / stored;
+  if (layout.expert > 1) {
+    expert_parts = layout.expert;
+    experts_per_part = stored / layout.expert;
+    experts_active = active;
+    given_imbalance = layout.expert_imbalance;
+    load = ExpertLoad({.experts = s.experts,
+                       .active = s.experts_active,
+                       .parts = layout.expert,
+                       .skew = layout.expert_skew});
+  }
   layers.push_back(dense("qkv", count, query + 2 * kv, hidden, v.weights, 1, 1));
   layers.push_back(dense("o", count, hidden, query, v.weights, 1, 1));
   layers.push_back(
@@ -142,10 +167,17 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   // Two all-reduces per layer: a tree of ceil(log2 p) hops deep, through which each unit sends
   // 2 (p-1)/p of the hidden state.
   if (layout.tensor > 1) {
-    const double reduces = 2 * count;
+    const double reduces = (layout.all_to_all ? 1 : 2) * count;
     reduce_fixed_ns = reduces * std::ceil(std::log2(p)) * d(layout.link_latency.ns());
     reduce_bytes_per_row = reduces * 2 * (p - 1) / p * hidden * state_bytes;
     reduce_ns_per_row = reduce_bytes_per_row / layout.link_bandwidth * 1e9;
+  }
+  // Instead of the second one: each unit has 1/p of the tokens, sends every choice to the unit of its
+  // expert, and gets the answers back.
+  if (layout.all_to_all) {
+    exchange_fixed_ns = 2 * count * d(layout.link_latency.ns());
+    exchange_bytes_per_row = 2 * count * active / p * (p - 1) / p * hidden * state_bytes;
+    exchange_ns_per_row = exchange_bytes_per_row / layout.link_bandwidth * 1e9;
   }
   // Each unit of a stage sends the hidden states to its counterpart in the next one.
   if (layout.pipeline > 1) {
@@ -204,6 +236,11 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
 
 double LlmOperators::expert_share(double tokens) const {
   return 1 - std::pow(1 - expert_ratio, tokens);
+}
+
+double LlmOperators::most_loaded_share(double tokens) const {
+  const double draws = tokens * experts_active / expert_parts * imbalance(tokens);
+  return 1 - std::pow(1 - 1 / experts_per_part, draws);
 }
 
 }  // namespace isthmus::models

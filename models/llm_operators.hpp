@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "models/expert_load.hpp"
 #include "models/llm_cost.hpp"
 #include "models/llm_kernels.hpp"
 #include "models/llm_layout.hpp"
@@ -62,6 +63,9 @@ struct LlmOperators {
   double reduce_fixed_ns = 0;    //!< all-reduce latency of an iteration
   double reduce_ns_per_row = 0;  //!< all-reduce transfer per token
   double reduce_bytes_per_row = 0;
+  double exchange_fixed_ns = 0;  //!< both all-to-alls of every layer: latency
+  double exchange_ns_per_row = 0;
+  double exchange_bytes_per_row = 0;
   double send_fixed_ns = 0;      //!< latency between two stages
   double send_ns_per_row = 0;    //!< hidden state of a token to the next stage
   double send_bytes_per_row = 0;
@@ -75,6 +79,18 @@ struct LlmOperators {
   //! What a profile knows beyond dense products; all empty without one.
   LlmKernels kernels;
 
+  //! Load of the parts among which the experts are divided.
+  int expert_parts = 1;
+  double experts_per_part = 1, experts_active = 1;
+  ExpertLoad load;
+  double given_imbalance = 0;  //!< instead of `load`'s; 0 = none
+
+  //! Load of the most loaded part over the mean for `tokens` tokens.
+  double imbalance(double tokens) const {
+    return given_imbalance > 0 ? given_imbalance : load.imbalance(tokens);
+  }
+  //! Expected fraction of the experts of the most loaded part that tokens choose.
+  double most_loaded_share(double tokens) const;
   //! Expected fraction of the experts that `tokens` tokens choose, drawn independently and evenly.
   double expert_share(double tokens) const;
 };

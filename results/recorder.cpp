@@ -227,6 +227,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     if (v.cold_start > 0) s.metrics.push_back({"cold_start." + v.name, v.cold_start, "s"});
     if (v.load_peak > 0) s.metrics.push_back({"load_peak." + v.name, v.load_peak, "B"});
     if (v.weight_bytes > 0) s.metrics.push_back({"weights." + v.name, v.weight_bytes, "B"});
+    if (v.bubbles) s.metrics.push_back({"bubbles." + v.name, *v.bubbles, "1"});
     if (const auto& c = v.weight_cache) {
       put("weight_hits." + v.name, c->hits, c->batches);
       s.metrics.push_back({"weight_loads." + v.name, static_cast<double>(c->loads), "1"});

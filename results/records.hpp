@@ -161,6 +161,8 @@ struct ServiceTotals {
     std::uint64_t adapter_loads = 0;         //!< LoRA adapters that came to the unit
   };
   std::optional<Engine> engine;
+  //! Pipelines: share of the stages' time in which no micro-batch is in them, while a replica has work.
+  std::optional<double> bubbles;
   //! Counted requests by variant and by exit, of services that choose; else empty.
   std::vector<std::pair<std::string, std::uint64_t>> variants;
   std::vector<std::uint64_t> exits;

@@ -69,6 +69,9 @@ std::string service_section(const Summary& s) {
                    format_figure(t.mean_batch), fmt::format("{}", t.cold_starts),
                    fmt::format("{}", t.preemptions),
                    t.variant.empty() ? t.model : t.model + " " + t.variant});
+    if (t.bubbles)
+      evidence += fmt::format("pipeline of {}: bubbles take {} of its stages' time\n", t.name,
+                              format_percent(*t.bubbles));
     if (!t.timing.empty()) evidence += fmt::format("timing of {}: {}\n", t.name, t.timing);
   }
   return table.empty() ? "" : "\n" + table.text() + evidence;

@@ -159,6 +159,7 @@ Json from_service(const ServiceTotals& s) {
           {"weight_bytes", from_double(s.weight_bytes)}};
   if (s.cold_start > 0) j["cold_start"] = from_double(s.cold_start);
   if (s.load_peak > 0) j["load_peak"] = from_double(s.load_peak);
+  if (s.bubbles) j["bubbles"] = from_double(*s.bubbles);
   if (s.weight_cache)
     j["weight_cache"] = {{"batches", s.weight_cache->batches},
                          {"hits", s.weight_cache->hits},
@@ -201,6 +202,7 @@ ServiceTotals to_service(const Json& j) {
                 e.at("swapped_tokens"), e.at("guessed_tokens"), e.at("accepted_tokens"),
                 e.at("adapter_loads")};
   }
+  if (j.contains("bubbles")) s.bubbles = to_double(j.at("bubbles"));
   if (j.contains("weight_cache")) {
     const Json& c = j.at("weight_cache");
     s.weight_cache = {c.at("batches"), c.at("hits"), c.at("loads"), c.at("evictions")};

@@ -19,14 +19,21 @@ using nlohmann::json;
 
 double d(std::int64_t v) { return static_cast<double>(v); }
 
+void need(bool ok, const char* option, const char* range, std::int64_t value) {
+  if (!ok) throw InputError(fmt::format("{} must be {}, not {}", option, range, value));
+}
+
 // A scenario of one node and one service, so that every rule of scenario files holds here too.
 LoadedScenario as_scenario(const ExplainQuestion& q) {
   const std::size_t slash = q.device.find('/');
   json node{{"device", q.device.substr(0, slash)}};
-  if (q.parallel > 1) node["accelerators"] = q.parallel;
+  need(q.parallel >= 1 && q.parallel <= 1024, "--parallel", "between 1 and 1024", q.parallel);
+  need(q.pipeline >= 1 && q.pipeline <= 1024, "--pipeline", "between 1 and 1024", q.pipeline);
+  if (q.parallel * q.pipeline > 1) node["accelerators"] = q.parallel * q.pipeline;
   const json own = own_model(q.model, {q.sequence, q.image, q.axes});
   json service{
       {"model", own.is_null() ? q.model : "own"}, {"on", "node"}, {"parallel", q.parallel}};
+  if (q.pipeline > 1) service["pipeline"] = q.pipeline;
   if (slash != std::string::npos) service["unit"] = q.device.substr(slash + 1);
   if (!q.variant.empty()) service["variant"] = q.variant;
   if (!q.profile.empty()) {
@@ -65,8 +72,14 @@ const world::Service& chosen_service(const world::Scenario& s, const std::string
   return *found;
 }
 
-void need(bool ok, const char* option, const char* range, std::int64_t value) {
-  if (!ok) throw InputError(fmt::format("{} must be {}, not {}", option, range, value));
+ExplainedPhase phase_of(const models::LlmCost& cost, std::string name,
+                        const models::IterationWork& work) {
+  ExplainedPhase phase{std::move(name), cost.iteration(work), cost.explain(work), {}};
+  const std::int64_t tokens = work.prefill_tokens + work.decode_sequences;
+  for (const models::LlmCost& stage : cost.stages()) phase.stages.push_back(stage.iteration(work));
+  phase.send_ns = d(cost.send_ns(tokens));
+  phase.imbalance = cost.expert_imbalance(tokens);
+  return phase;
 }
 
 void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, std::int64_t parallel,
@@ -84,28 +97,32 @@ void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, std::int64_
                                       .prefill_context = prompt,
                                       .logits = 1,
                                       .image_tokens = q.image_tokens};
-  e.phases.push_back(
-      {fmt::format("prefill of {} tokens", prompt) +
-           (q.image_tokens > 0 ? fmt::format(", {} of an image", q.image_tokens) : std::string()),
-       cost.iteration(prefill), cost.explain(prefill)});
+  e.phases.push_back(phase_of(
+      cost,
+      fmt::format("prefill of {} tokens", prompt) +
+          (q.image_tokens > 0 ? fmt::format(", {} of an image", q.image_tokens) : std::string()),
+      prefill));
   const models::IterationWork decode{
       .decode_sequences = q.batch, .decode_context = q.batch * context, .logits = q.batch};
-  e.phases.push_back({fmt::format("decode of {} sequence{} at context {}", q.batch,
-                                  q.batch > 1 ? "s" : "", context),
-                      cost.iteration(decode), cost.explain(decode)});
+  e.phases.push_back(phase_of(cost,
+                              fmt::format("decode of {} sequence{} at context {}", q.batch,
+                                          q.batch > 1 ? "s" : "", context),
+                              decode));
 
   const models::Precision format = m.variant.activations;
   e.peak = models::usable_peak(cost.unit(), m.variant.weights, format) * d(parallel);
   e.weight_bytes = cost.weight_bytes();
   e.kv_bytes_per_token = cost.kv_bytes_per_token();
   e.kv_capacity_tokens = cost.kv_capacity_tokens();
+  for (const models::LlmCost& stage : cost.stages())
+    e.stages.push_back({stage.weight_bytes(), stage.kv_capacity_tokens()});
 }
 
 void explain_graph(const ExplainQuestion& q, const world::GraphModel& m, Explanation& e) {
   const models::GraphCost& cost = *m.cost;
   e.phases.push_back(
       {q.batch == 1 ? std::string("one input") : fmt::format("a batch of {} inputs", q.batch),
-       cost.batch(q.batch), cost.explain(q.batch)});
+       cost.batch(q.batch), cost.explain(q.batch), {}});
   const models::GraphVariant& v = cost.variant();
   e.peak = models::usable_peak(cost.unit(), v.weights, v.activations);
   e.weight_bytes = cost.weight_bytes();
@@ -163,9 +180,19 @@ std::string to_json(const Explanation& e) {
       row["prediction"] = prediction(r.prediction);
       rows.push_back(std::move(row));
     }
-    phases.push_back(
-        {{"name", p.name}, {"prediction", prediction(p.total)}, {"operators", std::move(rows)}});
+    json phase{
+        {"name", p.name}, {"prediction", prediction(p.total)}, {"operators", std::move(rows)}};
+    if (p.imbalance > 1) phase["expert_imbalance"] = p.imbalance;
+    if (!p.stages.empty()) {
+      phase["send_ns"] = p.send_ns;
+      for (const models::Prediction& stage : p.stages) phase["stages"].push_back(prediction(stage));
+    }
+    phases.push_back(std::move(phase));
   }
+  json stages = json::array();
+  for (const ExplainedStage& s : e.stages)
+    stages.push_back(
+        {{"weight_bytes", s.weight_bytes}, {"kv_capacity_tokens", s.kv_capacity_tokens}});
   const json all{{"model", e.model},
                  {"variant", e.variant},
                  {"device", e.device},
@@ -179,6 +206,7 @@ std::string to_json(const Explanation& e) {
                  {"activation_bytes", e.activation_bytes},
                  {"kv_bytes_per_token", e.kv_bytes_per_token},
                  {"kv_capacity_tokens", e.kv_capacity_tokens},
+                 {"stages", std::move(stages)},
                  {"phases", std::move(phases)}};
   return all.dump(1);
 }

@@ -26,7 +26,8 @@ struct ExplainQuestion {
   std::int64_t image_tokens = 0;  //!< prompt tokens that come from an image
   std::int64_t image = 0;         //!< side of a built-in graph's input, pixels; 0 = as published
   std::map<std::string, std::int64_t> axes;  //!< sizes of the named axes of an ONNX file
-  std::int64_t parallel = 1;                 //!< accelerators together
+  std::int64_t parallel = 1;                 //!< accelerators that share every layer
+  std::int64_t pipeline = 1;                 //!< stages of so many accelerators each
   std::vector<Override> set;                 //!< further settings of the service, by JSON pointer
   //! Explains a service of this scenario file instead; model and device must be empty.
   std::filesystem::path scenario;
@@ -38,6 +39,16 @@ struct ExplainedPhase {
   std::string name;
   models::Prediction total;
   std::vector<models::OperatorCost> rows;
+  //! Per pipeline stage, and to the next one; empty without a pipeline.
+  std::vector<models::Prediction> stages;
+  double send_ns = 0;
+  double imbalance = 1;  //!< load of the busiest experts' units over the mean; language models
+};
+
+//! One stage of a pipeline.
+struct ExplainedStage {
+  double weight_bytes = 0;
+  std::int64_t kv_capacity_tokens = 0;
 };
 
 struct Explanation {
@@ -50,6 +61,7 @@ struct Explanation {
   double activation_bytes = 0;    //!< peak of live activations of the batch; graphs only
   double kv_bytes_per_token = 0;  //!< language models only
   std::int64_t kv_capacity_tokens = 0;
+  std::vector<ExplainedStage> stages;  //!< of a pipeline
   std::vector<ExplainedPhase> phases;
 };
 

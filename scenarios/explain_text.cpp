@@ -83,6 +83,21 @@ void phase_text(std::string& out, const ExplainedPhase& p, std::size_t top) {
                      bytes > 0 ? fmt::format("{:.3g}", flops / bytes) : "-", "", time_text(total));
 }
 
+// What units of a replica wait for: experts with more tokens, and stages before them.
+void waiting_text(std::string& out, const ExplainedPhase& p) {
+  if (p.imbalance > 1)
+    out += fmt::format("  experts: the busiest units have {:.3g} times the mean load\n", p.imbalance);
+  if (p.stages.empty()) return;
+  double slowest = 0;
+  for (std::size_t i = 0; i < p.stages.size(); ++i) {
+    out += fmt::format("  stage {}: {}{}\n", i + 1, time_text(ns_of(p.stages[i])),
+                       i + 1 < p.stages.size() ? fmt::format(", {} to the next", time_text(p.send_ns))
+                                               : std::string());
+    slowest = std::max(slowest, ns_of(p.stages[i]));
+  }
+  out += fmt::format("  a full pipeline ends one such micro-batch every {}\n", time_text(slowest));
+}
+
 // Operators of one kind together, as the chart shows them.
 struct Point {
   std::string kind;
@@ -192,7 +207,13 @@ std::string to_text(const Explanation& e, std::size_t top) {
                        si(e.kv_bytes_per_token, "B"), e.kv_capacity_tokens);
   out += fmt::format("  kernels    {}\n",
                      e.profile.empty() ? "no profile: roofline alone" : e.profile);
-  for (const ExplainedPhase& p : e.phases) phase_text(out, p, top);
+  for (std::size_t i = 0; i < e.stages.size(); ++i)
+    out += fmt::format("  stage {:<4} {} of weights, room for {} tokens\n", i + 1,
+                       si(e.stages[i].weight_bytes, "B"), e.stages[i].kv_capacity_tokens);
+  for (const ExplainedPhase& p : e.phases) {
+    phase_text(out, p, top);
+    waiting_text(out, p);
+  }
   return out;
 }
 

@@ -203,7 +203,8 @@ explain->add_option("--image", o.question.image, "side of a built-in graph's inp
 explain->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be repeated")
     ->type_size(1)
     ->allow_extra_args(false);
-explain->add_option("--parallel", o.question.parallel, "accelerators together");
+explain->add_option("--parallel", o.question.parallel, "accelerators that share every layer");
+explain->add_option("--pipeline", o.question.pipeline, "stages of so many accelerators each");
 explain->add_option("--profile", o.question.profile, "kernel profile (HDF5) of the unit");
 explain->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);
 explain->add_option("--top", o.top, "show the longest operators only");

@@ -12,6 +12,8 @@
 #include "scenarios/compose.hpp"
 #include "scenarios/object_view.hpp"
 #include "scenarios/problems.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
 #include "sim/world/scenario.hpp"
 
 namespace isthmus::scenarios {
@@ -42,6 +44,14 @@ void read_cached(Resolution& r, const ObjectView& s, const ObjectView& node, wor
 void check_shared_memory(Resolution& r, const ObjectView& root);
 void resolve_network(Resolution& r, const ObjectView& root);
 void resolve_services(Resolution& r, const ObjectView& root);
+//! Index of a unit of the group by name. Throws InputError.
+std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted);
+//! Unit, number of units and locality of a service.
+void read_placement(Resolution& r, const ObjectView& s, world::Service& out);
+//! Start, minimum and maximum of replicas. Limits may stand at the service or at the policy.
+void read_replicas(Resolution& r, const ObjectView& s, world::Service& out);
+//! Refuses more replicas of models than the machines hold; laws take no unit.
+void check_capacity(Resolution& r, const ObjectView& s, const world::Service& out);
 void resolve_workloads(Resolution& r, const ObjectView& root);
 void resolve_offload(Resolution& r, const ObjectView& root);
 void resolve_faults(Resolution& r, const ObjectView& root);
@@ -85,6 +95,24 @@ schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view)
       p.set(spec.name, view.number(spec.name));
   }
   return p;
+}
+
+//! A policy row that is a name or an object.
+template <class Policy>
+void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
+                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                 const schedulers::PolicyEntry<Policy>*& entry,
+                 std::optional<schedulers::Parameters>& parameters) {
+  Value storage;
+  const ObjectView v = policy_view(s, name, spec, storage);
+  if (v.variant().empty()) return;
+  entry = &schedulers::find_entry(table, v.variant());
+  parameters = parameters_of(*entry, v);
+  try {
+    entry->make(*parameters);  // combinations that only the policy itself can judge
+  } catch (const InputError& e) {
+    r.problems.add(s.at(name), s.pointer_to(name), e.what());
+  }
 }
 
 }  // namespace isthmus::scenarios

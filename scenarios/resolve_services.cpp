@@ -6,6 +6,7 @@
 #include "devices/split_problem.hpp"
 #include "models/kernel_profile.hpp"
 #include "models/pass_exits.hpp"
+#include "scenarios/llm_service.hpp"
 #include "scenarios/model_choice.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/resolve_engine.hpp"
@@ -16,34 +17,6 @@
 namespace isthmus::scenarios {
 
 namespace {
-
-// A policy row that is a name or an object.
-template <class Policy>
-void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
-                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
-                 const schedulers::PolicyEntry<Policy>*& entry,
-                 std::optional<schedulers::Parameters>& parameters) {
-  Value storage;
-  const ObjectView v = policy_view(s, name, spec, storage);
-  if (v.variant().empty()) return;
-  entry = &schedulers::find_entry(table, v.variant());
-  parameters = parameters_of(*entry, v);
-  try {
-    entry->make(*parameters);  // combinations that only the policy itself can judge
-  } catch (const InputError& e) {
-    r.problems.add(s.at(name), s.pointer_to(name), e.what());
-  }
-}
-
-std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted) {
-  std::vector<std::string> known;
-  for (const auto& u : group.units) known.push_back(u.name);
-  const auto it = std::find(known.begin(), known.end(), wanted);
-  if (it == known.end())
-    throw InputError(
-        fmt::format("\"{}\" has no unit \"{}\"{}", group.name, wanted, suggestion(wanted, known)));
-  return static_cast<std::uint32_t>(it - known.begin());
-}
 
 std::shared_ptr<const models::KernelProfile> profile_of(const models::ComputeUnit& unit) {
   if (unit.profile.empty()) return nullptr;
@@ -183,43 +156,16 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
   try {
     std::shared_ptr<const models::KernelProfile> profile = profile_of(unit);
     if (m.llm) {
-      world::LlmModel llm;
-      llm.shape = m.shape;
-      llm.variant = m.variant;
-      const double bandwidth = node.number_or("interconnect_bandwidth", 0);
-      if (out.parallel > 1 && bandwidth <= 0)
-        throw InputError(fmt::format("parallel {} needs the interconnect_bandwidth of \"{}\"",
-                                     out.parallel, group.name));
-      llm.cost = std::make_shared<const models::LlmCost>(
-          llm.shape, llm.variant, unit, static_cast<int>(out.parallel), bandwidth,
-          node.duration("interconnect_latency"), profile.get());
-      // A language model at every clock of its unit: the arithmetic peak scales, memory does not.
-      if (group.physics) {
-        const devices::UnitPhysics& clocks = group.physics->units[out.unit];
-        for (const devices::OperatingPoint& point : clocks.points) {
-          models::ComputeUnit slower = unit;
-          for (double& peak : slower.peak) peak *= point.frequency / clocks.points.back().frequency;
-          llm.by_point.push_back(std::make_shared<const models::LlmCost>(
-              llm.shape, llm.variant, slower, static_cast<int>(out.parallel), bandwidth,
-              node.duration("interconnect_latency"), profile.get()));
-        }
-        if (profile && clocks.points.size() > 1)
-          r.scenario.notices.push_back(
-              fmt::format("service \"{}\": measured times of \"{}\" do not follow its clock",
-                          out.name, unit.name));
-      }
-      Value storage;
-      size_engine(r, policy_view(s, "batching", batching_spec(), storage), llm, out.batching.continuous,
-                  [&](const models::LlmShape& shape, const models::LlmVariant& variant) {
-                    return std::make_shared<const models::LlmCost>(
-                        shape, variant, unit, static_cast<int>(out.parallel), bandwidth,
-                        node.duration("interconnect_latency"), profile.get());
-                  });
+      world::LlmModel llm = llm_model(r, s, node, m, out, profile.get());
       out.timing = std::string(models::name_of(llm.cost->kind()));
       out.timing_error = llm.cost->relative_error();
       out.work = std::move(llm);
     } else {
       if (out.parallel > 1) throw InputError("only language models run on several accelerators");
+      for (const char* field :
+           {"pipeline_layers", "expert_parallel", "expert_exchange", "expert_skew", "expert_imbalance"})
+        if (s.has(field))
+          r.problems.add(s.at(field), s.pointer_to(field), "only for language models");
       world::GraphModel graph;
       if (s.has("variants")) {
         if (s.has("variant")) throw InputError("give either \"variant\" or \"variants\"");
@@ -292,76 +238,6 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
               out.batching.policy, out.batching.parameters);
 }
 
-bool has_parameter(const std::vector<schedulers::ParameterSpec>& specs, const char* name) {
-  return std::any_of(specs.begin(), specs.end(), [&](const auto& p) { return p.name == name; });
-}
-
-// Start, minimum and maximum of replicas. Limits may stand at the service or at the policy.
-void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
-  if (s.has("autoscaling")) {
-    read_policy(r, s, "autoscaling", autoscaling_spec(), schedulers::autoscaling_policies(),
-                out.autoscaling.policy, out.autoscaling.parameters);
-    Value storage;
-    const ObjectView v = policy_view(s, "autoscaling", autoscaling_spec(), storage);
-    out.autoscaling.period = v.duration("period");
-    out.autoscaling.scrape_period = v.duration("scrape_period");
-    out.autoscaling.scrape_delay = v.duration("scrape_delay");
-    for (const char* limit : {"min_replicas", "max_replicas"}) {
-      if (!has_parameter(out.autoscaling.policy->parameters, limit)) continue;
-      if (!v.has(limit) && s.has(limit))
-        out.autoscaling.parameters->set(limit, s.number(limit));
-      else if (v.has(limit) && s.has(limit) && v.number(limit) != s.number(limit))
-        r.problems.add(s.at(limit), s.pointer_to(limit),
-                       "differs from the autoscaling policy's; give one of them");
-    }
-  }
-  const auto limit_of = [&](const char* name, std::uint32_t other) {
-    if (out.autoscaling.policy && has_parameter(out.autoscaling.policy->parameters, name))
-      return static_cast<std::uint32_t>(out.autoscaling.parameters->number(name));
-    return s.has(name) ? s.count(name) : other;
-  };
-  const std::uint32_t written = s.has("replicas") ? s.count("replicas") : 0;
-  out.min_replicas = limit_of("min_replicas", std::max(1U, written));
-  out.replicas = written > 0 ? written : std::max(1U, out.min_replicas);
-  out.max_replicas = limit_of("max_replicas", std::max(out.replicas, out.min_replicas));
-  if (out.min_replicas > out.max_replicas)
-    r.problems.add(
-        s.at(), s.pointer(),
-        fmt::format("min_replicas {} exceeds max_replicas {}", out.min_replicas, out.max_replicas));
-  else if (out.replicas < out.min_replicas || out.replicas > out.max_replicas)
-    r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
-                   fmt::format("{} is not between min_replicas {} and max_replicas {}",
-                               out.replicas, out.min_replicas, out.max_replicas));
-}
-
-void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
-  const world::NodeGroup& group = r.scenario.nodes[out.group];
-  if (s.has("unit")) {
-    try {
-      out.unit = unit_named(group, s.text("unit"));
-    } catch (const InputError& e) {
-      r.problems.add(s.at("unit"), s.pointer_to("unit"), e.what());
-    }
-    if (s.has("units"))
-      r.problems.add(s.at("unit"), s.pointer_to("unit"), "give either \"unit\" or \"units\"");
-  } else if (s.has("units")) {
-    try {
-      out.unit = unit_named(group, s.texts("units").front());
-    } catch (const InputError& e) {
-      r.problems.add(s.at("units"), s.pointer_to("units"), e.what());
-    }
-  }
-  out.parallel = s.count("parallel");
-  out.local = s.has("local") ? s.flag("local") : group.tier == schedulers::Tier::device;
-  if (out.local) {
-    for (const char* name : {"replicas", "min_replicas", "max_replicas", "autoscaling"})
-      if (s.has(name))
-        r.problems.add(s.at(name), s.pointer_to(name),
-                       "a local service has one replica on every machine; set \"local\": false to "
-                       "serve others from here");
-  }
-}
-
 // The batch with the highest throughput on what the service runs on, within a limit of its time.
 void fit_batch(Resolution& r, const ObjectView& s, world::Service& out) {
   Value storage;
@@ -397,34 +273,6 @@ void fit_batch(Resolution& r, const ObjectView& s, world::Service& out) {
   out.batching.parameters.emplace(out.batching.policy->parameters);
   out.batching.parameters->set("max_batch", size);
   out.timing += fmt::format(", batches of up to {} fitted to its units", size);
-}
-
-// How many replicas of models the machines hold; laws take no unit.
-void check_capacity(Resolution& r, const ObjectView& s, const world::Service& out) {
-  const world::NodeGroup& group = r.scenario.nodes[out.group];
-  const bool cpu = group.units[out.unit].kind == models::UnitKind::cpu;
-  const std::uint32_t per_node = (cpu ? 1 : group.accelerators) / out.parallel;
-  const std::uint64_t most = static_cast<std::uint64_t>(per_node) * group.count;
-  if (per_node == 0) {
-    r.problems.add(s.at("parallel"), s.pointer_to("parallel"),
-                   fmt::format("a replica needs {} accelerators, a machine of \"{}\" has {}",
-                               out.parallel, group.name, cpu ? 1 : group.accelerators));
-    return;
-  }
-  if (out.local) return;
-  if (out.max_replicas > most && out.replicas > most)
-    r.problems.add(
-        s.at("replicas"), s.pointer_to("replicas"),
-        fmt::format("{} replicas do not fit, \"{}\" holds {}", out.replicas, group.name, most));
-  else if (out.max_replicas > most)
-    r.scenario.notices.push_back(
-        fmt::format("service \"{}\": up to {} replicas are allowed, but \"{}\" holds {}", out.name,
-                    out.max_replicas, group.name, most));
-  else if (!out.autoscaling.policy && out.replicas == 1 && most > 1 && !s.has("replicas"))
-    r.scenario.notices.push_back(fmt::format(
-        "service \"{}\" has one replica though \"{}\" holds {}; set \"replicas\" to use "
-        "more",
-        out.name, group.name, most));
 }
 
 // Splits between a service and a local one, once all services are known.
@@ -533,7 +381,8 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       out.accuracy = s.number_or("accuracy", 0);
       out.timing_error = s.number_or("timing_error", 0);
       out.timing = "given";
-      for (const char* other : {"variant", "variants", "variant_policy", "loading", "parallel",
+      for (const char* other : {"variant", "variants", "variant_policy", "loading", "parallel", "pipeline", "pipeline_layers",
+                                "expert_parallel", "expert_exchange", "expert_skew", "expert_imbalance",
                                 "unit", "units", "scheduler", "priority", "workspace"})
         if (s.has(other))
           r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");

@@ -127,7 +127,7 @@ std::vector<Field> machine_fields() {
           "between the accelerators of a machine, one direction; needed when a service spreads "
           "over several")
           .default_is("none"),
-      quantity("interconnect_latency", Unit::duration, "of one collective operation")
+      quantity("interconnect_latency", Unit::duration, "of one hop of a collective operation, and of one message between pipeline stages")
           .by_default("0 s"),
       object("unit_transfer", unit_transfer_spec,
              "how tensors get from unit to unit when a graph runs on several"),

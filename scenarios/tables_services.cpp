@@ -122,10 +122,39 @@ const ObjectSpec& service_spec() {
             .at_least(-1e6)
             .at_most(1e6)
             .by_default("0"),
-        integer("parallel", "accelerators per replica (tensor parallel)")
+        integer("parallel", "accelerators that share every layer (tensor parallel)")
             .at_least(1)
             .at_most(1024)
             .by_default("1"),
+        integer("pipeline",
+                "stages of consecutive layers, each on `parallel` accelerators, with as many "
+                "micro-batches in flight; language models only")
+            .at_least(1)
+            .at_most(1024)
+            .by_default("1"),
+        list("pipeline_layers", integer("", "layers of a stage").at_least(1),
+             "layers of each stage, if not as even as possible")
+            .at_least(1)
+            .default_is("even; layers that remain go to the stages before the last"),
+        integer("expert_parallel",
+                "mixtures: parts into which the experts are divided; divides `parallel`, whose units "
+                "otherwise share every expert")
+            .at_least(1)
+            .at_most(1024)
+            .by_default("1"),
+        word("expert_exchange", {"all-reduce", "all-to-all"},
+             "with expert_parallel: every unit has all tokens and sums are all-reduced, or tokens are "
+             "sent to the units of their experts and back")
+            .by_default("all-reduce"),
+        quantity("expert_skew", Unit::none,
+                 "with expert_parallel: exponent of the experts' popularity (Zipf), from which the "
+                 "imbalance follows; 0 = all alike")
+            .at_most(10)
+            .by_default("0"),
+        quantity("expert_imbalance", Unit::none,
+                 "with expert_parallel: largest over mean load of the parts, where it was measured")
+            .at_least(1)
+            .default_is("what expert_skew and the number of tokens give"),
         flag("local", "one replica on every machine, for that machine's own clients")
             .default_is("true on machines of tier device"),
         integer("slots", "batches in service at once per replica; not for language models")

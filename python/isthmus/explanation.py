@@ -93,6 +93,7 @@ def explain(
     context: int = 0,
     image_tokens: int = 0,
     parallel: int = 1,
+    pipeline: int = 1,
     scenario: str | os.PathLike[str] = "",
     service: str = "",
     overrides: Overrides | None = None,
@@ -114,7 +115,9 @@ def explain(
         Language models: tokens of the prompt (512), of the decode context (the prompt's), and
         prompt tokens that come from an image.
     parallel : int
-        Accelerators together (tensor parallel).
+        Accelerators that share every layer (tensor parallel).
+    pipeline : int
+        Stages of consecutive layers, of so many accelerators each.
     scenario, service
         A scenario file and one of its services.
     overrides : mapping
@@ -139,6 +142,7 @@ def explain(
                 context=context,
                 image_tokens=image_tokens,
                 parallel=parallel,
+                pipeline=pipeline,
                 overrides=override_pairs(overrides),
             )
         )

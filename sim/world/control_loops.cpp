@@ -145,7 +145,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   p.started_at = now_;
   p.busy.reset(now_);
   if (const auto* llm = std::get_if<LlmModel>(&spec.work)) {
-    p.engine = std::make_unique<devices::LlmEngine>(llm->cost, engine_limits(service));
+    p.engine = std::make_unique<devices::ServingEngine>(llm->cost, engine_limits(service));
   } else {
     p.server = std::make_unique<devices::BatchServer>(
         spec.slots, spec.queue_capacity,
@@ -240,6 +240,8 @@ void World::remove_replica(std::uint32_t id) {
   update_ready(p.service);
   if (p.engine) {
     s.engines += p.engine->counters();
+    s.busy_stages += p.engine->busy_stage_seconds();
+    s.all_stages += p.engine->stage_seconds();
     p.engine.reset();
   }
   queue_.cancel(p.look_again);

@@ -174,7 +174,7 @@ struct Service {
   std::string name, model, variant;
   std::uint32_t group = 0;             //!< index of the node group it runs on
   std::uint32_t unit = 0;              //!< index into the group's units
-  std::uint32_t parallel = 1;          //!< units per replica (tensor parallel)
+  std::uint32_t parallel = 1;          //!< units per replica
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
   std::optional<GraphSplit> split;

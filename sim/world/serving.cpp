@@ -241,14 +241,15 @@ void World::dispatch_engine(std::uint32_t replica) {
   }
   if (end.is_never()) return;
   const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
+  p.span_units = service.parallel * p.engine->busy_share();
   p.span_watts = devices::active_power(group.units[service.unit], p.engine->compute_share()).value() *
-                 service.parallel;
+                 p.span_units;
   p.span_start = now_;
   if (const NodeState& n = nodes_[p.node]; n.physics) {
     p.span.work_before = n.physics->dynamic_energy(now_);
     p.span.nominal_before = n.nominal.energy(now_).value();
   }
-  occupy(p.node, service.unit, service.parallel, p.span_watts);
+  occupy(p.node, service.unit, p.span_units, p.span_watts);
   p.work = queue_.push(end, EventKind::work_done, replica, 0);
 }
 
@@ -262,7 +263,7 @@ void World::interrupt_span(std::uint32_t replica) {
 void World::on_span_done(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
-  occupy(p.node, service.unit, -static_cast<double>(service.parallel), -p.span_watts);
+  occupy(p.node, service.unit, -p.span_units, -p.span_watts);
   const double sequences = std::max(1U, p.engine->running());
   p.span.nominal = p.span_watts * (now_ - p.span_start).seconds();
   p.energy_per_sequence += joules_of(nodes_[p.node], p.span) / sequences;

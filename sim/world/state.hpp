@@ -13,10 +13,10 @@
 
 #include "devices/batch_server.hpp"
 #include "devices/graph_executor.hpp"
-#include "devices/llm_engine.hpp"
 #include "devices/model_cache.hpp"
 #include "devices/node_physics.hpp"
 #include "devices/power_meter.hpp"
+#include "devices/serving_engine.hpp"
 #include "results/records.hpp"
 #include "schedulers/partition.hpp"
 #include "sim/core/event_queue.hpp"
@@ -123,13 +123,14 @@ struct Replica {
   ReplicaPhase phase = ReplicaPhase::starting;
   std::uint32_t outstanding = 0;       // routed here and not yet served
   std::unique_ptr<devices::BatchServer> server;
-  std::unique_ptr<devices::LlmEngine> engine;
+  std::unique_ptr<devices::ServingEngine> engine;
   std::shared_ptr<schedulers::VariantPolicy> variants;
   std::vector<Batch> batches;          // one per slot
   EventHandle work, look_again, ready;
   bool dispatch_pending = false;
   Instant loaded_at = Instant::never();  // all weights are there; never: nobody has asked for them
   double span_watts = 0;               // power above idle of the running span
+  double span_units = 0;               // that it keeps busy
   Batch span;                          // its meters, on nodes with clocks
   Instant span_start;
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
@@ -187,6 +188,7 @@ struct ServiceState {
   std::uint32_t max_ready = 0;
   std::uint64_t batches = 0, batched = 0, cold_starts = 0;
   devices::EngineCounters engines;       // that are gone, less what all did during the warm-up
+  double busy_stages = 0, all_stages = 0;  // stage-seconds of these, in the same way
   std::vector<std::shared_ptr<const devices::ExecutionPlan>> plans;  // by batch size - 1; made when needed
 };
 

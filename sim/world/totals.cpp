@@ -15,8 +15,13 @@ void World::reset_totals() {
     s.max_ready = static_cast<std::uint32_t>(s.ready.size());
     s.batches = s.batched = 0;
     s.engines = {};
+    s.busy_stages = s.all_stages = 0;
     for (const std::uint32_t id : s.replicas)
-      if (const auto& engine = replicas_[id].engine) s.engines -= engine->counters();
+      if (const auto& engine = replicas_[id].engine) {
+        s.engines -= engine->counters();
+        s.busy_stages -= engine->busy_stage_seconds();
+        s.all_stages -= engine->stage_seconds();
+      }
   }
   for (NodeState& n : nodes_) {
     n.power.reset(now_);
@@ -135,8 +140,14 @@ results::WorldTotals World::totals() {
     out.mean_replicas = s.ready_count.mean(now_);
     out.max_replicas = s.max_ready;
     devices::EngineCounters engines = s.engines;
+    double busy_stages = s.busy_stages, all_stages = s.all_stages;
     for (const std::uint32_t id : s.replicas)
-      if (const auto& engine = replicas_[id].engine) engines += engine->counters();
+      if (const auto& engine = replicas_[id].engine) {
+        engines += engine->counters();
+        busy_stages += engine->busy_stage_seconds();
+        all_stages += engine->stage_seconds();
+      }
+    if (all_stages > 0) out.bubbles = 1 - busy_stages / all_stages;
     out.iterations = s.batches + engines.iterations;
     out.preemptions = engines.preemptions;
     if (std::holds_alternative<LlmModel>(spec.work))

@@ -64,6 +64,18 @@ TEST(PipelineStages, RemainingLayersGoToTheStagesBeforeTheLast) {
   }
 }
 
+TEST(PipelineStages, MayBeGiven) {
+  LlmLayout l = layout(1, 2);
+  l.stage_layers = {24, 8};
+  const LlmCost cost(builtin_llm("llama-3.1-8b"), {}, unit(), l);
+  EXPECT_NEAR(cost.stages()[0].weight_bytes(), 2 * (24 * 218112000.0 + 128256.0 * 4096), 1);
+  EXPECT_EQ(cost.stages()[1].kv_bytes_per_token(), 8 * 4096);
+  for (const auto& wrong : {std::vector<std::int64_t>{24, 7}, {32}, {16, 8, 8}, {32, 0}}) {
+    l.stage_layers = wrong;
+    EXPECT_THROW(LlmCost(builtin_llm("llama-3.1-8b"), {}, unit(), l), InputError);
+  }
+}
+
 TEST(PipelineStages, HoldTheWeightsOfTheModelOnce) {
   const LlmShape s = builtin_llm("llama-3.1-8b");
   const LlmVariant v;
@@ -195,6 +207,91 @@ TEST(LlmPipeline, MeasuredMessagesTakeThePlaceOfTheLink) {
   profile.add(t);
   const LlmCost cost(builtin_llm("llama-3.1-8b"), {}, unit(), layout(1, 2), &profile);
   EXPECT_NEAR(d(cost.send_ns(50)), 5000 + 50 * 8192 / 100.0, 1);
+}
+
+// ---- experts ---------------------------------------------------------------------------------------
+
+LlmLayout mixture_layout(int tensor, int expert) {
+  LlmLayout l = layout(tensor, 1);
+  l.expert = expert;
+  return l;
+}
+
+TEST(LlmExperts, TheBusiestPartSetsTheTime) {
+  const LlmShape s = builtin_llm("mixtral-8x7b");
+  ComputeUnit u = unit();
+  u.memory = 100e9;
+  // 4,096 tokens are compute-bound: the experts' time is in proportion to the largest load.
+  const IterationWork w{.prefill_tokens = 4096,
+                        .prefill_attention = 4096.0 * 2048,
+                        .prefill_context = 4096,
+                        .logits = 1};
+  const auto experts_ns = [&](const LlmCost& cost) {
+    double ns = 0;
+    for (const OperatorCost& row : cost.explain(w))
+      if (row.name == "gate_up" || row.name == "down") ns += d(row.prediction.time.ns());
+    return ns;
+  };
+  LlmLayout l = mixture_layout(4, 4);
+  l.expert_imbalance = 1.5;
+  const LlmCost shared(s, {}, u, mixture_layout(4, 1)), given(s, {}, u, l);
+  EXPECT_EQ(given.expert_imbalance(4096), 1.5);
+  EXPECT_EQ(shared.expert_imbalance(4096), 1);
+  const double launches = 2 * 32 * 3000;
+  EXPECT_NEAR((experts_ns(given) - launches) / (experts_ns(shared) - launches), 1.5, 1e-6);
+  EXPECT_NEAR(d(given.iteration_ns(w) - shared.iteration_ns(w)), experts_ns(given) - experts_ns(shared),
+              10);
+  // From the law: little for even choices of many tokens, more for popular experts.
+  const LlmCost even(s, {}, u, mixture_layout(4, 4));
+  EXPECT_GT(even.expert_imbalance(4096), 1.005);
+  EXPECT_LT(even.expert_imbalance(4096), 1.05);
+  l.expert_imbalance = 0;
+  l.expert_skew = 1;
+  EXPECT_GT(LlmCost(s, {}, u, l).expert_imbalance(4096), 1.3);
+  // Weights and cache are divided as before.
+  EXPECT_EQ(even.weight_bytes(), shared.weight_bytes());
+  EXPECT_EQ(even.kv_capacity_tokens(), shared.kv_capacity_tokens());
+}
+
+// One decoding sequence: its two experts lie on two of eight units, each of which reads one of them.
+TEST(LlmExperts, OneTokenReadsOneExpertOfAUnit) {
+  const LlmShape s = builtin_llm("mixtral-8x7b");
+  const LlmCost cost(s, {}, unit(), mixture_layout(8, 8));
+  const IterationWork w{.decode_sequences = 1, .decode_context = 100, .logits = 1};
+  for (const OperatorCost& row : cost.explain(w))
+    if (row.name == "down") {
+      EXPECT_NEAR(row.bytes, 32 * (2.0 * 4096 * 14336 + 2 * (4096 + 14336)), 1);
+    }
+  EXPECT_EQ(cost.decode_line(1, 100).ns(100), cost.iteration_ns(w));
+}
+
+TEST(LlmExperts, ExchangeTakesThePlaceOfAnAllReduce) {
+  const LlmShape s = builtin_llm("mixtral-8x7b");
+  LlmLayout l = mixture_layout(4, 4);
+  const IterationWork w{.decode_sequences = 64, .decode_context = 6400, .logits = 64};
+  const LlmCost reduced(s, {}, unit(), l);
+  l.all_to_all = true;
+  const LlmCost exchanged(s, {}, unit(), l);
+  const auto row_ns = [&](const LlmCost& cost, const std::string& name) {
+    for (const OperatorCost& row : cost.explain(w))
+      if (row.name == name) return d(row.prediction.time.ns());
+    return 0.0;
+  };
+  EXPECT_NEAR(row_ns(exchanged, "all_reduce"), row_ns(reduced, "all_reduce") / 2, 2);
+  EXPECT_EQ(row_ns(reduced, "all_to_all"), 0);
+  // 32 layers, twice: 8 us, and 16 tokens per unit with 2 choices each, 3/4 of them elsewhere, 8,192
+  // bytes over 25 GB/s.
+  EXPECT_NEAR(row_ns(exchanged, "all_to_all"), 64 * (8000 + 16 * 2 * 0.75 * 8192 / 25.0), 2);
+}
+
+TEST(LlmExperts, RefusesPartsThatDoNotDivide) {
+  const LlmShape mixture = builtin_llm("mixtral-8x7b"), dense = builtin_llm("llama-3.1-8b");
+  EXPECT_THROW(LlmCost(dense, {}, unit(), mixture_layout(2, 2)), InputError);
+  EXPECT_THROW(LlmCost(mixture, {}, unit(), mixture_layout(2, 4)), InputError);
+  EXPECT_THROW(LlmCost(mixture, {}, unit(), mixture_layout(16, 16)), InputError);
+  LlmLayout l = mixture_layout(2, 2);
+  l.expert_imbalance = 2.5;
+  EXPECT_THROW(LlmCost(mixture, {}, unit(), l), InputError);
 }
 
 }  // namespace

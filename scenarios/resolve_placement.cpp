@@ -1,0 +1,125 @@
+// Where the replicas of services run, and how many.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "scenarios/llm_service.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+bool has_parameter(const std::vector<schedulers::ParameterSpec>& specs, const char* name) {
+  return std::any_of(specs.begin(), specs.end(), [&](const auto& p) { return p.name == name; });
+}
+
+}  // namespace
+
+std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted) {
+  std::vector<std::string> known;
+  for (const auto& u : group.units) known.push_back(u.name);
+  const auto it = std::find(known.begin(), known.end(), wanted);
+  if (it == known.end())
+    throw InputError(
+        fmt::format("\"{}\" has no unit \"{}\"{}", group.name, wanted, suggestion(wanted, known)));
+  return static_cast<std::uint32_t>(it - known.begin());
+}
+
+void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
+  if (s.has("autoscaling")) {
+    read_policy(r, s, "autoscaling", autoscaling_spec(), schedulers::autoscaling_policies(),
+                out.autoscaling.policy, out.autoscaling.parameters);
+    Value storage;
+    const ObjectView v = policy_view(s, "autoscaling", autoscaling_spec(), storage);
+    out.autoscaling.period = v.duration("period");
+    out.autoscaling.scrape_period = v.duration("scrape_period");
+    out.autoscaling.scrape_delay = v.duration("scrape_delay");
+    for (const char* limit : {"min_replicas", "max_replicas"}) {
+      if (!has_parameter(out.autoscaling.policy->parameters, limit)) continue;
+      if (!v.has(limit) && s.has(limit))
+        out.autoscaling.parameters->set(limit, s.number(limit));
+      else if (v.has(limit) && s.has(limit) && v.number(limit) != s.number(limit))
+        r.problems.add(s.at(limit), s.pointer_to(limit),
+                       "differs from the autoscaling policy's; give one of them");
+    }
+  }
+  const auto limit_of = [&](const char* name, std::uint32_t other) {
+    if (out.autoscaling.policy && has_parameter(out.autoscaling.policy->parameters, name))
+      return static_cast<std::uint32_t>(out.autoscaling.parameters->number(name));
+    return s.has(name) ? s.count(name) : other;
+  };
+  const std::uint32_t written = s.has("replicas") ? s.count("replicas") : 0;
+  out.min_replicas = limit_of("min_replicas", std::max(1U, written));
+  out.replicas = written > 0 ? written : std::max(1U, out.min_replicas);
+  out.max_replicas = limit_of("max_replicas", std::max(out.replicas, out.min_replicas));
+  if (out.min_replicas > out.max_replicas)
+    r.problems.add(
+        s.at(), s.pointer(),
+        fmt::format("min_replicas {} exceeds max_replicas {}", out.min_replicas, out.max_replicas));
+  else if (out.replicas < out.min_replicas || out.replicas > out.max_replicas)
+    r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
+                   fmt::format("{} is not between min_replicas {} and max_replicas {}",
+                               out.replicas, out.min_replicas, out.max_replicas));
+}
+
+void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
+  const world::NodeGroup& group = r.scenario.nodes[out.group];
+  if (s.has("unit")) {
+    try {
+      out.unit = unit_named(group, s.text("unit"));
+    } catch (const InputError& e) {
+      r.problems.add(s.at("unit"), s.pointer_to("unit"), e.what());
+    }
+    if (s.has("units"))
+      r.problems.add(s.at("unit"), s.pointer_to("unit"), "give either \"unit\" or \"units\"");
+  } else if (s.has("units")) {
+    try {
+      out.unit = unit_named(group, s.texts("units").front());
+    } catch (const InputError& e) {
+      r.problems.add(s.at("units"), s.pointer_to("units"), e.what());
+    }
+  }
+  out.parallel = static_cast<std::uint32_t>(layout_of(s).units());
+  out.local = s.has("local") ? s.flag("local") : group.tier == schedulers::Tier::device;
+  if (out.local) {
+    for (const char* name : {"replicas", "min_replicas", "max_replicas", "autoscaling"})
+      if (s.has(name))
+        r.problems.add(s.at(name), s.pointer_to(name),
+                       "a local service has one replica on every machine; set \"local\": false to "
+                       "serve others from here");
+  }
+}
+
+void check_capacity(Resolution& r, const ObjectView& s, const world::Service& out) {
+  const world::NodeGroup& group = r.scenario.nodes[out.group];
+  const bool cpu = group.units[out.unit].kind == models::UnitKind::cpu;
+  const std::uint32_t per_node = (cpu ? 1 : group.accelerators) / out.parallel;
+  const std::uint64_t most = static_cast<std::uint64_t>(per_node) * group.count;
+  if (per_node == 0) {
+    r.problems.add(s.at("parallel"), s.pointer_to("parallel"),
+                   fmt::format("a replica needs {} accelerators, a machine of \"{}\" has {}; a "
+                               "replica is on one machine",
+                               out.parallel, group.name, cpu ? 1 : group.accelerators));
+    return;
+  }
+  if (out.local) return;
+  if (out.max_replicas > most && out.replicas > most)
+    r.problems.add(
+        s.at("replicas"), s.pointer_to("replicas"),
+        fmt::format("{} replicas do not fit, \"{}\" holds {}", out.replicas, group.name, most));
+  else if (out.max_replicas > most)
+    r.scenario.notices.push_back(
+        fmt::format("service \"{}\": up to {} replicas are allowed, but \"{}\" holds {}", out.name,
+                    out.max_replicas, group.name, most));
+  else if (!out.autoscaling.policy && out.replicas == 1 && most > 1 && !s.has("replicas"))
+    r.scenario.notices.push_back(fmt::format(
+        "service \"{}\" has one replica though \"{}\" holds {}; set \"replicas\" to use "
+        "more",
+        out.name, group.name, most));
+}
+
+}  // namespace isthmus::scenarios
