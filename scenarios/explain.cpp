@@ -82,8 +82,7 @@ ExplainedPhase phase_of(const models::LlmCost& cost, std::string name,
   return phase;
 }
 
-void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, std::int64_t parallel,
-                 Explanation& e) {
+void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, Explanation& e) {
   const models::LlmCost& cost = *m.cost;
   const std::int64_t prompt = q.sequence > 0 ? q.sequence : 512 + q.image_tokens;
   const std::int64_t context = q.context > 0 ? q.context : prompt;
@@ -110,7 +109,7 @@ void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, std::int64_
                               decode));
 
   const models::Precision format = m.variant.activations;
-  e.peak = models::usable_peak(cost.unit(), m.variant.weights, format) * d(parallel);
+  e.peak = models::usable_peak(cost.unit(), m.variant.weights, format) * cost.layout().tensor;
   e.weight_bytes = cost.weight_bytes();
   e.kv_bytes_per_token = cost.kv_bytes_per_token();
   e.kv_capacity_tokens = cost.kv_capacity_tokens();
@@ -147,15 +146,16 @@ Explanation explain(const ExplainQuestion& q) {
   e.device = group.device.empty() ? group.name : group.device;
   e.unit = unit.name;
   e.profile = unit.profile;
+  double units = 1;
   if (const auto* llm = std::get_if<world::LlmModel>(&s.work)) {
-    explain_llm(q, *llm, s.parallel, e);
+    explain_llm(q, *llm, e);
+    units = llm->cost->layout().tensor;  // a micro-batch is in one stage at a time
   } else {
     const auto& graph = std::get<world::GraphModel>(s.work);
     if (q.context > 0 || q.image_tokens > 0)
       throw InputError("--context and --image-tokens are for language models");
     explain_graph(q, graph, e);
   }
-  const double units = d(s.parallel);
   e.compute_roof = e.peak * unit.compute_efficiency;
   e.bandwidth = unit.memory_bandwidth * units;
   e.bandwidth_roof = e.bandwidth * unit.bandwidth_efficiency;
