@@ -42,7 +42,7 @@ void validate(const LlmShape& s, const ComputeUnit& u, const LlmLayout& layout) 
     positive(s.vision.merge, "vision.merge");
   }
   need(layout.tensor >= 1, fmt::format("model '{}': parallel must be at least 1", s.name));
-  need(layout.pipeline >= 1 && layout.pipeline <= s.layers,
+  need(layout.pipeline == 1 || (layout.pipeline > 1 && layout.pipeline <= s.layers),
        fmt::format("model '{}': {} pipeline stages for {} layers; every stage needs one", s.name,
                    layout.pipeline, s.layers));
   if (layout.expert != 1 && s.experts == 0)
