@@ -159,6 +159,26 @@ def random_device(seed: int) -> tuple[dict, dict]:
     return node, service
 
 
+def divide_replicas(seed: int, node: dict, service: dict) -> None:
+    """Spreads replicas over several accelerators, by layers, stages or experts."""
+    r = random.Random(f"divide {seed}")
+    if r.random() < 0.6:
+        return
+    service["parallel"] = r.choice([1, 2])
+    node["accelerators"] = 8
+    batching = service["batching"]
+    if not (batching.get("async_scheduling") or batching.get("preemption") == "swap"
+            or "speculation" in batching or "kv_tiers" in batching):
+        service["pipeline"] = r.choice([1, 2, 4])
+    if r.random() < 0.4:
+        service["model"] = "mixtral-8x7b"
+        service["parallel"] = 2 if "pipeline" in service else 4
+        service["expert_parallel"] = r.choice([1, 2])
+        if service["expert_parallel"] > 1:
+            service["expert_skew"] = r.choice([0, 1.1])
+            service["expert_exchange"] = r.choice(["all-reduce", "all-to-all"])
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -219,6 +239,7 @@ def random_scenario(seed: int) -> dict:
         del request["output_tokens"]
     if r.random() < 0.4:
         request["deadline"] = r.choice(["1 ns", "50 ms", "2 s"])
+    divide_replicas(seed, nodes["gpu"], services["llm"])
     device, local = random_device(seed)
     nodes["phone"].update(device)
     services["local"] = {**local, "on": "phone", "queue": queue}

@@ -89,6 +89,11 @@ TEST(Parallelism, MistakesAreNamed) {
   EXPECT_THAT(
       dense({{"pipeline", 2}, {"batching", {{"policy", "continuous"}, {"preemption", "swap"}}}}),
       HasSubstr("a pipeline of 2 stages has no preemption by swapping"));
+  EXPECT_THAT(dense({{"pipeline", 2},
+                     {"batching",
+                      {{"policy", "continuous"},
+                       {"speculation", {{"tokens", 2}, {"acceptance", 0.7}}}}}}),
+              HasSubstr("a pipeline of 2 stages has no speculation"));
   EXPECT_THAT(dense({{"pipeline", 4}, {"batching", {{"policy", "continuous"}, {"kv_tokens", 48}}}}),
               HasSubstr("there is room for 48 tokens of keys and values; 4 blocks of 16 tokens are"));
   EXPECT_THAT(dense({{"parallel", 1}}, 1), HasSubstr("weights 16.06 GB"));
