@@ -61,11 +61,13 @@ world::LlmModel llm_model(Resolution& r, const ObjectView& s, const ObjectView& 
 
   world::ContinuousBatching& c = service.batching.continuous;
   if (layout.pipeline > 1 &&
-      (c.async_scheduling || c.swap || c.speculation.tokens > 0 || !c.tiers.empty()))
+      (c.async_scheduling || c.swap || c.speculation.tokens > 0 || !c.tiers.empty() ||
+       c.adapters.slots > 0))
     throw InputError(fmt::format("a pipeline of {} stages has no {}", layout.pipeline,
                                  c.async_scheduling           ? "async_scheduling"
                                  : c.swap                     ? "preemption by swapping"
                                  : c.speculation.tokens > 0 ? "speculation"
+                                 : c.adapters.slots > 0 ? "adapters"
                                                             : "kv_tiers"));
   Value storage;
   size_engine(r, policy_view(s, "batching", batching_spec(), storage), llm, c,

@@ -124,7 +124,7 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
     c.adapters.slots = a.count("slots");
     c.adapters.bandwidth = a.number("bandwidth");
     c.adapters.cost = models::AdapterCost(model.shape, model.variant, model.cost->unit(),
-                                          a.count("rank"), model.cost->parallel());
+                                          a.count("rank"), model.cost->layout().tensor);
     if (!v.has("kv_tokens") || v.number("kv_tokens") == 0) {
       const double kept = c.adapters.slots * c.adapters.cost.bytes();
       const double each = kv + (c.speculation.draft ? c.speculation.draft->kv_bytes_per_token() : 0);
