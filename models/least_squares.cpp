@@ -1,0 +1,293 @@
+#include "models/least_squares.hpp"
+
+#include <Eigen/QR>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "sim/core/errors.hpp"
+
+namespace isthmus::models {
+
+namespace {
+
+using Eigen::Index;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+double huber_loss(const VectorXd& r, double limit) {
+  double sum = 0;
+  for (const double v : r) {
+    const double a = std::abs(v);
+    sum += a <= limit ? v * v / 2 : limit * (a - limit / 2);
+  }
+  return sum;
+}
+
+class Fit {
+ public:
+  explicit Fit(const LeastSquaresProblem& problem)
+      : p_(problem),
+        n_(static_cast<Index>(problem.unknowns.size())),
+        left_out_(problem.unknowns.size(), false) {
+    x_.resize(n_);
+    for (Index j = 0; j < n_; ++j) x_[j] = p_.unknowns[at(j)].start;
+    r_ = evaluate({x_}).front();
+    result_.unknowns.resize(p_.unknowns.size());
+    if (p_.groups.size() != at(r_.size())) throw InternalError("one group per residual is needed");
+  }
+
+  LeastSquaresFit run() {
+    const VectorXd first = r_;
+    do {
+      limit_ = 0;
+      // The limit of outliers follows the residuals once they are small.
+      for (int round = 0; round < 6 && set_limit(); ++round) descend();
+    } while (leave_one_out());
+    result_.cost_before = huber_loss(first, limit_);
+    result_.cost_after = huber_loss(r_, limit_);
+    for (Index j = 0; j < n_; ++j) result_.unknowns[at(j)].value = x_[j];
+    return result_;
+  }
+
+ private:
+  std::vector<VectorXd> evaluate(const std::vector<VectorXd>& points) {
+    result_.evaluations += points.size();
+    std::vector<VectorXd> all = p_.residuals(points);
+    if (all.size() != points.size()) throw InternalError("residuals of every point are needed");
+    for (const VectorXd& r : all)
+      if (r.size() != (r_.size() > 0 ? r_.size() : r.size()) || !r.allFinite())
+        throw InternalError("residuals must be finite and equally many everywhere");
+    return all;
+  }
+
+  // False when it hardly changes.
+  bool set_limit() {
+    std::vector<double> a(r_.data(), r_.data() + r_.size());
+    for (double& v : a) v = std::abs(v);
+    const auto middle = a.begin() + static_cast<std::ptrdiff_t>(a.size() / 2);
+    std::nth_element(a.begin(), middle, a.end());
+    const double before = limit_;
+    limit_ = std::max(p_.smallest_outlier, a.empty() ? 0 : 2 * *middle);
+    return std::abs(limit_ - before) > 0.05 * limit_;
+  }
+
+  // Central differences; one-sided where a bound is too near.
+  MatrixXd jacobian() {
+    std::vector<VectorXd> points;
+    std::vector<double> low(at(n_)), high(at(n_));
+    for (Index j = 0; j < n_; ++j) {
+      const Unknown& u = p_.unknowns[at(j)];
+      low[at(j)] = x_[j] - u.step >= u.lower ? x_[j] - u.step : x_[j];
+      high[at(j)] = x_[j] + u.step <= u.upper ? x_[j] + u.step : x_[j];
+      if (left_out_[at(j)]) continue;
+      for (const double value : {low[at(j)], high[at(j)]}) {
+        if (value == x_[j]) continue;
+        points.push_back(x_);
+        points.back()[j] = value;
+      }
+    }
+    const std::vector<VectorXd> all = evaluate(points);
+    MatrixXd jac = MatrixXd::Zero(r_.size(), n_);
+    std::size_t next = 0;
+    for (Index j = 0; j < n_; ++j) {
+      if (left_out_[at(j)] || high[at(j)] == low[at(j)]) continue;
+      const VectorXd& below = low[at(j)] == x_[j] ? r_ : all[next++];
+      const VectorXd& above = high[at(j)] == x_[j] ? r_ : all[next++];
+      jac.col(j) = (above - below) / (high[at(j)] - low[at(j)]);
+    }
+    return jac;
+  }
+
+  VectorXd weights() const {
+    VectorXd w(r_.size());
+    for (Index i = 0; i < r_.size(); ++i)
+      w[i] = std::abs(r_[i]) <= limit_ ? 1 : limit_ / std::abs(r_[i]);
+    return w;
+  }
+
+  bool pushes_out(Index j, double gradient) const {
+    const Unknown& u = p_.unknowns[at(j)];
+    return (x_[j] <= u.lower && gradient >= 0) || (x_[j] >= u.upper && gradient <= 0);
+  }
+
+  // Levenberg-Marquardt until nothing moves by more than a tenth of the steps.
+  void descend() {
+    double damping = 1e-3;
+    result_.converged = false;
+    for (int iteration = 0; iteration < p_.max_iterations; ++iteration) {
+      const MatrixXd jac = jacobian();
+      const VectorXd root = weights().cwiseSqrt();
+      const VectorXd gradient = jac.transpose() * (root.cwiseAbs2().cwiseProduct(r_));
+      std::vector<Index> free;
+      for (Index j = 0; j < n_; ++j)
+        if (!left_out_[at(j)] && jac.col(j).squaredNorm() > 0 && !pushes_out(j, gradient[j]))
+          free.push_back(j);
+      if (free.empty()) {
+        result_.converged = true;
+        return;
+      }
+      const double before = huber_loss(r_, limit_);
+      bool moved = false, small = true;
+      for (int attempt = 0; attempt < 8 && !moved; ++attempt) {
+        VectorXd next = x_;
+        const VectorXd step = solve(jac, root, free, damping);
+        small = true;
+        for (std::size_t k = 0; k < free.size(); ++k) {
+          const Unknown& u = p_.unknowns[at(free[k])];
+          double& value = next[free[k]];
+          value = std::clamp(value + step[static_cast<Index>(k)], u.lower, u.upper);
+          small = small && std::abs(value - x_[free[k]]) < u.step / 10;
+        }
+        if (next == x_) break;
+        const VectorXd r = evaluate({next}).front();
+        const double after = huber_loss(r, limit_);
+        if (after < before) {
+          moved = true;
+          small = small || before - after < 1e-5 * before;
+          x_ = next;
+          r_ = r;
+          damping = std::max(damping / 10, 1e-9);
+        } else {
+          damping *= 5;
+          if (small) break;
+        }
+      }
+      if (!moved || small) {
+        result_.converged = true;
+        return;
+      }
+    }
+  }
+
+  VectorXd solve(const MatrixXd& jac, const VectorXd& root, const std::vector<Index>& free,
+                 double damping) const {
+    const auto columns = static_cast<Index>(free.size());
+    MatrixXd a = MatrixXd::Zero(jac.rows() + columns, columns);
+    VectorXd b = VectorXd::Zero(jac.rows() + columns);
+    b.head(jac.rows()) = -root.cwiseProduct(r_);
+    for (Index k = 0; k < columns; ++k) {
+      a.col(k).head(jac.rows()) = root.cwiseProduct(jac.col(free[at(k)]));
+      a(jac.rows() + k, k) = std::sqrt(damping) * a.col(k).norm();
+    }
+    return a.colPivHouseholderQr().solve(b);
+  }
+
+  // Judges the unknowns; true when one was put back, and the others must be fitted again.
+  bool leave_one_out() {
+    const MatrixXd jac = jacobian();
+    const VectorXd gradient = jac.transpose() * (weights().cwiseProduct(r_));
+    std::vector<Index> free;
+    bool again = false;
+    for (Index j = 0; j < n_; ++j) {
+      FittedUnknown& u = result_.unknowns[at(j)];
+      if (left_out_[at(j)]) continue;
+      u.standard_error = std::numeric_limits<double>::quiet_NaN();
+      u.identified = Identified::yes;
+      // A step that moves the residuals by less than a millionth moves nothing.
+      const double effect = jac.col(j).norm() * p_.unknowns[at(j)].step;
+      if (effect < 1e-6 * std::sqrt(static_cast<double>(r_.size()))) {
+        u.identified = Identified::no_effect;
+        again = again || x_[j] != p_.unknowns[at(j)].start;
+        put_back(j);
+      } else if (pushes_out(j, gradient[j])) {
+        u.identified = Identified::at_bound;
+      } else {
+        free.push_back(j);
+      }
+    }
+    if (again) {
+      r_ = evaluate({x_}).front();
+      return true;
+    }
+    if (free.empty()) return false;
+
+    const auto columns = static_cast<Index>(free.size());
+    MatrixXd unit(r_.size(), columns);
+    VectorXd length(columns);
+    for (Index k = 0; k < columns; ++k) {
+      length[k] = jac.col(free[at(k)]).norm();
+      unit.col(k) = jac.col(free[at(k)]) / length[k];
+    }
+    Eigen::ColPivHouseholderQR<MatrixXd> qr(unit);
+    qr.setThreshold(1e-6);
+    MatrixXd inverse;  // of unit' unit
+    VectorXd error;
+    if (qr.rank() == columns) {
+      const MatrixXd r = qr.matrixR().topLeftCorner(columns, columns).triangularView<Eigen::Upper>();
+      const MatrixXd half = r.triangularView<Eigen::Upper>().solve(MatrixXd::Identity(columns, columns));
+      const MatrixXd whole = qr.colsPermutation() * half;
+      inverse = whole * whole.transpose();
+      error = sandwich(unit, inverse).cwiseQuotient(length);
+      for (Index k = 0; k < columns; ++k) result_.unknowns[at(free[at(k)])].standard_error = error[k];
+    }
+    Index worst = -1;
+    for (Index k = 0; k < columns; ++k) {
+      const double inflation =
+          inverse.size() > 0 ? inverse(k, k) : std::numeric_limits<double>::infinity();
+      const bool vague = inverse.size() > 0 && inflation > 30 && error[k] > std::abs(x_[free[at(k)]]);
+      if (columns > 1 && (inflation > 1e4 || vague)) worst = k;
+    }
+    if (worst < 0) return false;
+    // It goes with the column most like its own; the later of the two is left out.
+    Index like = worst == 0 ? 1 : 0;
+    const auto likeness = [&](Index k) { return std::abs(unit.col(k).dot(unit.col(worst))); };
+    for (Index k = 0; k < columns; ++k)
+      if (k != worst && likeness(k) > likeness(like)) like = k;
+    const Index out = free[at(std::max(worst, like))], in = free[at(std::min(worst, like))];
+    result_.unknowns[at(out)].identified = Identified::confounded;
+    result_.unknowns[at(out)].other = at(in);
+    result_.unknowns[at(out)].standard_error = std::numeric_limits<double>::quiet_NaN();
+    put_back(out);
+    r_ = evaluate({x_}).front();
+    return true;
+  }
+
+  void put_back(Index j) {
+    left_out_[at(j)] = true;
+    x_[j] = p_.unknowns[at(j)].start;
+  }
+
+  // Standard errors of Huber's estimator in the scaled columns.
+  VectorXd sandwich(const MatrixXd& unit, const MatrixXd& inverse) const {
+    const Index columns = unit.cols();
+    const auto rows = static_cast<double>(r_.size());
+    double inside = 0;
+    for (const double v : r_) inside += std::abs(v) <= limit_;
+    const MatrixXd bread = inverse / std::max(inside, 1.0) * rows;
+
+    const std::size_t groups =
+        p_.groups.empty() ? 0 : *std::max_element(p_.groups.begin(), p_.groups.end()) + 1;
+    MatrixXd sums = MatrixXd::Zero(static_cast<Index>(groups), columns);
+    for (Index i = 0; i < r_.size(); ++i)
+      sums.row(static_cast<Index>(p_.groups[at(i)])) +=
+          std::clamp(r_[i], -limit_, limit_) * unit.row(i);
+    const auto many = static_cast<double>(groups);
+    if (many <= static_cast<double>(columns) + 1)
+      return VectorXd::Constant(columns, std::numeric_limits<double>::quiet_NaN());
+    const MatrixXd filling =
+        sums.transpose() * sums * (many / (many - static_cast<double>(columns)));
+    return (bread * filling * bread).diagonal().cwiseMax(0).cwiseSqrt();
+  }
+
+  const LeastSquaresProblem& p_;
+  Index n_;
+  VectorXd x_, r_;
+  std::vector<bool> left_out_;
+  double limit_ = 0;
+  LeastSquaresFit result_;
+};
+
+}  // namespace
+
+LeastSquaresFit least_squares(const LeastSquaresProblem& problem) {
+  if (problem.unknowns.empty()) throw InternalError("a fit needs an unknown");
+  for (const Unknown& u : problem.unknowns)
+    if (!(u.step > 0) || !(u.lower <= u.start) || !(u.start <= u.upper))
+      throw InternalError("an unknown lies outside its bounds, or has no step");
+  return Fit(problem).run();
+}
+
+}  // namespace isthmus::models
