@@ -1,5 +1,6 @@
 #include "models/least_squares.hpp"
 
+#include <Eigen/Eigenvalues>
 #include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
@@ -34,19 +35,22 @@ class Fit {
         left_out_(problem.unknowns.size(), false) {
     x_.resize(n_);
     for (Index j = 0; j < n_; ++j) x_[j] = p_.unknowns[at(j)].start;
-    r_ = evaluate({x_}).front();
+    const VectorXd start = x_;
+    for (Index j = 0; j < n_; ++j) x_[j] = p_.unknowns[at(j)].first;
+    const std::vector<VectorXd> both = evaluate({start, x_});
+    at_start_ = both[0];
+    r_ = both[1];
     result_.unknowns.resize(p_.unknowns.size());
     if (p_.groups.size() != at(r_.size())) throw InternalError("one group per residual is needed");
   }
 
   LeastSquaresFit run() {
-    const VectorXd first = r_;
     do {
       limit_ = 0;
       // The limit of outliers follows the residuals once they are small.
       for (int round = 0; round < 6 && set_limit(); ++round) descend();
     } while (leave_one_out());
-    result_.cost_before = huber_loss(first, limit_);
+    result_.cost_before = huber_loss(at_start_, limit_);
     result_.cost_after = huber_loss(r_, limit_);
     for (Index j = 0; j < n_; ++j) result_.unknowns[at(j)].value = x_[j];
     return result_;
@@ -220,7 +224,7 @@ class Fit {
       const MatrixXd half = r.triangularView<Eigen::Upper>().solve(MatrixXd::Identity(columns, columns));
       const MatrixXd whole = qr.colsPermutation() * half;
       inverse = whole * whole.transpose();
-      error = sandwich(unit, inverse).cwiseQuotient(length);
+      error = jackknife(unit).cwiseQuotient(length);
       for (Index k = 0; k < columns; ++k) result_.unknowns[at(free[at(k)])].standard_error = error[k];
     }
     Index worst = -1;
@@ -250,31 +254,52 @@ class Fit {
     x_[j] = p_.unknowns[at(j)].start;
   }
 
-  // Standard errors of Huber's estimator in the scaled columns.
-  VectorXd sandwich(const MatrixXd& unit, const MatrixXd& inverse) const {
+  // Standard errors in the scaled columns: the jackknife over groups, to first order. Its residuals
+  // are those of fits without their group, so that a group that decides a value alone shows.
+  VectorXd jackknife(const MatrixXd& unit) const {
     const Index columns = unit.cols();
-    const auto rows = static_cast<double>(r_.size());
     double inside = 0;
     for (const double v : r_) inside += std::abs(v) <= limit_;
-    const MatrixXd bread = inverse / std::max(inside, 1.0) * rows;
+    const double share = std::max(inside, 1.0) / static_cast<double>(r_.size());
 
     const std::size_t groups =
         p_.groups.empty() ? 0 : *std::max_element(p_.groups.begin(), p_.groups.end()) + 1;
-    MatrixXd sums = MatrixXd::Zero(static_cast<Index>(groups), columns);
-    for (Index i = 0; i < r_.size(); ++i)
-      sums.row(static_cast<Index>(p_.groups[at(i)])) +=
-          std::clamp(r_[i], -limit_, limit_) * unit.row(i);
+    std::vector<std::vector<Index>> members(groups);
+    for (Index i = 0; i < r_.size(); ++i) members[p_.groups[at(i)]].push_back(i);
     const auto many = static_cast<double>(groups);
     if (many <= static_cast<double>(columns) + 1)
       return VectorXd::Constant(columns, std::numeric_limits<double>::quiet_NaN());
-    const MatrixXd filling =
-        sums.transpose() * sums * (many / (many - static_cast<double>(columns)));
-    return (bread * filling * bread).diagonal().cwiseMax(0).cwiseSqrt();
+    MatrixXd sum = MatrixXd::Zero(columns, columns);
+    VectorXd alone = VectorXd::Zero(columns);
+    const MatrixXd all = unit.transpose() * unit;
+    for (const std::vector<Index>& rows : members) {
+      if (rows.empty()) continue;
+      MatrixXd x(static_cast<Index>(rows.size()), columns);
+      VectorXd r(static_cast<Index>(rows.size()));
+      for (std::size_t k = 0; k < rows.size(); ++k) {
+        x.row(static_cast<Index>(k)) = unit.row(rows[k]);
+        r[static_cast<Index>(k)] = std::clamp(r_[rows[k]], -limit_, limit_);
+      }
+      // (X'X - Xb'Xb)^-1 Xb' r: the change of the values without group b.
+      const Eigen::SelfAdjointEigenSolver<MatrixXd> rest(all - x.transpose() * x);
+      const VectorXd turned = rest.eigenvectors().transpose() * (x.transpose() * r);
+      VectorXd change = VectorXd::Zero(columns);
+      for (Index k = 0; k < columns; ++k) {
+        const VectorXd direction = rest.eigenvectors().col(k);
+        if (rest.eigenvalues()[k] > 1e-9)
+          change += direction * (turned[k] / rest.eigenvalues()[k]);
+        else  // nobody else says anything about it
+          for (Index j = 0; j < columns; ++j)
+            if (std::abs(direction[j]) > 0.05) alone[j] = std::numeric_limits<double>::infinity();
+      }
+      sum += change * change.transpose();
+    }
+    return ((many - 1) / many * sum).diagonal().cwiseMax(0).cwiseSqrt() / share + alone;
   }
 
   const LeastSquaresProblem& p_;
   Index n_;
-  VectorXd x_, r_;
+  VectorXd x_, r_, at_start_;
   std::vector<bool> left_out_;
   double limit_ = 0;
   LeastSquaresFit result_;
@@ -285,7 +310,8 @@ class Fit {
 LeastSquaresFit least_squares(const LeastSquaresProblem& problem) {
   if (problem.unknowns.empty()) throw InternalError("a fit needs an unknown");
   for (const Unknown& u : problem.unknowns)
-    if (!(u.step > 0) || !(u.lower <= u.start) || !(u.start <= u.upper))
+    if (!(u.step > 0) || !(u.lower <= u.start && u.start <= u.upper) ||
+        !(u.lower <= u.first && u.first <= u.upper))
       throw InternalError("an unknown lies outside its bounds, or has no step");
   return Fit(problem).run();
 }

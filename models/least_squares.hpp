@@ -9,10 +9,11 @@
 
 namespace isthmus::models {
 
-//! One unknown: lower <= start <= upper.
+//! One unknown: `start` and `first` lie between the bounds.
 struct Unknown {
   double start = 0, lower = 0, upper = 0;
-  double step = 0;  //!< > 0, of finite differences: large against the function's roughness
+  double step = 0;   //!< > 0, of finite differences: large against the function's roughness
+  double first = 0;  //!< where the search begins
 };
 
 struct LeastSquaresProblem {
@@ -39,7 +40,7 @@ enum class Identified : std::uint8_t {
 
 struct FittedUnknown {
   double value = 0;
-  double standard_error = 0;  //!< NaN unless identified
+  double standard_error = 0;  //!< NaN unless identified; infinite when one group alone decides
   Identified identified = Identified::yes;
   std::size_t other = 0;  //!< confounded: with which
 };
@@ -54,8 +55,8 @@ struct LeastSquaresFit {
 //! Levenberg-Marquardt with Marquardt's scaling, steps solved by a rank-revealing QR and cut at the
 //! bounds; central differences. Unknowns without effect, and the later one of two that explain the
 //! same (a variance inflation above 10^4, or above 30 with an error larger than the value), are
-//! put back to their start and left out. Standard errors are those of Huber's estimator with
-//! dependence inside groups (the "sandwich"). Throws InternalError for residuals that are not
+//! put back to their start and left out. Standard errors are those of
+//! leaving out one group at a time (jackknife, to first order), for Huber's estimator. Throws InternalError for residuals that are not
 //! finite or not equally many.
 LeastSquaresFit least_squares(const LeastSquaresProblem& problem);
 
