@@ -46,9 +46,13 @@ class Fit {
 
   LeastSquaresFit run() {
     do {
-      limit_ = 0;
       // The limit of outliers follows the residuals once they are small.
-      for (int round = 0; round < 6 && set_limit(); ++round) descend();
+      for (const double widening : p_.widenings) {
+        widening_ = widening;
+        limit_ = 0;
+        for (int round = 0; round < 6 && set_limit(); ++round) descend();
+      }
+      for (int round = 0; round < p_.searches && search(); ++round) descend();
     } while (leave_one_out());
     result_.cost_before = huber_loss(at_start_, limit_);
     result_.cost_after = huber_loss(r_, limit_);
@@ -84,8 +88,9 @@ class Fit {
     std::vector<double> low(at(n_)), high(at(n_));
     for (Index j = 0; j < n_; ++j) {
       const Unknown& u = p_.unknowns[at(j)];
-      low[at(j)] = x_[j] - u.step >= u.lower ? x_[j] - u.step : x_[j];
-      high[at(j)] = x_[j] + u.step <= u.upper ? x_[j] + u.step : x_[j];
+      const double step = u.step * widening_;
+      low[at(j)] = x_[j] - step >= u.lower ? x_[j] - step : x_[j];
+      high[at(j)] = x_[j] + step <= u.upper ? x_[j] + step : x_[j];
       if (left_out_[at(j)]) continue;
       for (const double value : {low[at(j)], high[at(j)]}) {
         if (value == x_[j]) continue;
@@ -143,7 +148,7 @@ class Fit {
           const Unknown& u = p_.unknowns[at(free[k])];
           double& value = next[free[k]];
           value = std::clamp(value + step[static_cast<Index>(k)], u.lower, u.upper);
-          small = small && std::abs(value - x_[free[k]]) < u.step / 10;
+          small = small && std::abs(value - x_[free[k]]) < u.step * widening_ / 10;
         }
         if (next == x_) break;
         const VectorXd r = evaluate({next}).front();
@@ -166,6 +171,62 @@ class Fit {
     }
   }
 
+  // Looks along lines on which the residuals change least, near and far: functions with many small
+  // valleys hide the deepest from a descent, most of all where two unknowns make up for each other.
+  // False when here is as good as anywhere.
+  bool search() {
+    const double narrow = widening_;
+    widening_ = p_.judging;
+    const MatrixXd jac = jacobian();
+    widening_ = narrow;
+    std::vector<Index> free;
+    for (Index j = 0; j < n_; ++j)
+      if (!left_out_[at(j)] && jac.col(j).squaredNorm() > 0) free.push_back(j);
+    if (free.empty()) return false;
+    const auto columns = static_cast<Index>(free.size());
+    MatrixXd unit(r_.size(), columns);
+    for (Index k = 0; k < columns; ++k) unit.col(k) = jac.col(free[at(k)]).normalized();
+    std::vector<VectorXd> points;
+    const auto add = [&](const VectorXd& direction, double length) {  // in the scaled columns
+      VectorXd x = x_;
+      for (Index k = 0; k < columns; ++k) {
+        const Unknown& u = p_.unknowns[at(free[at(k)])];
+        double& value = x[free[at(k)]];
+        value = std::clamp(value + length * direction[k] / jac.col(free[at(k)]).norm(), u.lower,
+                           u.upper);
+      }
+      points.push_back(x);
+    };
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> axes(unit.transpose() * unit);
+    for (Index a = 0; a < columns; ++a)
+      for (const double far : {1.0, 4.0, 16.0, 64.0})
+        for (const double sign : {-1.0, 1.0})
+          add(axes.eigenvectors().col(a),
+              sign * far * limit_ / std::sqrt(std::max(axes.eigenvalues()[a], 1e-6)));
+    // One unknown elsewhere, the others where they make up for it best.
+    for (Index k = 0; k < columns; ++k) {
+      MatrixXd others(r_.size(), columns - 1);
+      for (Index o = 0; o + 1 < columns; ++o) others.col(o) = unit.col(o < k ? o : o + 1);
+      const VectorXd makeup =
+          columns > 1 ? VectorXd(others.colPivHouseholderQr().solve(-unit.col(k))) : VectorXd();
+      VectorXd direction = VectorXd::Ones(columns);
+      for (Index o = 0; o + 1 < columns; ++o) direction[o < k ? o : o + 1] = makeup[o];
+      const double step = p_.unknowns[at(free[at(k)])].step * jac.col(free[at(k)]).norm();
+      for (const double far : {2.0, 5.0, 10.0, 20.0, 30.0})
+        for (const double sign : {-1.0, 1.0}) add(direction, sign * far * step);
+    }
+    const std::vector<VectorXd> all = evaluate(points);
+    const double here = huber_loss(r_, limit_);
+    double best = here;
+    for (std::size_t k = 0; k < all.size(); ++k)
+      if (const double loss = huber_loss(all[k], limit_); loss < best) {
+        best = loss;
+        x_ = points[k];
+        r_ = all[k];
+      }
+    return best < 0.999 * here;
+  }
+
   VectorXd solve(const MatrixXd& jac, const VectorXd& root, const std::vector<Index>& free,
                  double damping) const {
     const auto columns = static_cast<Index>(free.size());
@@ -181,6 +242,7 @@ class Fit {
 
   // Judges the unknowns; true when one was put back, and the others must be fitted again.
   bool leave_one_out() {
+    widening_ = p_.judging;
     const MatrixXd jac = jacobian();
     const VectorXd gradient = jac.transpose() * (weights().cwiseProduct(r_));
     std::vector<Index> free;
@@ -191,7 +253,7 @@ class Fit {
       u.standard_error = std::numeric_limits<double>::quiet_NaN();
       u.identified = Identified::yes;
       // A step that moves the residuals by less than a millionth moves nothing.
-      const double effect = jac.col(j).norm() * p_.unknowns[at(j)].step;
+      const double effect = jac.col(j).norm() * p_.unknowns[at(j)].step * widening_;
       if (effect < 1e-6 * std::sqrt(static_cast<double>(r_.size()))) {
         u.identified = Identified::no_effect;
         again = again || x_[j] != p_.unknowns[at(j)].start;
@@ -301,7 +363,7 @@ class Fit {
   Index n_;
   VectorXd x_, r_, at_start_;
   std::vector<bool> left_out_;
-  double limit_ = 0;
+  double limit_ = 0, widening_ = 1;
   LeastSquaresFit result_;
 };
 

@@ -27,6 +27,11 @@ struct LeastSquaresProblem {
   //! Residuals beyond twice the median of their absolutes count linearly (Huber), but never
   //! those below this.
   double smallest_outlier = 0.02;
+  //! The fit is made with steps times each of these, one after the other: wide ones see the way
+  //! past the small hills of a rough function, the last ones find the place.
+  std::vector<double> widenings{1};
+  int searches = 0;  //!< rounds that look along the principal axes, near and far, for a deeper valley
+  double judging = 1;  //!< the widening of the steps for standard errors and verdicts
   int max_iterations = 30;
 };
 

@@ -112,6 +112,29 @@ Eigen::VectorXd residuals_of(const std::vector<Observation>& all,
   return r;
 }
 
+// The same of ordered values: the shortest latency against the shortest one, and so on. They do
+// not ask which request met which batch, and are smooth where single requests are not.
+Eigen::VectorXd ordered_residuals(const std::vector<Observation>& all,
+                                  const std::vector<SimulatedRequest>& simulated) {
+  std::vector<double> r;
+  for (const LogMetric& m : log_metrics()) {
+    std::vector<double> measured, values;
+    for (const Observation& o : all) {
+      if (o.metric != &m) continue;
+      const double value = simulated[o.request].*(m.simulated);
+      measured.push_back(o.measured);
+      values.push_back(std::isnan(value) ? std::numeric_limits<double>::infinity() : value);
+    }
+    std::sort(measured.begin(), measured.end());
+    std::sort(values.begin(), values.end());
+    for (std::size_t k = 0; k < values.size(); ++k)
+      r.push_back(std::isinf(values[k])
+                      ? turned_away
+                      : std::log(std::max(values[k], 1e-4 * measured[k]) / measured[k]));
+  }
+  return Eigen::Map<Eigen::VectorXd>(r.data(), static_cast<Eigen::Index>(r.size()));
+}
+
 std::vector<std::size_t> blocks_of(const std::vector<Observation>& all) {
   std::vector<std::size_t> order;  // requests of the fit, by arrival
   for (const Observation& o : all)
@@ -225,7 +248,7 @@ Calibration calibrate(const CalibrateQuestion& q) {
       const FitParameter& p = parameters[j];
       // What nobody changed stays as it is written.
       if (x[static_cast<Eigen::Index>(j)] != p.unknown.start)
-        values.push_back({p.pointer, p.json(x[static_cast<Eigen::Index>(j)])});
+        values.push_back({p.pointer, p.json(p.value(x[static_cast<Eigen::Index>(j)]))});
     }
     return values;
   };
@@ -241,14 +264,25 @@ Calibration calibrate(const CalibrateQuestion& q) {
   models::LeastSquaresProblem problem;
   for (const FitParameter& p : parameters) problem.unknowns.push_back(p.unknown);
   problem.groups = blocks_of(observed);
-  problem.residuals = [&](const std::vector<Eigen::VectorXd>& points) {
-    std::vector<Eigen::VectorXd> all(points.size());
-    for_each_job(points.size(), q.threads, [&](std::size_t i) {
-      all[i] = residuals_of(observed, replay.run(values_at(points[i])));
-    });
-    return all;
+  const auto fitted_by = [&](const auto& residuals) {
+    problem.residuals = [&](const std::vector<Eigen::VectorXd>& points) {
+      std::vector<Eigen::VectorXd> all(points.size());
+      for_each_job(points.size(), q.threads, [&](std::size_t i) {
+        all[i] = residuals(observed, replay.run(values_at(points[i])));
+      });
+      return all;
+    };
+    return models::least_squares(problem);
   };
-  const models::LeastSquaresFit found = models::least_squares(problem);
+  // First where it is, by what many requests say together, then what each of them says.
+  problem.widenings = {16, 4};
+  problem.judging = 16;
+  problem.searches = 10;
+  const models::LeastSquaresFit rough = fitted_by(ordered_residuals);
+  for (std::size_t j = 0; j < parameters.size(); ++j)
+    problem.unknowns[j].first = rough.unknowns[j].value;
+  problem.widenings = {4, 1};
+  const models::LeastSquaresFit found = fitted_by(residuals_of);
 
   Calibration c;
   c.scenario = q.scenario;
@@ -265,25 +299,36 @@ Calibration calibrate(const CalibrateQuestion& q) {
   c.loss_before = found.cost_before;
   c.loss_after = found.cost_after;
   c.converged = found.converged;
-  c.simulations = found.evaluations + 2;
+  c.simulations = rough.evaluations + found.evaluations + 2;
   c.settings = set;
   Eigen::VectorXd x(static_cast<Eigen::Index>(parameters.size()));
   for (std::size_t j = 0; j < parameters.size(); ++j) {
     const FitParameter& p = parameters[j];
     const models::FittedUnknown& u = found.unknowns[j];
     x[static_cast<Eigen::Index>(j)] = u.value;
-    c.parameters.push_back({p.name, p.pointer, p.unit, p.unknown.start, u.value, u.standard_error,
+    const double after = p.value(u.value);
+    c.parameters.push_back({p.name, p.pointer, p.unit, p.value(p.unknown.start), after,
+                            p.reciprocal ? after * after * u.standard_error : u.standard_error,
                             u.identified,
                             u.identified == models::Identified::confounded
                                 ? parameters[u.other].name
                                 : "",
-                            p.json(u.value)});
+                            p.json(after)});
   }
   for (const Override& v : values_at(x)) c.settings.push_back(v);
   const std::vector<SimulatedRequest> after = replay.run(values_at(x));
   add_errors("fit", true, log, fit, before, after, c.errors);
   add_errors("held out", false, log, fit, before, after, c.errors);
   note_simulated(log, before, after, c);
+  const auto fitted = [&](const char* name) {
+    return std::any_of(c.parameters.begin(), c.parameters.end(), [&](const auto& p) {
+      return p.name == name && p.identified == models::Identified::yes;
+    });
+  };
+  if (fitted("bandwidth_efficiency") && (fitted("iteration_overhead") || fitted("launch_overhead")))
+    c.notices.emplace_back(
+        "bandwidth_efficiency and overheads of iterations make up for each other wherever the "
+        "batches are alike: their sum is better known than each of them and its standard error say");
   if (!c.converged) c.notices.emplace_back("the fit had not come to rest when it was stopped");
   return c;
 }

@@ -13,6 +13,11 @@ struct FitParameter {
   std::string name, pointer, unit;
   models::Unknown unknown;
   std::function<std::string(double)> json;  //!< a value as the scenario writes it
+  //! The unknown is one over the value: times grow with it, as they do with overheads, so that two
+  //! that make up for each other do so along a line.
+  bool reciprocal = false;
+
+  double value(double x) const { return reciprocal ? 1 / x : x; }
 };
 
 //! Times that say how large parameters may be, s.

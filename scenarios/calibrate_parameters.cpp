@@ -55,8 +55,8 @@ class Parameters {
     return law() ? of_law : s_.execution() ? of_spread : of_unit;
   }
 
-  // Measured kernels already know the efficiencies. Launches and iterations say the same about an
-  // engine whose iterations all have the same kernels.
+  // Measured kernels already know the efficiencies. Launches, iterations and the reading of weights
+  // say nearly the same about an engine whose iterations all have the same kernels.
   std::vector<std::string> usual() const {
     if (s_.execution()) return {"request_overhead"};
     if (law())
@@ -64,7 +64,7 @@ class Parameters {
                                                            "request_overhead"}
                                 : std::vector<std::string>{"service_time", "request_overhead"};
     std::vector<std::string> names;
-    if (unit_.profile.empty()) names = {"compute_efficiency", "bandwidth_efficiency"};
+    if (unit_.profile.empty()) names.emplace_back("compute_efficiency");
     names.emplace_back("iteration_overhead");
     names.emplace_back("request_overhead");
     if (std::holds_alternative<world::LlmModel>(s_.work)) names.emplace_back("sequence_overhead");
@@ -91,7 +91,13 @@ class Parameters {
                       scales_.step / 200, scales_.step);
     const double now =
         name == "compute_efficiency" ? unit_.compute_efficiency : unit_.bandwidth_efficiency;
-    return {name, unit_pointer(name), "1", {now, std::min(now, 0.01), 1, 0.02 * now, now}, share_text};
+    const double slowness = 1 / now;
+    return {name,
+            unit_pointer(name),
+            "1",
+            {slowness, 1, std::max(100.0, slowness), 0.02 * slowness, slowness},
+            share_text,
+            true};
   }
 
  private:
