@@ -36,6 +36,27 @@ def explain(
     pipeline: int,
     overrides: list[tuple[str, str]],
 ) -> str: ...
+def calibrate(
+    *,
+    scenario: str,
+    measured: str,
+    service: str,
+    format: str,
+    unit: str,
+    prompt_tokens: int | None,
+    output_tokens: int | None,
+    tokens_per_hash: int,
+    experiment: int | None,
+    model: str,
+    fit_share: float,
+    random_split: bool,
+    seed: int,
+    parameters: list[str],
+    kv_blocks: int | None,
+    overrides: list[tuple[str, str]],
+    threads: int,
+    out: str,
+) -> tuple[str, str, str]: ...
 def schedule(
     *,
     model: str,

@@ -5,9 +5,11 @@
 
 #include <filesystem>
 #include <optional>
+#include <tuple>
 
 #include "results/comparison.hpp"
 #include "results/summary.hpp"
+#include "scenarios/calibrate.hpp"
 #include "scenarios/experiments.hpp"
 #include "scenarios/explain.hpp"
 #include "scenarios/json_schema.hpp"
@@ -139,6 +141,30 @@ std::pair<std::string, std::string> schedule(
   return {scenarios::to_json(s), scenarios::to_svg(s)};
 }
 
+// JSON, the tables, and the scenario for `out` ("" without).
+std::tuple<std::string, std::string, std::string> calibrate(
+    const std::string& scenario, const std::string& measured, const std::string& service,
+    const scenarios::LogOptions& log, double fit_share, bool random_split, std::uint64_t seed,
+    const std::vector<std::string>& parameters, std::optional<std::uint32_t> kv_blocks,
+    const Pairs& overrides, unsigned threads, const std::string& out) {
+  scenarios::CalibrateQuestion q;
+  q.scenario = scenario;
+  q.measured = measured;
+  q.service = service;
+  q.log = log;
+  q.fit_share = fit_share;
+  q.random_split = random_split;
+  q.seed = seed;
+  q.parameters = parameters;
+  q.kv_blocks = kv_blocks;
+  q.set = overrides_of(overrides);
+  q.threads = threads;
+  py::gil_scoped_release release;
+  const scenarios::Calibration c = scenarios::calibrate(q);
+  return {scenarios::calibration_json(c), scenarios::calibration_text(c),
+          out.empty() ? std::string() : scenarios::calibrated_scenario(c, out)};
+}
+
 std::string split(const std::string& model, const std::vector<std::string>& tiers,
                   const std::vector<double>& bandwidth, const std::vector<double>& down_bandwidth,
                   const std::vector<double>& rtt, const std::vector<double>& slowdown,
@@ -247,6 +273,25 @@ PYBIND11_MODULE(_isthmus, m) {
         py::arg("result"), py::arg("radio_power"), py::arg("latency_weight"),
         py::arg("energy_weight"), py::arg("encode"), py::arg("accuracy_loss"),
         py::arg("overrides"));
+  m.def(
+      "calibrate",
+      [](const std::string& scenario, const std::string& measured, const std::string& service,
+         const std::string& format, const std::string& unit,
+         std::optional<std::uint32_t> prompt_tokens, std::optional<std::uint32_t> output_tokens,
+         std::uint32_t tokens_per_hash, std::optional<std::size_t> experiment,
+         const std::string& model, double fit_share, bool random_split, std::uint64_t seed,
+         const std::vector<std::string>& parameters, std::optional<std::uint32_t> kv_blocks,
+         const Pairs& overrides, unsigned threads, const std::string& out) {
+        const scenarios::LogOptions log{format,     unit,  prompt_tokens, output_tokens, tokens_per_hash,
+                                        experiment, model};
+        return calibrate(scenario, measured, service, log, fit_share, random_split, seed, parameters,
+                         kv_blocks, overrides, threads, out);
+      },
+      py::kw_only(), py::arg("scenario"), py::arg("measured"), py::arg("service"),
+      py::arg("format"), py::arg("unit"), py::arg("prompt_tokens"), py::arg("output_tokens"),
+      py::arg("tokens_per_hash"), py::arg("experiment"), py::arg("model"), py::arg("fit_share"),
+      py::arg("random_split"), py::arg("seed"), py::arg("parameters"), py::arg("kv_blocks"),
+      py::arg("overrides"), py::arg("threads"), py::arg("out"));
   m.def("schedule", &schedule, py::kw_only(), py::arg("model"), py::arg("device"),
         py::arg("scenario"), py::arg("service"), py::arg("units"), py::arg("scheduler"),
         py::arg("variant"), py::arg("batch"), py::arg("sequence"), py::arg("image"),

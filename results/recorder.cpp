@@ -110,6 +110,7 @@ void Recorder::add(const RequestRecord& r) {
     i.cell(r).add(r);
     if (r.status == Status::in_flight) i.open_requests.push_back(r);
   }
+  if (i.options.on_request) i.options.on_request(r);
   if (i.options.streaming || !i.run_file) return;
   i.run_file->add(r);
   if (i.csv) i.csv->add(r);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,6 +43,7 @@ struct RecorderOptions {
   std::filesystem::path directory;  //!< final run directory; empty: write nothing
   bool csv = false, html = false, trace = false;
   bool operators = false;  //!< a row per operator that ran on units of nodes
+  std::function<void(const RequestRecord&)> on_request;  //!< sees every record; may be empty
 };
 
 //! Totals that only the world knows.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/graph_loading.hpp"
+#include "scenarios/calibrate.hpp"
 #include "scenarios/compose.hpp"
 #include "scenarios/explain.hpp"
 #include "scenarios/schedule_question.hpp"
@@ -37,6 +38,13 @@ int command_run(const RunFlags& flags);
 //! missing list comes from the scenario's "compare" or "sweep", or are all values a word can have.
 int command_compare(const RunFlags& flags, const std::vector<std::string>& pointers,
                     const std::vector<std::string>& values);
+//! How `calibrate` splits and answers.
+struct CalibrateFlags {
+  std::string split = "time", out;  //!< out: scenario to write, "" = none
+  bool json = false;
+};
+//! Fits a service to a log and prints both parts; may write a scenario with the values.
+int command_calibrate(CalibrateQuestion question, const CalibrateFlags& flags);
 //! Runs the grid of the "sweep" section. `shard` is "i/n", 1 <= i <= n, or "".
 int command_sweep(const RunFlags& flags, const std::string& shard, bool resume);
 //! Reads scenarios with all their alternatives; prints "ok" and a summary, or every problem.

@@ -26,6 +26,8 @@ struct Options {
   GanttFlags gantt;
   ImportFlags import;
   MeasureFlags measure;
+  CalibrateQuestion calibrate;
+  CalibrateFlags calibrate_flags;
   std::size_t top = 0;
   bool no_chart = false;
 };
@@ -49,6 +51,43 @@ void add_output_flags(CLI::App& command, RunFlags& f) {
   command.add_flag("--trace", f.trace, "also write a Perfetto/Chrome trace");
   command.add_flag("--json", f.json, "print JSON instead of text");
   command.add_flag("--no-files", f.no_files, "print only, write no result directory");
+}
+
+void add_calibrate(CLI::App& app, Options& o, int& code) {
+  auto* calibrate = app.add_subcommand(
+      "calibrate", "fit overheads and efficiencies of a service to a log of its requests");
+  CalibrateQuestion& q = o.calibrate;
+  calibrate->add_option("scenario", q.scenario, "scenario file that describes the system")
+      ->required();
+  calibrate->add_option("--measured", q.measured, "log of the server")->required();
+  calibrate->add_option("--service", q.service, "which service of the scenario (the only one)");
+  calibrate->add_option("--format", q.log.format, "auto, vllm, tgi, triton, csv or jsonl");
+  calibrate->add_option("--unit", q.log.unit, "csv, jsonl: of times whose name has none: s, ms, us, ns");
+  calibrate->add_option("--prompt-tokens", q.log.prompt_tokens, "of every request, if the log is silent");
+  calibrate->add_option("--output-tokens", q.log.output_tokens, "of every request, if the log is silent");
+  calibrate->add_option("--tokens-per-hash", q.log.tokens_per_hash,
+                        "read hash_ids: tokens that one stands for (prompts that begin alike)");
+  calibrate->add_option("--kv-blocks", q.kv_blocks, "KV blocks of a replica, as the server counts them");
+  calibrate->add_option("--experiment", q.log.experiment, "triton: which one, from 0 on");
+  calibrate->add_option("--model", q.log.model, "triton traces: which model");
+  calibrate->add_option("--fit-share", q.fit_share, "of the requests to fit on (0.5)");
+  calibrate->add_option("--split", o.calibrate_flags.split, "time: the first ones; random");
+  calibrate->add_option("--seed", q.seed, "of --split random (1)");
+  calibrate->add_option("--parameters", q.parameters, "comma-separated; default: what suits the service")
+      ->delimiter(',')
+      ->type_size(1)
+      ->allow_extra_args(false);
+  calibrate->add_option("--set", o.run.set, "/pointer=value, sets a field; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  calibrate->add_option("--threads", q.threads, "simulations at the same time; 0 = one per core")
+      ->check(CLI::Range(0, 1024));
+  calibrate->add_option("--out", o.calibrate_flags.out, "scenario to write: this one with the fitted values");
+  calibrate->add_flag("--json", o.calibrate_flags.json, "print JSON instead of text");
+  calibrate->callback([&o, &code] {
+    for (const std::string& s : o.run.set) o.calibrate.set.push_back(split_override(s));
+    code = command_calibrate(o.calibrate, o.calibrate_flags);
+  });
 }
 
 int dispatch(int argc, char** argv) {
@@ -77,6 +116,8 @@ int dispatch(int argc, char** argv) {
   sweep->add_option("--shard", o.shard, "i/n: run every n-th point only, beginning with the i-th");
   sweep->add_flag("--resume", o.resume, "skip points that --out holds already");
   sweep->callback([&] { code = command_sweep(o.run, o.shard, o.resume); });
+
+  add_calibrate(app, o, code);
 
   auto* validate = app.add_subcommand("validate", "check scenario files without running them");
   validate->add_option("scenarios", o.paths, "scenario files")->required();

@@ -356,6 +356,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     if (s.has("cold_start")) out.cold_start = s.duration("cold_start");
     const ObjectView queue = s.object("queue");
     if (queue.has("capacity")) out.queue_capacity = queue.count("capacity");
+    out.request_overhead = s.duration("request_overhead");
     out.queue_timeout = queue.duration_or("timeout", Duration::max());
 
     // What it runs: a model or a law.

@@ -117,6 +117,8 @@ world::Arrivals arrivals_of(Resolution& r, const ObjectView& v, std::uint32_t cl
               v.at("steps"), v.pointer_to("steps"),
               fmt::format("{} clients are more than clients.count, {}", s.rate, clients));
       break;
+    case ArrivalKind::recorded:
+      break;
     case ArrivalKind::trace:
       a.format = format_named(v.text("format"));
       a.time_scale = v.number("time_scale");

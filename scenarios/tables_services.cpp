@@ -177,6 +177,10 @@ const ObjectSpec& service_spec() {
                  "that kernels of a batch in service need beside activations, such as those of "
                  "convolution algorithms; counted per slot, for operator graphs")
             .by_default("0 B"),
+        quantity("request_overhead", Unit::duration,
+                 "of the front end per request before it queues (HTTP, tokenization, decoding of "
+                 "images); requests pass it side by side, and it takes no unit")
+            .by_default("0 s"),
         object("queue", queue_spec, "limits of the queue in front of every replica"),
         policy("batching", batching_spec(), "how waiting requests form batches")
             .default_is("language models: continuous; else one request per batch"),

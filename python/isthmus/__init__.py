@@ -6,6 +6,7 @@
 >>> isthmus.compare("scenarios/quickstart.json").verdict
 """
 
+from isthmus.calibration import Calibration, calibrate
 from isthmus.errors import Error, InputError, InternalError
 from isthmus.experiments import Comparison, compare, sweep
 from isthmus.explanation import Explanation, explain
@@ -15,6 +16,7 @@ from isthmus.scheduling import Schedule, schedule
 from isthmus.splitting import Split, split
 
 __all__ = [
+    "Calibration",
     "Comparison",
     "Error",
     "Explanation",
@@ -24,6 +26,7 @@ __all__ = [
     "Scenario",
     "Schedule",
     "Split",
+    "calibrate",
     "compare",
     "explain",
     "load",

@@ -365,6 +365,7 @@ std::unique_ptr<ArrivalSource> make_generator(const Workload& workload, std::uin
       return generator(ExplicitTimes(a.times, a.start), rng, a);
     case ArrivalKind::closed:
     case ArrivalKind::trace:
+    case ArrivalKind::recorded:
       break;
   }
   throw InternalError("not an open generator");

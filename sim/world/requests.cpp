@@ -96,6 +96,7 @@ void World::on_local_step(Handle h) {
     case Stage::preparing:
     case Stage::backing_off: place(h.slot); break;
     case Stage::connecting: start_upload(h.slot); break;
+    case Stage::admitting: arrive(h.slot); break;
     case Stage::finishing: complete(h.slot); break;
     default: throw InternalError("request: delay ended in a stage without delays");
   }
@@ -226,9 +227,17 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   r.timer = queue_.push(now_ + wait, EventKind::local_step, 0, handle_of(slot).pack());
 }
 
-// The request is at the service. Its replica may have gone while it travelled.
+// The request is at the service, or through its front end. Its replica may have gone meanwhile.
 void World::arrive(std::uint32_t slot) {
   Request& r = requests_[slot];
+  const bool admitted = r.stage == Stage::admitting;
+  const Duration front = scenario_.services[r.serving].request_overhead;
+  if (!admitted && front > Duration::zero() && !(r.split && !r.split->parts[r.part])) {
+    r.record.arrived = now_;
+    r.stage = Stage::admitting;
+    r.timer = queue_.push(now_ + front, EventKind::local_step, 0, handle_of(slot).pack());
+    return;
+  }
   const ReplicaPhase phase = replicas_[r.replica].phase;
   if (phase == ReplicaPhase::gone || phase == ReplicaPhase::starting) {
     --replicas_[r.replica].outstanding;
@@ -238,7 +247,7 @@ void World::arrive(std::uint32_t slot) {
     r.record.replica = replicas_[r.replica].number;
   }
   if (r.split && !r.split->parts[r.part]) return next_part(slot);
-  r.record.arrived = now_;
+  if (!admitted) r.record.arrived = now_;
   r.stage = Stage::queued;
   enqueue(slot);
 }
@@ -325,6 +334,7 @@ void World::withdraw(std::uint32_t slot) {
   switch (r.stage) {
     case Stage::preparing:
     case Stage::connecting:
+    case Stage::admitting:
     case Stage::finishing:
     case Stage::backing_off: queue_.cancel(r.timer); break;
     case Stage::pending: {

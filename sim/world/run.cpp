@@ -56,6 +56,7 @@ results::Summary run_here(const Scenario& s, const RunOptions& o) {
   record.html = o.html;
   record.trace = o.trace;
   record.operators = s.record_operators;
+  record.on_request = o.on_request;
   results::Recorder recorder(info_of(s, o, network->describe()), record);
   World world(s, seed_of(s, o.replication), std::move(network), recorder);
   return recorder.finish(world.run());
@@ -127,6 +128,8 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
 }  // namespace
 
 results::Summary run(const Scenario& scenario, const RunOptions& options) {
+  if (scenario.simgrid && !options.in_process && options.on_request)
+    throw InternalError("requests of a worker process cannot be seen here");
   if (scenario.simgrid && !options.in_process) return run_in_worker(scenario, options);
   return run_here(scenario, options);
 }

@@ -18,6 +18,8 @@ struct RunOptions {
   std::string label;                     //!< repeated in the results
   std::filesystem::path directory;       //!< run directory; empty: results in memory only
   bool csv = false, html = false, trace = false;
+  //! Sees every request as it ends, in this thread; not for SimGrid runs in a worker.
+  std::function<void(const results::RequestRecord&)> on_request;
   bool in_process = false;               //!< SimGrid in this very process (only once; used by workers)
 };
 

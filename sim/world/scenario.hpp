@@ -190,6 +190,7 @@ struct Service {
   double load_host_peak = 0;           //!< bytes of host memory while a replica loads
   Duration cold_start;                 //!< from asking for a replica until it is ready
   std::uint32_t queue_capacity = 0xffffffffU;  //!< waiting requests per replica
+  Duration request_overhead;           //!< of the front end, before a request queues; takes no unit
   Duration queue_timeout = Duration::max();    //!< waiting longer: rejected with cause queue_timeout
   Batching batching;
   const schedulers::PolicyEntry<schedulers::RoutingPolicy>* routing = nullptr;
@@ -221,6 +222,7 @@ enum class ArrivalKind : std::uint8_t {
   times,          //!< explicit dates
   closed,         //!< every client: request, wait for the answer, think, again
   trace,          //!< file
+  recorded,       //!< given one by one
 };
 
 //! File formats that stream request by request.
@@ -230,6 +232,8 @@ struct RateStep {
   Duration at;
   double rate = 0;                     //!< arrivals/s from `at` on (or clients in a closed loop)
 };
+
+struct Arrival;
 
 struct Arrivals {
   ArrivalKind kind = ArrivalKind::poisson;
@@ -248,6 +252,7 @@ struct Arrivals {
   double time_scale = 1;               //!< trace: gaps are multiplied by this
   std::uint32_t tokens_per_image = 576;  //!< trace: image tokens of one image (azure_llm NumImages)
   std::uint32_t tokens_per_hash = 0;   //!< trace: tokens of one of mooncake's hash_ids; 0 = not read
+  std::shared_ptr<const std::vector<Arrival>> recorded;  //!< recorded: in order of date, index i at i
   std::uint64_t limit = ~0ULL;         //!< largest number of arrivals
   Duration start;                      //!< first arrival is drawn from here on
 };

@@ -42,6 +42,7 @@ enum class Stage : std::uint8_t {
   connecting,   //!< protocol delay before the upload
   pending,      //!< no replica is ready yet
   uploading,
+  admitting,    //!< in the front end of a service, before its queue
   queued,       //!< at a replica, or running in its engine or batch
   downloading,
   finishing,    //!< on the client: post-processing

@@ -24,7 +24,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   const bool open_ended = scenario.duration == Duration::max();
   horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
   for (const Workload& w : scenario.workloads)
-    if (open_ended && w.arrivals.kind != ArrivalKind::trace && w.arrivals.kind != ArrivalKind::times &&
+    if (open_ended && w.arrivals.kind != ArrivalKind::trace &&
+        w.arrivals.kind != ArrivalKind::recorded && w.arrivals.kind != ArrivalKind::times &&
         w.arrivals.limit == ~0ULL)
       throw InputError(fmt::format("workload \"{}\" never ends: give the scenario a duration", w.name));
 

@@ -201,6 +201,35 @@ TEST_F(Cli, SchedulesGraphsAndDrawsThem) {
   EXPECT_EQ(run("schedule yolov5n --on rockchip-rk3588 --gantt /proc/nowhere/x.svg").code, 1);
 }
 
+TEST_F(Cli, CalibratesAgainstALog) {
+  std::string log = "arrival,latency_ms\n";
+  for (int i = 0; i < 40; ++i)
+    log += std::to_string(i) + "," + std::to_string(800 + (i % 5 - 2)) + "\n";
+  const std::string scenario = file("tiny.json", R"({"isthmus": 1, "name": "tiny", "duration": "9 s",
+    "nodes": {"n": {}}, "services": {"s": {"service_time": "0.5 s", "on": "n"}},
+    "workload": [{"rate": "1 /s"}]})");
+  const std::string question = "calibrate " + scenario + " --measured " + file("log.csv", log) +
+                               " --parameters service_time";
+  Output o = run(question + " --out calibrated.json");
+  EXPECT_EQ(o.code, 0) << o.text;
+  EXPECT_THAT(o.text, StartsWith("tiny: service \"s\" against "));
+  EXPECT_THAT(o.text, HasSubstr("40 requests in 39.0 s\nfitted on 20 of them (the first by arrival), held out 20"));
+  EXPECT_THAT(o.text, HasSubstr("parameter     before   after  standard error\nservice_time  500 ms  800 ms"));
+  EXPECT_THAT(o.text, HasSubstr("latency mean            800 ms  500 ms  -37.5 %  800 ms  "));
+  EXPECT_THAT(o.text, HasSubstr("scenario with the fitted values: calibrated.json"));
+  EXPECT_EQ(run("validate calibrated.json").code, 0);
+  EXPECT_THAT(slurp(folder_.path() / "calibrated.json"), HasSubstr("\"extends\": \"tiny.json\""));
+  o = run(question + " --json --split random --seed 4");
+  EXPECT_EQ(o.code, 0);
+  EXPECT_THAT(o.text, StartsWith("{\n  \"scenario\""));
+  EXPECT_EQ(o.text, run(question + " --json --split random --seed 4 --threads 2").text);
+  EXPECT_EQ(run(question + " --split odd").code, 2);
+  EXPECT_EQ(run(question + " --out tiny.json").code, 2);
+  o = run("calibrate " + scenario + " --measured nowhere.csv");
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("nowhere.csv"));
+}
+
 TEST_F(Cli, ListsWhatThereIs) {
   EXPECT_THAT(run("devices").text, HasSubstr("jetson-orin-nano"));
   EXPECT_THAT(run("devices nvidia-t4").text, HasSubstr("\"sources\""));
