@@ -94,6 +94,10 @@ void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& 
                    "needs \"reserve_prompt\": true");
   c.order = order_named(v.text("order"));
   read_speculation(r, v, c);
+  if (v.has("adapters")) {
+    c.adapters.slots = v.object("adapters").count("slots");
+    c.adapters.bandwidth = v.object("adapters").number("bandwidth");
+  }
   for (const ObjectView& t : v.objects("kv_tiers"))
     c.tiers.push_back({t.number("capacity"), t.number("bandwidth")});
   if (!c.tiers.empty() && !c.prefix_caching)
@@ -120,11 +124,8 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
     }
   }
   if (v.has("adapters")) {
-    const ObjectView a = v.object("adapters");
-    c.adapters.slots = a.count("slots");
-    c.adapters.bandwidth = a.number("bandwidth");
     c.adapters.cost = models::AdapterCost(model.shape, model.variant, model.cost->unit(),
-                                          a.count("rank"), model.cost->layout().tensor);
+                                          v.object("adapters").count("rank"), model.cost->layout().tensor);
     if (!v.has("kv_tokens") || v.number("kv_tokens") == 0) {
       const double kept = c.adapters.slots * c.adapters.cost.bytes();
       const double each = kv + (c.speculation.draft ? c.speculation.draft->kv_bytes_per_token() : 0);
