@@ -32,6 +32,7 @@ struct RunInfo {
   std::vector<std::string> workloads, services, nodes;
   //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
   std::vector<std::string> lanes, operators;
+  bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -12,6 +13,8 @@
 #include "scenarios/compose.hpp"
 #include "scenarios/object_view.hpp"
 #include "scenarios/problems.hpp"
+#include "schedulers/registry.hpp"
+#include "sim/core/errors.hpp"
 #include "sim/world/scenario.hpp"
 
 namespace isthmus::scenarios {
@@ -42,6 +45,12 @@ void read_cached(Resolution& r, const ObjectView& s, const ObjectView& node, wor
 void check_shared_memory(Resolution& r, const ObjectView& root);
 void resolve_network(Resolution& r, const ObjectView& root);
 void resolve_services(Resolution& r, const ObjectView& root);
+//! What a service with replicas of its own says, without its split.
+world::Service resolve_service(Resolution& r, const ObjectView& root, const std::string& name,
+                               const ObjectView& s);
+//! A service with pools: itself, then its pools, at the end of the scenario's services.
+void resolve_pools(Resolution& r, const ObjectView& root, const std::string& name,
+                   const ObjectView& s);
 void resolve_workloads(Resolution& r, const ObjectView& root);
 void resolve_offload(Resolution& r, const ObjectView& root);
 void resolve_faults(Resolution& r, const ObjectView& root);
@@ -57,6 +66,13 @@ ObjectView policy_view(const ObjectView& owner, std::string_view name, const Obj
 //! Parameters of a policy as the scenario states them.
 template <class Entry>
 schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view);
+
+//! A policy row that is a name or an object.
+template <class Policy>
+void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
+                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                 const schedulers::PolicyEntry<Policy>*& entry,
+                 std::optional<schedulers::Parameters>& parameters);
 
 //! Clocks and governor of a unit, powers of `count` of them together.
 devices::UnitPhysics unit_physics_of(const models::ComputeUnit& unit, const ObjectView& view,
@@ -85,6 +101,23 @@ schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view)
       p.set(spec.name, view.number(spec.name));
   }
   return p;
+}
+
+template <class Policy>
+void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
+                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                 const schedulers::PolicyEntry<Policy>*& entry,
+                 std::optional<schedulers::Parameters>& parameters) {
+  Value storage;
+  const ObjectView v = policy_view(s, name, spec, storage);
+  if (v.variant().empty()) return;
+  entry = &schedulers::find_entry(table, v.variant());
+  parameters = parameters_of(*entry, v);
+  try {
+    entry->make(*parameters);  // combinations that only the policy itself can judge
+  } catch (const InputError& e) {
+    r.problems.add(s.at(name), s.pointer_to(name), e.what());
+  }
 }
 
 }  // namespace isthmus::scenarios

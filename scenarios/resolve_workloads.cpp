@@ -268,7 +268,8 @@ void resolve_offload(Resolution& r, const ObjectView& root) {
       o.candidates.push_back(s);
     }
   } else {
-    for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s) o.candidates.push_back(s);
+    for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s)
+      if (r.scenario.services[s].front == ~0U) o.candidates.push_back(s);
   }
   // A policy may have a parameter "fallback" of its own, which can also say "edge" or "cloud".
   const auto fallback = r.services.find(v.text("fallback"));

@@ -27,6 +27,7 @@ const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
 const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& queue_spec();
+const ObjectSpec& pool_spec();
 const ObjectSpec& variant_choice_spec();
 const ObjectSpec& loading_spec();
 

@@ -60,6 +60,8 @@ struct NodeGroup {
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
   double base_power = 0;               //!< W, whole node without its units (screen, board)
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
+  //! Between accelerators of one node, for KV caches: bytes/s, infinite where it is not stated; s.
+  double interconnect_bandwidth = std::numeric_limits<double>::infinity(), interconnect_latency = 0;
   double price_per_hour = 0;           //!< USD per node-hour
   bool billed_when_idle = true;        //!< false: only while it hosts a replica
 };
@@ -169,6 +171,29 @@ struct Autoscaling {
   Duration scrape_delay = Duration::from_seconds(1);    //!< age of a sample when it becomes visible
 };
 
+//! What the replicas of a pool do with requests.
+enum class PoolRole : std::uint8_t {
+  both,     //!< all of it
+  prefill,  //!< the prompt and the first token
+  decode,   //!< all tokens after the first
+};
+
+//! How the keys and values of a prompt get from a prefill to a decode replica.
+enum class KvTransfer : std::uint8_t {
+  after_prefill,  //!< all at once
+  layerwise,      //!< layers follow while the prompt is computed; the last one after it
+};
+
+//! A service whose replicas stand in several pools (sim/world/pools.cpp). Each pool is a Service
+//! of its own, with machines, batching and scaling; requests name the service that has the pools.
+struct Pools {
+  std::vector<std::uint32_t> first;    //!< services of roles both and prefill: requests go there
+  std::vector<std::uint32_t> decode;   //!< services of role decode
+  KvTransfer transfer = KvTransfer::after_prefill;
+  const schedulers::PolicyEntry<schedulers::RoutingPolicy>* decode_routing = nullptr;
+  std::optional<schedulers::Parameters> decode_routing_parameters;
+};
+
 struct Service {
   std::string name, model, variant;
   std::uint32_t group = 0;             //!< index of the node group it runs on
@@ -176,6 +201,9 @@ struct Service {
   std::uint32_t parallel = 1;          //!< units per replica (tensor parallel)
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
+  std::optional<Pools> pools;          //!< then it has no replicas of its own
+  std::uint32_t front = 0xffffffffU;   //!< of a pool: the service that it belongs to
+  PoolRole role = PoolRole::both;      //!< of a pool
   std::optional<GraphSplit> split;
   bool parts = false;                  //!< head or tail of a split: requests may be parts of its graph
   double accuracy = 0;
