@@ -48,6 +48,7 @@ const ObjectSpec& workload_spec();  //!< tables_workload.cpp
 const ObjectSpec& clients_spec();
 const ObjectSpec& request_spec();
 const ObjectSpec& task_spec();
+const ObjectSpec& session_spec();
 
 const ObjectSpec& offload_spec();  //!< tables_policies.cpp, from the registered policies
 const ObjectSpec& batching_spec();

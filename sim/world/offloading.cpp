@@ -55,7 +55,9 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
   Rng g = routing_draws_.at(hop == 0 ? r.record.identity : hash_combine(r.record.identity, hop),
                             r.record.attempts);
   const std::uint64_t session =
-      hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
+      r.task != ~0U && scenario_.workloads[r.record.workload].task.session
+          ? tasks_[r.task].record.identity
+          : hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
   schedulers::RoutingView view{now_, session, uniform01(g), signals_};
   if (s.routes_by_load) {
     if (s.routing->signal_period() == Duration::zero()) scrape_for_router(s);

@@ -66,9 +66,19 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   r.prompt_blocks = a.prompt_blocks;
   rec.output_tokens =
       shape.embedding ? 0 : std::max(1U, a.output_tokens ? *a.output_tokens : tokens(output));
-  rec.upload = a.upload ? *a.upload
-                        : std::max(0.0, shape.upload.sample(g)) +
-                              shape.upload_per_token * rec.prompt_tokens;
+  double sent = a.upload ? *a.upload : std::max(0.0, shape.upload.sample(g));
+  if (task_slot != ~0U && spec.task.session) {
+    // The history comes on top. Its screenshots have been encoded in their own turns.
+    Task& task = tasks_[task_slot];
+    task.turns.push_back(
+        {r.image_tokens, rec.prompt_tokens - r.image_tokens, rec.output_tokens, sent});
+    SessionPrompt prompt = session_prompt(*spec.task.session, workloads_[w].draws.value(),
+                                          task.record.identity, task.turns);
+    rec.prompt_tokens = prompt.tokens;
+    r.prompt_blocks = std::move(prompt.blocks);
+    sent = prompt.upload;
+  }
+  rec.upload = a.upload ? sent : sent + shape.upload_per_token * rec.prompt_tokens;
   rec.download = a.download ? *a.download
                             : std::max(0.0, shape.download.sample(g)) +
                                   shape.download_per_token * rec.output_tokens;

@@ -298,8 +298,16 @@ struct RequestShape {
   Duration retry_backoff = Duration::from_seconds(1);       //!< doubles with every retry
 };
 
+//! The steps of a task are the turns of one conversation (sim/world/sessions.hpp).
+struct SessionShape {
+  std::uint32_t system_tokens = 0;     //!< of the same text at the start of every prompt
+  std::uint32_t keep_images = 0xffffffffU;  //!< newest screenshots that stay in the prompt, >= 1
+  std::uint32_t block_tokens = 16;     //!< per number that names the contents of a prompt, <= 8192
+};
+
 //! An arrival starts a task of `steps` requests, one after another.
 struct TaskShape {
+  std::optional<SessionShape> session;
   bool enabled = false;
   Distribution steps = Distribution::constant(1);
   Distribution action = Distribution::constant(0);          //!< s between an answer and the next request

@@ -22,6 +22,7 @@
 #include "sim/core/event_queue.hpp"
 #include "sim/core/ids.hpp"
 #include "sim/world/arrivals.hpp"
+#include "sim/world/sessions.hpp"
 #include "sim/world/time_average.hpp"
 
 namespace isthmus::world {
@@ -104,6 +105,7 @@ struct Task {
   bool live = false;
   std::uint64_t index = 0;             // of the arrival, for draws
   double context = 0;                  // prompt tokens added so far
+  std::vector<Turn> turns;             // of a session
   Arrival arrival;                     // what a trace said
 };
 

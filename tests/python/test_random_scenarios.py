@@ -317,6 +317,11 @@ def pooled_scenario(seed: int) -> dict:
         if r.random() < 0.5:
             pool.update(scaling)
     llm["pools"] = pools
+    for workload in scenario["workload"]:
+        workload.get("request", {}).pop("samples", None)
+        if r.random() < 0.3:
+            workload["task"] = {"steps": 4, "action": "50 ms", "session": {
+                "system_tokens": r.choice([0, 33]), "keep_images": r.choice([1, 2, 9])}}
     if r.random() < 0.5:
         llm["batching"]["chunked_prefill"] = True
         llm["batching"]["reserve_prompt"] = llm["batching"]["prefix_caching"] = True
