@@ -217,6 +217,10 @@ void World::give_up_handover(std::uint32_t slot) {
   const std::unique_ptr<KvHandover> h = std::move(r.handover);
   queue_.cancel(h->timer);
   if (h->flow.valid()) network_->cancel(h->flow, now_);
+  if (!h->landed) {
+    r.record.kv_bytes = 0;
+    r.record.kv_sent = Instant::never();
+  }
   if (r.stage == Stage::handing_over) {
     if (const auto& engine = replicas_[r.replica].engine) engine->release(tag);
     look_again(r.replica);

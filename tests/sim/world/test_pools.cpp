@@ -109,6 +109,7 @@ std::int64_t kv_ns(const Scenario& s, std::int64_t prompt, double share = 1) {
   const double bytes = cost(s, 1).kv_bytes_per_token() * static_cast<double>(prompt);
   return 2 * hop_ns + std::llround(share * bytes / bandwidth * 1e9);
 }
+// A date or time to the nanosecond, up to what sums of rounded ones may be off.
 #define NEAR_NS(got, want, tolerance) \
   EXPECT_LE(std::abs((got) - (want)), (tolerance)) << (got) << " instead of " << (want)
 
@@ -301,6 +302,7 @@ TEST(Pools, LayersThatFailTravelLater) {
   const auto r = run(s, {});
   ASSERT_EQ(r.completed, 1U);
   EXPECT_EQ(r.value("retry_rate"), 0);
+  EXPECT_EQ(r.value("kv_bytes_per_transfer"), 131072e3);
   NEAR_NS(ns(r, "e2e.mean"), prefill_ns(s, 1000) + kv_ns(s, 1000) + decode_ns(s, 1000, 21), 3);
 }
 
