@@ -322,8 +322,9 @@ def pooled_scenario(seed: int) -> dict:
         if r.random() < 0.3:
             workload["task"] = {"steps": 4, "action": "50 ms", "session": {
                 "system_tokens": r.choice([0, 33]), "keep_images": r.choice([1, 2, 9])}}
+    if llm["batching"]["scheduling"] == "static":
+        llm["batching"]["scheduling"] = "orca"
     if r.random() < 0.5:
-        llm["batching"]["chunked_prefill"] = True
         llm["batching"]["reserve_prompt"] = llm["batching"]["prefix_caching"] = True
     scenario["faults"] += [
         {"node": "far", "index": 0, "at": f"{r.randint(1, 12)} s", "lasts": "2 s"},
