@@ -85,6 +85,7 @@ void LlmEngine::enqueue(const EngineRequest& r) {
   s.tag = r.tag;
   s.prompt = r.prompt;
   s.image = r.image;
+  s.image_end = r.image_end > 0 ? r.image_end : r.image;
   s.output = r.output;
   s.received = r.received;
   s.hold = r.hold;

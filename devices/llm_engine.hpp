@@ -57,6 +57,8 @@ struct EngineRequest {
   //! adapter finds no place lets those behind it go first.
   std::uint32_t adapter = 0;
   std::uint64_t identity = 0;              //!< names its draws
+  //! Tokens from the start of the prompt to the end of its last image; 0: images come first.
+  std::int64_t image_end = 0;
 };
 
 //! What happened to a sequence at the end of a span.
@@ -146,6 +148,7 @@ class LlmEngine {
     std::uint64_t tag = 0;
     std::uint64_t identity = 0;            // of its draws
     std::int64_t prompt = 0, image = 0;    // prompt: tokens to compute before the next token appears
+    std::int64_t image_end = 0;            // images are encoded unless all until here is known
     std::int64_t output = 0;               // tokens still to emit
     std::int64_t computed = 0;             // prompt tokens in the cache (prefill)
     std::int64_t on_host = 0;              // tokens whose keys and values wait in host memory

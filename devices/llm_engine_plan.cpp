@@ -144,7 +144,7 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
                               (static_cast<double>(s.computed) + static_cast<double>(tokens) / 2.0);
     work.prefill_context += s.computed + tokens;
   }
-  if (first && s.computed < s.image) work.image_tokens += s.image;
+  if (first && s.image > 0 && s.computed < s.image_end) work.image_tokens += s.image;
   if (s.computed + tokens == s.prompt && s.output > 0) ++work.logits;
   return true;
 }

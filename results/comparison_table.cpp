@@ -26,12 +26,20 @@ bool any_data(const Comparison& c, const std::string& metric) {
   });
 }
 
+bool is_pool(const Summary& run, const std::string& service) {
+  return std::any_of(run.services.begin(), run.services.end(), [&](const ServiceTotals& t) {
+    return t.pool && t.name == service;
+  });
+}
+
 // Names of the services of all alternatives, in order of first occurrence.
 std::vector<std::string> services_of(const Comparison& c) {
   std::vector<std::string> names;
   for (const Alternative& a : c.alternatives)
     for (const std::string& s : a.replications.front().info.services)
-      if (std::find(names.begin(), names.end(), s) == names.end()) names.push_back(s);
+      if (!is_pool(a.replications.front(), s) &&
+          std::find(names.begin(), names.end(), s) == names.end())
+        names.push_back(s);
   return names;
 }
 

@@ -59,6 +59,8 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"tpot", "s", "time per output token after the first", true},
       {"itl.mean", "s", "inter-token latency, mean over all gaps"},
       {"e2e", "s", "from creation to the last token at the service", true},
+      {"kv_transfer", "s", "from the first token or the first byte of its KV cache to the last", true},
+      {"kv_bytes_per_transfer", "B", "bytes of a KV cache that went to a decode replica"},
       {"output_token_throughput", "1/s", "output tokens per second", false, true},
       {"rejected_rate", "1", "fraction of requests rejected"},
       {"failed_rate", "1", "fraction of requests failed"},
@@ -126,12 +128,13 @@ std::vector<Metric> compute_metrics(const MetricSource& source) {
   // Sum the plain counts of the group.
   std::uint64_t created = 0, completed = 0, rejected = 0, failed = 0, fallbacks = 0, retried = 0,
                 good = 0, tokens = 0, gaps = 0, with_accuracy = 0, tasks = 0, succeeded = 0;
-  double gap_time = 0, bytes = 0, client_energy = 0, accuracy = 0, latency = 0, service = 0;
+  double gap_time = 0, bytes = 0, kv_bytes = 0, client_energy = 0, accuracy = 0, latency = 0, service = 0;
   std::vector<Attainment> attainment(source.rules->size());
   for (const RequestTally* t : source.requests) {
     created += t->created, completed += t->completed, rejected += t->rejected, failed += t->failed;
     fallbacks += t->fallbacks, retried += t->retried, good += t->good, gaps += t->gaps;
     tokens += t->output_tokens, with_accuracy += t->with_accuracy;
+    kv_bytes += t->kv_bytes;
     gap_time += t->gap_time, bytes += t->bytes, client_energy += t->client_energy;
     accuracy += t->accuracy;
     latency += t->timed(Timed::latency).sum(), service += t->timed(Timed::service_time).sum();
@@ -170,6 +173,12 @@ std::vector<Metric> compute_metrics(const MetricSource& source) {
   sheet.put_timed("tpot", timed(Timed::tpot));
   sheet.put("itl.mean", ratio(gap_time, static_cast<double>(gaps)) * 1e-9);
   sheet.put_timed("e2e", timed(Timed::e2e));
+  std::uint64_t transfers = 0;
+  for (const RequestTally* t : source.requests) transfers += t->timed(Timed::kv_transfer).count();
+  if (transfers > 0) {
+    sheet.put_timed("kv_transfer", timed(Timed::kv_transfer));
+    sheet.put("kv_bytes_per_transfer", ratio(kv_bytes, static_cast<double>(transfers)));
+  }
   sheet.put("output_token_throughput", ratio(static_cast<double>(tokens), source.seconds));
   sheet.put("rejected_rate", ratio(rejected, created));
   sheet.put("failed_rate", ratio(failed, created));

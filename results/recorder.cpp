@@ -194,6 +194,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
       if (!workload || w == *workload) m.tasks.push_back(&tasks[w]);
     for (std::size_t v = 0; v < info.services.size() && !service; ++v) {
       std::uint64_t answers = 0;
+      if (totals.services.size() > v && totals.services[v].pool) continue;
       for (const RequestTally* t : tallies(workload, v)) answers += t->completed;
       m.shares.emplace_back(info.services[v], answers);
     }
@@ -205,6 +206,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   double service_time = 0, error = 0, slots = 0, busy = 0;
   for (std::size_t v = 0; v < totals.services.size() && v < info.services.size(); ++v) {
     const ServiceTotals& total = totals.services[v];
+    if (total.pool) continue;
     double here = 0;
     for (const RequestTally* t : tallies({}, v)) here += t->timed(Timed::service_time).sum();
     service_time += here;
@@ -263,6 +265,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   for (std::size_t v = 0; v < info.services.size(); ++v) {
     MetricSource m = source({}, v);
     if (v < totals.services.size()) {
+      if (totals.services[v].pool) continue;
       m.timing_error = totals.services[v].timing_error;
       m.utilization = totals.services[v].utilization;
     }

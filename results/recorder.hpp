@@ -33,6 +33,7 @@ struct RunInfo {
   std::vector<std::string> workloads, services, nodes;
   //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
   std::vector<std::string> lanes, operators;
+  bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation
 };
@@ -43,7 +44,7 @@ struct RecorderOptions {
   std::filesystem::path directory;  //!< final run directory; empty: write nothing
   bool csv = false, html = false, trace = false;
   bool operators = false;  //!< a row per operator that ran on units of nodes
-  std::function<void(const RequestRecord&)> on_request;  //!< sees every record; may be empty
+  std::function<void(const RequestRecord&)> on_request = nullptr;  //!< sees every record; may be empty
 };
 
 //! Totals that only the world knows.

@@ -53,6 +53,9 @@ struct RequestRecord {
   Instant served = Instant::never();       //!< service done
   Instant completed = Instant::never();    //!< answer is at the client
   std::uint32_t prompt_tokens = 0, output_tokens = 0;
+  //! KV cache sent from a prefill to a decode replica: bytes, first and last byte; else 0, never.
+  double kv_bytes = 0;
+  Instant kv_sent = Instant::never(), kv_received = Instant::never();
   std::uint32_t batch = 0;  //!< size of the batch that served it (batch servers)
   std::uint16_t attempts = 1;
   double upload = 0, download = 0;  //!< bytes
@@ -135,6 +138,7 @@ struct NodeTotals {
 //! Totals of one service over the measured part of the run.
 struct ServiceTotals {
   std::string name, model, variant, timing;  //!< timing: e.g. "roofline +-12 %"
+  bool pool = false;                         //!< a part of the service before it
   double utilization = 0;                    //!< time-average busy fraction of slots
   double mean_queue = 0;                     //!< time-average number waiting
   double mean_in_system = 0;                 //!< time-average number waiting or in service

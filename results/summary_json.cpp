@@ -157,6 +157,7 @@ Json from_service(const ServiceTotals& s) {
           {"cold_starts", s.cold_starts},
           {"preemptions", s.preemptions},
           {"weight_bytes", from_double(s.weight_bytes)}};
+  if (s.pool) j["pool"] = true;
   if (s.cold_start > 0) j["cold_start"] = from_double(s.cold_start);
   if (s.load_peak > 0) j["load_peak"] = from_double(s.load_peak);
   if (s.bubbles) j["bubbles"] = from_double(*s.bubbles);
@@ -194,6 +195,7 @@ ServiceTotals to_service(const Json& j) {
   s.cold_starts = j.at("cold_starts");
   s.preemptions = j.at("preemptions");
   s.weight_bytes = to_double(j.at("weight_bytes"));
+  s.pool = j.contains("pool");
   if (j.contains("cold_start")) s.cold_start = to_double(j.at("cold_start"));
   if (j.contains("load_peak")) s.load_peak = to_double(j.at("load_peak"));
   if (j.contains("engine")) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace isthmus::results {
 
 namespace {
@@ -99,6 +101,11 @@ void RequestTally::add(const RequestRecord& r) {
       gap_time += decoding;
       gaps += r.output_tokens - 1;
     }
+  }
+  if (!r.kv_received.is_never()) {
+    // What a request waits for it: nothing of it while its prompt is computed.
+    timed(Timed::kv_transfer).add(between(std::max(r.kv_sent, r.first_token), r.kv_received));
+    kv_bytes += r.kv_bytes;
   }
   output_tokens += r.output_tokens;
   bytes += r.upload + r.download;

@@ -20,6 +20,7 @@ enum class Timed : std::uint8_t {
   ttft,
   tpot,
   e2e,
+  kv_transfer,
   count_
 };
 
@@ -61,6 +62,7 @@ class RequestTally {
   std::uint64_t gaps = 0;           //!< between neighbouring output tokens
   double gap_time = 0;              //!< ns, sum over the gaps
   double bytes = 0;                 //!< up and down, completed requests
+  double kv_bytes = 0;              //!< from prefill to decode replicas, completed requests
   double client_energy = 0;         //!< J, all counted requests
   double accuracy = 0;              //!< sum over the requests whose variant states one
   std::uint64_t with_accuracy = 0;

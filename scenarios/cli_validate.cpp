@@ -1,5 +1,6 @@
 // validate and schema.
 #include <fmt/core.h>
+#include <algorithm>
 
 #include <cstdio>
 
@@ -18,10 +19,13 @@ std::string plural(std::size_t n, const char* one) {
 
 std::string summary(const LoadedScenario& l) {
   const world::Scenario& s = *l.scenario;
+  const auto services = static_cast<std::size_t>(
+      std::count_if(s.services.begin(), s.services.end(),
+                    [](const world::Service& v) { return v.front == ~0U; }));
   std::string text =
       fmt::format("{}: {} in {}, {}, {}, {} network with {}", s.name,
                   plural(s.node_count(), "machine"), plural(s.nodes.size(), "group"),
-                  plural(s.services.size(), "service"), plural(s.workloads.size(), "workload"),
+                  plural(services, "service"), plural(s.workloads.size(), "workload"),
                   s.simgrid ? "simgrid" : "fluid", plural(s.topology.links.size(), "link"));
   if (s.replications > 1) text += ", " + plural(s.replications, "replication");
   if (!l.alternatives.empty()) text += ", " + plural(l.alternatives.size(), "alternative");

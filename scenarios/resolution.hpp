@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -52,6 +53,12 @@ void read_placement(Resolution& r, const ObjectView& s, world::Service& out);
 void read_replicas(Resolution& r, const ObjectView& s, world::Service& out);
 //! Refuses more replicas of models than the machines hold; laws take no unit.
 void check_capacity(Resolution& r, const ObjectView& s, const world::Service& out);
+//! What a service with replicas of its own says, without its split.
+world::Service resolve_service(Resolution& r, const ObjectView& root, const std::string& name,
+                               const ObjectView& s);
+//! A service with pools: itself, then its pools, at the end of the scenario's services.
+void resolve_pools(Resolution& r, const ObjectView& root, const std::string& name,
+                   const ObjectView& s);
 void resolve_workloads(Resolution& r, const ObjectView& root);
 void resolve_offload(Resolution& r, const ObjectView& root);
 void resolve_faults(Resolution& r, const ObjectView& root);
@@ -67,6 +74,13 @@ ObjectView policy_view(const ObjectView& owner, std::string_view name, const Obj
 //! Parameters of a policy as the scenario states them.
 template <class Entry>
 schedulers::Parameters parameters_of(const Entry& entry, const ObjectView& view);
+
+//! A policy row that is a name or an object.
+template <class Policy>
+void read_policy(Resolution& r, const ObjectView& s, std::string_view name, const ObjectSpec& spec,
+                 const std::vector<schedulers::PolicyEntry<Policy>>& table,
+                 const schedulers::PolicyEntry<Policy>*& entry,
+                 std::optional<schedulers::Parameters>& parameters);
 
 //! Clocks and governor of a unit, powers of `count` of them together.
 devices::UnitPhysics unit_physics_of(const models::ComputeUnit& unit, const ObjectView& view,

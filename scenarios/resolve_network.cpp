@@ -260,9 +260,27 @@ void complete_routes(Resolution& r, const ObjectView& root) {
     return links;
   };
 
-  // Pairs of zones that requests cross.
+  // Pairs of zones that requests and KV caches cross.
   const Value* workloads = root.find("workload");
   std::set<std::pair<std::uint32_t, std::uint32_t>> done;
+  const auto join = [&](std::uint32_t from, std::uint32_t to, Position at,
+                        const std::string& pointer, const std::string& of, const std::string& whose) {
+    for (const std::uint32_t a : r.group_zones[from])
+      for (const std::uint32_t b : r.group_zones[to]) {
+        if (a == b || known.contains({a, b}) || !done.emplace(a, b).second) continue;
+        if (r.joined) {
+          topology.zone_routes.push_back({a, b, {}});
+        } else if (auto links = path(a, b)) {
+          topology.zone_routes.push_back({a, b, std::move(*links)});
+        } else {
+          r.problems.add(at, pointer,
+                         fmt::format("no route joins zone \"{}\" of {} to zone \"{}\" of {}; add "
+                                     "one to /network/routes",
+                                     topology.zones[a].name, of, topology.zones[b].name, whose));
+        }
+      }
+  };
+  const std::vector<world::Service>& services = r.scenario.services;
   for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
     const world::Workload& load = r.scenario.workloads[w];
     std::vector<std::uint32_t> targets;
@@ -271,23 +289,26 @@ void complete_routes(Resolution& r, const ObjectView& root) {
     else
       targets = r.scenario.offload.candidates;
     for (const std::uint32_t s : targets) {
-      const world::Service& service = r.scenario.services[s];
+      const world::Service& service = services[s];
       if (service.local) continue;
-      for (const std::uint32_t a : r.group_zones[load.clients_group])
-        for (const std::uint32_t b : r.group_zones[service.group]) {
-          if (a == b || known.contains({a, b}) || !done.emplace(a, b).second) continue;
-          if (r.joined) {
-            topology.zone_routes.push_back({a, b, {}});
-          } else if (auto links = path(a, b)) {
-            topology.zone_routes.push_back({a, b, std::move(*links)});
-          } else {
-            r.problems.add(
-                workloads->items[w].at, child("/workload", w),
-                fmt::format("no route joins zone \"{}\" of its clients to zone \"{}\" of "
-                            "service \"{}\"; add one to /network/routes",
-                            topology.zones[a].name, topology.zones[b].name, service.name));
-          }
-        }
+      const auto reach = [&](const world::Service& part) {
+        join(load.clients_group, part.group, workloads->items[w].at, child("/workload", w),
+             "its clients", fmt::format("service \"{}\"", part.name));
+      };
+      if (!service.pools) {
+        reach(service);
+        continue;
+      }
+      for (const std::uint32_t pool : service.pools->first) reach(services[pool]);
+      for (const std::uint32_t pool : service.pools->decode) reach(services[pool]);
+      const Value* written = root.find("services")->find(service.name);
+      for (const std::uint32_t from : service.pools->first)
+        for (const std::uint32_t to : service.pools->decode)
+          if (services[from].role == world::PoolRole::prefill)
+            join(services[from].group, services[to].group, written->at,
+                 child(child("/services", service.name), "pools"),
+                 fmt::format("\"{}\"", services[from].name),
+                 fmt::format("\"{}\"", services[to].name));
     }
   }
 }

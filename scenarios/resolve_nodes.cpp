@@ -154,6 +154,8 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
     const ObjectView transfer = v.object("unit_transfer");
     g.unit_bandwidth = transfer.number_or("bandwidth", g.unit_bandwidth);
     g.unit_latency = transfer.number("latency");
+    g.interconnect_bandwidth = v.number_or("interconnect_bandwidth", g.interconnect_bandwidth);
+    g.interconnect_latency = v.number("interconnect_latency");
     first += g.count;
     if (static_cast<double>(first) > max_nodes) {
       r.problems.add(v.at("count"), v.pointer_to("count"),

@@ -341,78 +341,91 @@ ObjectView policy_view(const ObjectView& owner, std::string_view name, const Obj
   return {written, spec, owner.pointer_to(name), owner.at(name)};
 }
 
+world::Service resolve_service(Resolution& r, const ObjectView& root, const std::string& name,
+                               const ObjectView& s) {
+  world::Service out;
+  out.name = name;
+  out.group = r.groups.at(s.text("on"));
+  read_placement(r, s, out);
+  out.slots = s.count("slots");
+  out.workspace = s.number("workspace");
+  if (s.has("cold_start")) out.cold_start = s.duration("cold_start");
+  const ObjectView queue = s.object("queue");
+  if (queue.has("capacity")) out.queue_capacity = queue.count("capacity");
+  out.request_overhead = s.duration("request_overhead");
+  out.queue_timeout = queue.duration_or("timeout", Duration::max());
+
+  // What it runs: a model or a law.
+  const bool law = s.has("service_time");
+  bool llm = false;
+  if (law == s.has("model")) {
+    r.problems.add(s.at(), s.pointer(), "give either \"model\" or \"service_time\"");
+  } else if (!law) {
+    llm = is_language_model(r, s.text("model"));
+  }
+  read_batching(r, s, llm, out);
+  if (!out.local) read_replicas(r, s, out);
+  read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), out.routing,
+              out.routing_parameters);
+  const ObjectView node(root.find("nodes")->find(s.text("on")), node_spec(),
+                        child("/nodes", s.text("on")), s.at());
+  if (law) {
+    world::ServiceLaw w;
+    w.time = s.distribution("service_time", r.problems);
+    w.per_item = s.number("per_item");
+    out.work = w;
+    out.model = "service time";
+    out.accuracy = s.number_or("accuracy", 0);
+    out.timing_error = s.number_or("timing_error", 0);
+    out.timing = "given";
+    for (const char* other :
+         {"variant", "variants", "variant_policy", "loading", "parallel", "pipeline",
+          "pipeline_layers", "expert_parallel", "expert_exchange", "expert_skew",
+          "expert_imbalance", "unit", "units", "scheduler", "priority", "workspace"})
+      if (s.has(other))
+        r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
+  } else if (s.has("model")) {
+    if (s.has("per_item"))
+      r.problems.add(s.at("per_item"), s.pointer_to("per_item"), "only for service_time");
+    if (llm && s.has("slots"))
+      r.problems.add(s.at("slots"), s.pointer_to("slots"),
+                     "language models batch continuously; see batching.max_batch");
+    if (llm)
+      for (const char* other :
+           {"units", "scheduler", "priority", "pack", "variants", "variant_policy", "workspace"})
+        if (s.has(other))
+          r.problems.add(s.at(other), s.pointer_to(other), "only for operator graphs");
+    if (s.has("variant_policy") && !s.has("variants"))
+      r.problems.add(s.at("variant_policy"), s.pointer_to("variant_policy"),
+                     "only with \"variants\"");
+    if (!s.has("units")) {
+      for (const char* other : {"scheduler", "priority", "pack"})
+        if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");
+      check_capacity(r, s, out);
+    }
+    build_work(r, s, node, out);
+    fit_batch(r, s, out);
+    read_loading(r, s, node, out);
+    read_cached(r, s, node, out);
+  }
+  return out;
+}
+
 void resolve_services(Resolution& r, const ObjectView& root) {
   for (const Member& m : root.find("services")->members) {
     const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);
-    world::Service out;
-    out.name = m.key;
     if (m.key == "offload")
       r.problems.add(m.at, s.pointer(),
                      "\"offload\" is the name of the offload policy; choose another");
-    out.group = r.groups.at(s.text("on"));
-    read_placement(r, s, out);
-    out.slots = s.count("slots");
-    out.workspace = s.number("workspace");
-    if (s.has("cold_start")) out.cold_start = s.duration("cold_start");
-    const ObjectView queue = s.object("queue");
-    if (queue.has("capacity")) out.queue_capacity = queue.count("capacity");
-    out.request_overhead = s.duration("request_overhead");
-    out.queue_timeout = queue.duration_or("timeout", Duration::max());
-
-    // What it runs: a model or a law.
-    const bool law = s.has("service_time");
-    bool llm = false;
-    if (law == s.has("model")) {
-      r.problems.add(s.at(), s.pointer(), "give either \"model\" or \"service_time\"");
-    } else if (!law) {
-      llm = is_language_model(r, s.text("model"));
-    }
-    read_batching(r, s, llm, out);
-    if (!out.local) read_replicas(r, s, out);
-    read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), out.routing,
-                out.routing_parameters);
-    const ObjectView node(root.find("nodes")->find(s.text("on")), node_spec(),
-                          child("/nodes", s.text("on")), s.at());
-    if (law) {
-      world::ServiceLaw w;
-      w.time = s.distribution("service_time", r.problems);
-      w.per_item = s.number("per_item");
-      out.work = w;
-      out.model = "service time";
-      out.accuracy = s.number_or("accuracy", 0);
-      out.timing_error = s.number_or("timing_error", 0);
-      out.timing = "given";
-      for (const char* other : {"variant", "variants", "variant_policy", "loading", "parallel", "pipeline", "pipeline_layers",
-                                "expert_parallel", "expert_exchange", "expert_skew", "expert_imbalance",
-                                "unit", "units", "scheduler", "priority", "workspace"})
-        if (s.has(other))
-          r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
-    } else if (s.has("model")) {
-      if (s.has("per_item"))
-        r.problems.add(s.at("per_item"), s.pointer_to("per_item"), "only for service_time");
-      if (llm && s.has("slots"))
-        r.problems.add(s.at("slots"), s.pointer_to("slots"),
-                       "language models batch continuously; see batching.max_batch");
-      if (llm)
-        for (const char* other :
-             {"units", "scheduler", "priority", "pack", "variants", "variant_policy", "workspace"})
-          if (s.has(other))
-            r.problems.add(s.at(other), s.pointer_to(other), "only for operator graphs");
-      if (s.has("variant_policy") && !s.has("variants"))
-        r.problems.add(s.at("variant_policy"), s.pointer_to("variant_policy"),
-                       "only with \"variants\"");
-      if (!s.has("units")) {
-        for (const char* other : {"scheduler", "priority", "pack"})
-          if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");
-        check_capacity(r, s, out);
-      }
-      build_work(r, s, node, out);
-      fit_batch(r, s, out);
-      read_loading(r, s, node, out);
-      read_cached(r, s, node, out);
-    }
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
-    r.scenario.services.push_back(std::move(out));
+    if (s.has("pools")) {
+      resolve_pools(r, root, m.key, s);
+      continue;
+    }
+    for (const char* other : {"kv_transfer", "decode_routing"})
+      if (s.has(other))
+        r.problems.add(s.at(other), s.pointer_to(other), "only with \"pools\"");
+    r.scenario.services.push_back(resolve_service(r, root, m.key, s));
   }
   check_shared_memory(r, root);
   if (r.problems.any()) return;

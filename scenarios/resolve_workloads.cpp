@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
@@ -189,6 +190,31 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   return q;
 }
 
+// Contents of prompts are named in blocks that are whole ones in every engine.
+world::SessionShape session_of(Resolution& r, const ObjectView& task, const world::Arrivals& a) {
+  const ObjectView v = task.object("session");
+  world::SessionShape session;
+  session.system_tokens = v.count("system_tokens");
+  if (v.has("keep_images")) session.keep_images = v.count("keep_images");
+  if (task.has("context_growth"))
+    r.problems.add(task.at("context_growth"), task.pointer_to("context_growth"),
+                   "the prompts of a session grow by themselves; leave it out");
+  if (a.tokens_per_hash > 0)
+    r.problems.add(v.at(), v.pointer(),
+                   "a session names the contents of its prompts itself; leave out the trace's "
+                   "tokens_per_hash");
+  std::uint64_t common = 16;
+  for (const world::Service& s : r.scenario.services)
+    if (std::holds_alternative<world::LlmModel>(s.work))
+      common = std::lcm(common, std::uint64_t{s.batching.continuous.block_size});
+  if (common > 8192)
+    r.problems.add(v.at(), v.pointer(),
+                   "the block_size of the services have no common multiple up to 8192");
+  else
+    session.block_tokens = static_cast<std::uint32_t>(common);
+  return session;
+}
+
 // Clients live on devices if there are any.
 std::uint32_t default_clients(const world::Scenario& s) {
   for (std::uint32_t g = 0; g < s.nodes.size(); ++g)
@@ -230,6 +256,7 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
       w.task.steps = task.distribution("steps", r.problems);
       w.task.action = task.distribution("action", r.problems);
       w.task.context_growth = task.distribution("context_growth", r.problems);
+      if (task.has("session")) w.task.session = session_of(r, task, w.arrivals);
     }
 
     const std::string target = v.text("target");
@@ -253,6 +280,12 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
                                    s.name, r.scenario.nodes[s.group].name,
                                    r.scenario.nodes[w.clients_group].name));
     }
+    for (const world::Service& s : r.scenario.services)
+      if (w.request.samples > 1 && s.pools && !s.pools->decode.empty() &&
+          (w.service < 0 || &s == &r.scenario.services[static_cast<std::size_t>(w.service)]))
+        r.problems.add(request.at("samples"), request.pointer_to("samples"),
+                       fmt::format("\"{}\" decodes in pools apart from the prompt, one answer each",
+                                   s.name));
     r.scenario.workloads.push_back(std::move(w));
   }
 }
@@ -277,7 +310,8 @@ void resolve_offload(Resolution& r, const ObjectView& root) {
       o.candidates.push_back(s);
     }
   } else {
-    for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s) o.candidates.push_back(s);
+    for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s)
+      if (r.scenario.services[s].front == ~0U) o.candidates.push_back(s);
   }
   // A policy may have a parameter "fallback" of its own, which can also say "edge" or "cloud".
   const auto fallback = r.services.find(v.text("fallback"));

@@ -27,6 +27,7 @@ const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
 const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& queue_spec();
+const ObjectSpec& pool_spec();
 const ObjectSpec& variant_choice_spec();
 const ObjectSpec& loading_spec();
 
@@ -49,6 +50,7 @@ const ObjectSpec& clients_spec();
 const ObjectSpec& request_spec();
 const ObjectSpec& request_adapters_spec();
 const ObjectSpec& task_spec();
+const ObjectSpec& session_spec();
 
 const ObjectSpec& offload_spec();  //!< tables_policies.cpp, from the registered policies
 const ObjectSpec& batching_spec();

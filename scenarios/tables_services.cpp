@@ -32,6 +32,71 @@ Field stored_as(const char* help) {
                 help);
 }
 
+namespace {
+Field policy(const char* name, const ObjectSpec& of, const char* help) {
+  std::vector<std::string> names;
+  for (const Variant& v : of.variants) names.push_back(v.value);
+  return either(name, {word("", names, "policy name"), object("", of, "policy with parameters")},
+                help);
+}
+
+// Fields that a service and each of its pools may have.
+Field parallel_field() {
+  return integer("parallel", "accelerators that share every layer (tensor parallel)")
+      .at_least(1)
+      .at_most(1024);
+}
+Field pipeline_field() {
+  return integer("pipeline",
+                 "stages of consecutive layers, each on `parallel` accelerators, with as many "
+                 "micro-batches in flight; language models only")
+      .at_least(1)
+      .at_most(1024);
+}
+Field loading_field() {
+  return either("loading",
+                {word("", load_strategies(), "strategy"), object("", loading_spec, "with figures")},
+                "how weights get to the unit; gives cold_start and what the first request pays");
+}
+}  // namespace
+
+const ObjectSpec& pool_spec() {
+  static const ObjectSpec spec{
+      "pool",
+      "Replicas of a service on machines of one group. What a pool does not say holds as the "
+      "service says it; objects are merged.",
+      {word("role", {"both", "prefill", "decode"},
+            "what its replicas do: whole requests, prompts with their first token, or all tokens "
+            "after the first, on keys and values that they get over the network")
+           .by_default("both"),
+       refer("on", Reference::group, "node group that it stands on").default_is("the service's"),
+       text("unit", "compute unit of a replica").default_is("the service's"),
+       parallel_field().default_is("the service's"),
+       pipeline_field().default_is("the service's"),
+       stored_as("how the model is stored and computed").default_is("the service's"),
+       integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1"),
+       integer("min_replicas", "never fewer")
+           .default_is("the autoscaling policy's, else replicas"),
+       integer("max_replicas", "never more")
+           .at_least(1)
+           .default_is("the autoscaling policy's, else replicas"),
+       quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
+           .default_is("the service's"),
+       loading_field().default_is("the service's"),
+       policy("batching", batching_spec(), "limits of its engines").default_is("the service's"),
+       policy("autoscaling", autoscaling_spec(), "how many replicas there are")
+           .default_is("a fixed number"),
+       quantity("accuracy", Unit::fraction, "of answers; overrides the variant's")
+           .at_most(1)
+           .default_is("the service's"),
+       quantity("timing_error", Unit::fraction, "relative standard error of the service times")
+           .at_most(10)
+           .default_is("the service's")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& loading_spec() {
   static const ObjectSpec spec{
       "loading",
@@ -71,12 +136,6 @@ const ObjectSpec& variant_choice_spec() {
 
 const ObjectSpec& service_spec() {
   static const ObjectSpec spec = [] {
-    const auto policy = [](const char* name, const ObjectSpec& of, const char* help) {
-      std::vector<std::string> names;
-      for (const Variant& v : of.variants) names.push_back(v.value);
-      return either(
-          name, {word("", names, "policy name"), object("", of, "policy with parameters")}, help);
-    };
     ObjectSpec s;
     s.name = "service";
     s.help =
@@ -122,16 +181,8 @@ const ObjectSpec& service_spec() {
             .at_least(-1e6)
             .at_most(1e6)
             .by_default("0"),
-        integer("parallel", "accelerators that share every layer (tensor parallel)")
-            .at_least(1)
-            .at_most(1024)
-            .by_default("1"),
-        integer("pipeline",
-                "stages of consecutive layers, each on `parallel` accelerators, with as many "
-                "micro-batches in flight; language models only")
-            .at_least(1)
-            .at_most(1024)
-            .by_default("1"),
+        parallel_field().by_default("1"),
+        pipeline_field().by_default("1"),
         list("pipeline_layers", integer("", "layers of a stage").at_least(1),
              "layers of each stage, if not as even as possible")
             .at_least(1)
@@ -169,10 +220,7 @@ const ObjectSpec& service_spec() {
             .default_is("the autoscaling policy's, else replicas"),
         quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
             .default_is("what loading says, else 0 s"),
-        either("loading",
-               {word("", load_strategies(), "strategy"), object("", loading_spec, "with figures")},
-               "how weights get to the unit; gives cold_start and what the first request pays")
-            .default_is("none: cold_start"),
+        loading_field().default_is("none: cold_start"),
         quantity("workspace", Unit::bytes,
                  "that kernels of a batch in service need beside activations, such as those of "
                  "convolution algorithms; counted per slot, for operator graphs")
@@ -188,6 +236,17 @@ const ObjectSpec& service_spec() {
             .by_default("least-outstanding"),
         policy("autoscaling", autoscaling_spec(), "how many replicas there are")
             .default_is("a fixed number"),
+        map("pools", object("", pool_spec, "a pool"),
+            "replicas in several pools, on different machines or with different roles; language "
+            "models only")
+            .at_least(1)
+            .default_is("none: equal replicas"),
+        word("kv_transfer", {"after-prefill", "layerwise"},
+             "with prefill and decode pools: keys and values travel when the prompt is computed, "
+             "or layer by layer meanwhile")
+            .by_default("after-prefill"),
+        policy("decode_routing", routing_spec(), "which replica of the decode pools gets a request")
+            .by_default("least-outstanding"),
         quantity("accuracy", Unit::fraction, "of answers; overrides the variant's")
             .at_most(1)
             .default_is("the variant's, else 0"),

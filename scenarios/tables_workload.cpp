@@ -88,6 +88,26 @@ const ObjectSpec& request_spec() {
   return spec;
 }
 
+const ObjectSpec& session_spec() {
+  static const ObjectSpec spec{
+      "session",
+      "The steps of a task are the turns of one conversation, and each prompt holds what was said "
+      "before: system prompt, then of every turn its screenshot (image_tokens), its text "
+      "(prompt_tokens) and its answer. A screenshot is encoded and uploaded as `request` says; "
+      "while it stays in the prompt, it is uploaded again with every turn.",
+      {integer("system_tokens", "of the system prompt, the same in all sessions of the workload")
+           .at_most(1e7)
+           .by_default("0"),
+       integer("keep_images", "newest screenshots that stay in the prompt; older ones leave it, "
+                              "their text stays")
+           .at_least(1)
+           .at_most(1e9)
+           .default_is("all")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& task_spec() {
   static const ObjectSpec spec{
       "task",
@@ -97,7 +117,11 @@ const ObjectSpec& task_spec() {
        distribution("action", Unit::duration, "between an answer and the next request")
            .by_default("0 s"),
        distribution("context_growth", Unit::none, "prompt tokens that every step adds")
-           .by_default("0")},
+           .by_default("0"),
+       object("session", session_spec,
+              "prompts hold the turns before them, with contents that prefix caches and routers "
+              "know again")
+           .default_is("no: prompts have nothing in common")},
       "",
       {}};
   return spec;

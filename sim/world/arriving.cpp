@@ -121,6 +121,7 @@ void World::begin_work(std::uint32_t w, std::uint32_t client, const Arrival& arr
   t.live = true;
   t.index = arrival.index;
   t.context = 0;
+  t.turns.clear();
   t.arrival = arrival;
   t.record = results::TaskRecord();
   t.record.task = next_task_++;

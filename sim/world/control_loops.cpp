@@ -46,7 +46,11 @@ void World::start_services() {
     s.parallel_speedup = speedup_of(spec);
     open_variants(i);
     open_split(i);
-    if (spec.routing) open_routing(i);
+    if (spec.routing) open_routing(s, *spec.routing, *spec.routing_parameters, i, for_router);
+    if (spec.pools) {
+      open_pools(i);
+      continue;
+    }
     const NodeGroup& group = scenario_.nodes[spec.group];
     if (spec.local) {
       for (std::uint32_t n = 0; n < group.count; ++n) make_replica(i, group.first + n, true);
@@ -59,7 +63,7 @@ void World::start_services() {
             "service \"{}\": only {} of {} replicas fit on \"{}\" ({} nodes with {} accelerators, {} "
             "per replica, shared with the services placed before)",
             spec.name, n, spec.replicas, group.name, group.count, group.accelerators, spec.parallel));
-    s.asked = spec.replicas;
+    ask_for(i, spec.replicas);
     if (spec.autoscaling.policy) {
       s.autoscaler = spec.autoscaling.policy->make(*spec.autoscaling.parameters);
       every(spec.autoscaling.scrape_period, EventKind::scrape, i);
@@ -68,16 +72,18 @@ void World::start_services() {
   }
 }
 
-void World::open_routing(std::uint32_t service) {
-  const Service& spec = scenario_.services[service];
-  ServiceState& s = services_[service];
-  s.routing = spec.routing->make(*spec.routing_parameters);
+void World::open_routing(Router& s,
+                         const schedulers::PolicyEntry<schedulers::RoutingPolicy>& entry,
+                         const schedulers::Parameters& parameters, std::uint32_t service,
+                         std::uint64_t scrapes) {
+  s.routing = entry.make(parameters);
   s.routes_by_load = s.routing->wants_load();
   s.routes_by_prefix = s.routing->wants_prefix();
   s.routes_single = s.routing->remembers();
   s.scraped_at = now_;
-  if (s.routes_by_load && !spec.local && s.routing->signal_period() > Duration::zero())
-    queue_.push(now_ + s.routing->signal_period(), EventKind::scrape, service, for_router);
+  if (s.routes_by_load && !scenario_.services[service].local &&
+      s.routing->signal_period() > Duration::zero())
+    queue_.push(now_ + s.routing->signal_period(), EventKind::scrape, service, scrapes);
 }
 
 // Finds a node with free units: the first one in order. Returns false when none has.
@@ -140,12 +146,14 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   const auto id = static_cast<std::uint32_t>(replicas_.size());
   Replica& p = replicas_.emplace_back();
   p.service = service;
-  p.number = s.next_number++;
+  p.number = services_[front_of(service)].next_number++;
   p.node = node;
   p.started_at = now_;
   p.busy.reset(now_);
   if (const auto* llm = std::get_if<LlmModel>(&spec.work)) {
-    p.engine = std::make_unique<devices::ServingEngine>(llm->cost, engine_limits(service));
+    const devices::EngineLimits limits = engine_limits(service);
+    p.kv_blocks = limits.kv_blocks;
+    p.engine = std::make_unique<devices::ServingEngine>(llm->cost, limits);
   } else {
     p.server = std::make_unique<devices::BatchServer>(
         spec.slots, spec.queue_capacity,
@@ -184,38 +192,35 @@ void World::update_ready(std::uint32_t service) {
   });
   s.total_slots.set(now_, static_cast<double>(working) * s.slots_per_replica);
   s.max_ready = std::max(s.max_ready, static_cast<std::uint32_t>(s.ready.size()));
+  if (scenario_.services[service].front != ~0U) count_ready(scenario_.services[service].front);
 }
 
 void World::on_replica_ready(std::uint32_t id) {
   Replica& p = replicas_[id];
   if (p.phase != ReplicaPhase::starting) return;
   p.phase = ReplicaPhase::ready;
-  ServiceState& s = services_[p.service];
   p.ready_since = now_;
-  // Routers see replicas in order of their number.
-  s.ready.insert(std::upper_bound(s.ready.begin(), s.ready.end(), id,
-                                  [&](std::uint32_t a, std::uint32_t b) {
-                                    return replicas_[a].number < replicas_[b].number;
-                                  }),
-                 id);
+  join_router(id);
   update_ready(p.service);
   // Requests that waited for a first replica go now.
   std::deque<std::uint64_t> pending;
-  pending.swap(s.pending);
-  const std::uint32_t service = p.service;
+  const std::uint32_t service = front_of(p.service);
+  Router& router = *router_to(p.service);
+  pending.swap(router.pending);
   for (const std::uint64_t tag : pending)
     if (Request* r = find(Handle::unpack(tag))) {
+      const std::uint32_t slot = Handle::unpack(tag).slot;
       queue_.cancel(r->queue_timer);
-      if (r->split) approach(Handle::unpack(tag).slot, service);
-      else assign_service(Handle::unpack(tag).slot, service);
+      if (r->stage == Stage::handing_over) find_decode_replica(slot);
+      else if (r->split) approach(slot, service);
+      else assign_service(slot, service);
     }
 }
 
 // Stops sending requests to a replica; it goes once it has answered those it has.
 void World::retire(std::uint32_t id) {
   Replica& p = replicas_[id];
-  ServiceState& s = services_[p.service];
-  if (p.phase == ReplicaPhase::ready) s.ready.erase(std::find(s.ready.begin(), s.ready.end(), id));
+  if (p.phase == ReplicaPhase::ready) leave_router(id);
   queue_.cancel(p.ready);
   p.phase = ReplicaPhase::draining;
   update_ready(p.service);
@@ -259,7 +264,7 @@ void World::set_replicas(std::uint32_t service, std::uint32_t desired) {
   const Service& spec = scenario_.services[service];
   ServiceState& s = services_[service];
   desired = std::clamp(desired, spec.min_replicas, spec.max_replicas);
-  s.asked = desired;
+  ask_for(service, desired);
   const auto alive = [&] {
     return static_cast<std::uint32_t>(std::count_if(
         s.replicas.begin(), s.replicas.end(),
@@ -279,7 +284,7 @@ void World::scrape(std::uint32_t service) {
   ServiceState& s = services_[service];
   Scrape sample;
   sample.observed_at = now_;
-  sample.waiting = static_cast<std::uint32_t>(s.pending.size());
+  sample.waiting = static_cast<std::uint32_t>(router_to(service)->pending.size());
   for (const std::uint32_t id : s.replicas) {
     Replica& p = replicas_[id];
     if (p.phase == ReplicaPhase::draining) continue;
@@ -319,10 +324,12 @@ void World::sample_services() {
     ServiceState& s = services_[i];
     const double busy = s.busy_slots.integral(now_), slots = s.total_slots.integral(now_);
     const double span = slots - s.sampled_slots;
+    const std::size_t pending = s.pending.size() + (s.decode ? s.decode->pending.size() : 0);
     recorder_.add(results::ServiceSample{
-        now_, i, static_cast<std::uint32_t>(s.queued.value()) + static_cast<std::uint32_t>(s.pending.size()),
-        static_cast<std::uint32_t>(s.running.value()), static_cast<std::uint32_t>(s.ready.size()),
-        s.asked, span > 0 ? (busy - s.sampled_busy) / span : 0.0});
+        now_, i, static_cast<std::uint32_t>(s.queued.value()) + static_cast<std::uint32_t>(pending),
+        static_cast<std::uint32_t>(s.running.value()),
+        static_cast<std::uint32_t>(s.ready_count.value()), s.asked,
+        span > 0 ? (busy - s.sampled_busy) / span : 0.0});
     s.sampled_busy = busy;
     s.sampled_slots = slots;
   }

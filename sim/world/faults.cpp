@@ -36,7 +36,6 @@ void World::fail_node(std::uint32_t node) {
   for (std::uint32_t id = 0; id < replicas_.size(); ++id) {
     Replica& p = replicas_[id];
     if (p.node != node || p.phase == ReplicaPhase::gone) continue;
-    ServiceState& s = services_[p.service];
     if (p.engine) {
       p.engine->clear(lost);
       queue_.cancel(p.work);
@@ -53,8 +52,7 @@ void World::fail_node(std::uint32_t node) {
     }
     queue_.cancel(p.ready);
     show_load(id);
-    const auto it = std::find(s.ready.begin(), s.ready.end(), id);
-    if (it != s.ready.end()) s.ready.erase(it);
+    leave_router(id);
     // Local and unscaled replicas come back with their node; scaled and draining ones do not, and
     // requests on their way to them find another replica.
     if (scenario_.services[p.service].autoscaling.policy || p.phase == ReplicaPhase::draining) {
@@ -92,6 +90,7 @@ void World::fail_node(std::uint32_t node) {
       retry_or_fail(h.slot, results::Cause::node_failed);
     }
   }
+  lose_handovers(node);
 }
 
 void World::recover_node(std::uint32_t node) {

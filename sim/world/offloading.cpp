@@ -33,28 +33,37 @@ std::uint32_t World::local_replica(std::uint32_t service, std::uint32_t host) co
 
 // A ready replica for the request, or ~0.
 std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
-  const Request& r = requests_[slot];
   if (scenario_.services[service].local) {
-    const std::uint32_t id = local_replica(service, r.host);
+    const std::uint32_t id = local_replica(service, requests_[slot].host);
     return id != ~0U && replicas_[id].phase == ReplicaPhase::ready ? id : ~0U;
   }
   ServiceState& s = services_[service];
-  if (s.ready.empty()) return ~0U;
-  if (s.ready.size() == 1 && !s.routes_single) return s.ready.front();
-  signals_.resize(s.ready.size());  // what is not set below has its default
+  return choose_replica(slot, s, s.ready, 0);
+}
+
+// One of some ready replicas of the router. `hop` tells the decisions about a request apart.
+std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
+                                    const std::vector<std::uint32_t>& among, std::uint64_t hop) {
+  if (among.empty()) return ~0U;
+  if (among.size() == 1 && !s.routes_single) return among.front();
+  const Request& r = requests_[slot];
+  signals_.resize(among.size());  // what is not set below has its default
   for (std::size_t k = 0; k < signals_.size(); ++k) {
-    signals_[k].replica = replicas_[s.ready[k]].number;
-    signals_[k].outstanding = replicas_[s.ready[k]].outstanding;
+    signals_[k].replica = replicas_[among[k]].number;
+    signals_[k].outstanding = replicas_[among[k]].outstanding;
   }
-  Rng g = routing_draws_.at(r.record.identity, r.record.attempts);
+  Rng g = routing_draws_.at(hop == 0 ? r.record.identity : hash_combine(r.record.identity, hop),
+                            r.record.attempts);
   const std::uint64_t session =
-      hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
+      r.task != ~0U && scenario_.workloads[r.record.workload].task.session
+          ? tasks_[r.task].record.identity
+          : hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
   schedulers::RoutingView view{now_, session, uniform01(g), signals_};
   if (s.routes_by_load) {
-    if (s.routing->signal_period() == Duration::zero()) scrape_for_router(service);
+    if (s.routing->signal_period() == Duration::zero()) scrape_for_router(s);
     for (std::size_t k = 0; k < signals_.size(); ++k) {
-      signals_[k].waiting = replicas_[s.ready[k]].scraped_waiting;
-      signals_[k].kv_usage = replicas_[s.ready[k]].scraped_kv_usage;
+      signals_[k].waiting = replicas_[among[k]].scraped_waiting;
+      signals_[k].kv_usage = replicas_[among[k]].scraped_kv_usage;
     }
     view.signal_age = now_ - s.scraped_at;
   }
@@ -66,13 +75,12 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
   }
   const std::size_t i = s.routing->choose(view);
   if (s.routes_by_load) signals_.clear();  // other services' routers see no load
-  if (i >= s.ready.size()) throw Error("routing policy: chose a replica that does not exist");
-  return s.ready[i];
+  if (i >= among.size()) throw Error("routing policy: chose a replica that does not exist");
+  return among[i];
 }
 
 // What the router knows of its replicas from now on.
-void World::scrape_for_router(std::uint32_t service) {
-  ServiceState& s = services_[service];
+void World::scrape_for_router(Router& s) {
   s.scraped_at = now_;
   for (const std::uint32_t id : s.ready) {
     Replica& p = replicas_[id];
@@ -115,7 +123,7 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
     c.load = std::min(1.0, p.busy.value() / s.slots_per_replica);
   } else {
     node = s.ready.empty() ? group.first : replicas_[s.ready.front()].node;
-    c.healthy = !s.ready.empty();
+    c.healthy = !s.ready.empty() && (!s.decode || !s.decode->ready.empty());
     c.observed_at = s.signal.observed_at;
     c.slots = s.signal.slots;
     c.queued = s.signal.queued;
@@ -201,7 +209,8 @@ void World::publish_signals() {
     const double slots = std::max(1.0, s.total_slots.value());
     s.signal = {now_, std::min(1.0, s.busy_slots.value() / slots),
                 static_cast<std::uint32_t>(s.queued.value()) +
-                    static_cast<std::uint32_t>(s.pending.size()),
+                    static_cast<std::uint32_t>(s.pending.size() +
+                                               (s.decode ? s.decode->pending.size() : 0)),
                 static_cast<std::uint32_t>(s.running.value()), static_cast<std::uint32_t>(slots)};
   }
 }

@@ -66,9 +66,20 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   r.prompt_blocks = a.prompt_blocks;
   rec.output_tokens =
       shape.embedding ? 0 : std::max(1U, a.output_tokens ? *a.output_tokens : tokens(output));
-  rec.upload = a.upload ? *a.upload
-                        : std::max(0.0, shape.upload.sample(g)) +
-                              shape.upload_per_token * rec.prompt_tokens;
+  double sent = a.upload ? *a.upload : std::max(0.0, shape.upload.sample(g));
+  if (task_slot != ~0U && spec.task.session) {
+    // The history comes on top. Its screenshots have been encoded in their own turns.
+    Task& task = tasks_[task_slot];
+    task.turns.push_back(
+        {r.image_tokens, rec.prompt_tokens - r.image_tokens, rec.output_tokens, sent});
+    SessionPrompt prompt = session_prompt(*spec.task.session, workloads_[w].draws.value(),
+                                          task.record.identity, task.turns);
+    rec.prompt_tokens = prompt.tokens;
+    r.image_end = prompt.image_end;
+    r.prompt_blocks = std::move(prompt.blocks);
+    sent = prompt.upload;
+  }
+  rec.upload = a.upload ? sent : sent + shape.upload_per_token * rec.prompt_tokens;
   rec.download = a.download ? *a.download
                             : std::max(0.0, shape.download.sample(g)) +
                                   shape.download_per_token * rec.output_tokens;
@@ -127,15 +138,13 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
   if (r.replica != ~0U) {
     ++replicas_[r.replica].outstanding;
     r.record.replica = replicas_[r.replica].number;
+    if (scenario_.services[service].pools)
+      r.record.accuracy = scenario_.services[replicas_[r.replica].service].accuracy;
     return send(slot);
   }
   // Nobody is ready: wait for a replica that starts, if one does.
   ServiceState& s = services_[service];
-  const bool starting = std::any_of(s.replicas.begin(), s.replicas.end(), [&](std::uint32_t id) {
-    return replicas_[id].phase == ReplicaPhase::starting;
-  });
-  const bool scaled = scenario_.services[service].autoscaling.policy != nullptr;
-  if (!(starting || scaled) || s.pending.size() >= scenario_.services[service].queue_capacity)
+  if (!expects_replica(service) || s.pending.size() >= scenario_.services[service].queue_capacity)
     return drop(slot, results::Status::rejected, results::Cause::no_replica);
   r.stage = Stage::pending;
   s.pending.push_back(handle_of(slot).pack());
@@ -196,7 +205,15 @@ void World::end_transfer(Request& r) {
 
 void World::on_flow_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
-  if (!r || (r->stage != Stage::uploading && r->stage != Stage::downloading)) return;
+  if (!r) return;
+  if (r->handover && r->handover->flow.valid()) {
+    if (outcome == network::Outcome::cancelled) return;
+    r->handover->flow = FlowId::none();
+    if (outcome == network::Outcome::delivered) return on_kv_sent(h.slot);
+    if (r->stage == Stage::queued) return give_up_handover(h.slot);  // the prompt goes on
+    return retry_or_fail(h.slot, results::Cause::network_failed);
+  }
+  if (r->stage != Stage::uploading && r->stage != Stage::downloading) return;
   const bool up = r->stage == Stage::uploading;
   end_transfer(*r);
   r->flow = FlowId::none();
@@ -210,6 +227,7 @@ void World::on_flow_ended(Handle h, network::Outcome outcome) {
 void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   Request& r = requests_[slot];
   const RequestShape& shape = scenario_.workloads[r.record.workload].request;
+  if (r.handover) give_up_handover(slot);
   if (r.replica != ~0U && r.record.served.is_never()) {
     --replicas_[r.replica].outstanding;
     const std::uint32_t replica = r.replica;
@@ -220,6 +238,8 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   const Duration wait = shape.retry_backoff * (1LL << std::min<int>(r.record.attempts - 1, 20));
   ++r.record.attempts;
   r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
+  r.record.kv_bytes = 0;
+  r.record.kv_sent = r.record.kv_received = Instant::never();
   r.replica = ~0U;
   r.split = nullptr;
   r.part = 0;
@@ -331,7 +351,9 @@ void World::on_request_timer(std::uint32_t which, Handle h) {
 void World::withdraw(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::uint64_t tag = handle_of(slot).pack();
+  if (r.handover) give_up_handover(slot);
   switch (r.stage) {
+    case Stage::handing_over: break;
     case Stage::preparing:
     case Stage::connecting:
     case Stage::admitting:

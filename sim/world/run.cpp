@@ -34,7 +34,10 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   info.duration = s.duration;
   info.warmup = s.warmup;
   for (const auto& w : s.workloads) info.workloads.push_back(w.name);
-  for (const auto& v : s.services) info.services.push_back(v.name);
+  for (const auto& v : s.services) {
+    info.services.push_back(v.name);
+    info.kv_transfers = info.kv_transfers || (v.pools && !v.pools->decode.empty());
+  }
   for (const auto& n : s.nodes) info.nodes.push_back(n.name);
   if (s.record_operators) {
     OperatorCodes codes = operator_codes(s);

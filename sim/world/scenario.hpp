@@ -60,6 +60,8 @@ struct NodeGroup {
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
   double base_power = 0;               //!< W, whole node without its units (screen, board)
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
+  //! Between accelerators of one node, for KV caches: bytes/s, infinite where it is not stated; s.
+  double interconnect_bandwidth = std::numeric_limits<double>::infinity(), interconnect_latency = 0;
   double price_per_hour = 0;           //!< USD per node-hour
   bool billed_when_idle = true;        //!< false: only while it hosts a replica
 };
@@ -170,6 +172,29 @@ struct Autoscaling {
   Duration scrape_delay = Duration::from_seconds(1);    //!< age of a sample when it becomes visible
 };
 
+//! What the replicas of a pool do with requests.
+enum class PoolRole : std::uint8_t {
+  both,     //!< all of it
+  prefill,  //!< the prompt and the first token
+  decode,   //!< all tokens after the first
+};
+
+//! How the keys and values of a prompt get from a prefill to a decode replica.
+enum class KvTransfer : std::uint8_t {
+  after_prefill,  //!< all at once
+  layerwise,      //!< layers follow while the prompt is computed; the last one after it
+};
+
+//! A service whose replicas stand in several pools (sim/world/pools.cpp). Each pool is a Service
+//! of its own, with machines, batching and scaling; requests name the service that has the pools.
+struct Pools {
+  std::vector<std::uint32_t> first;    //!< services of roles both and prefill: requests go there
+  std::vector<std::uint32_t> decode;   //!< services of role decode
+  KvTransfer transfer = KvTransfer::after_prefill;
+  const schedulers::PolicyEntry<schedulers::RoutingPolicy>* decode_routing = nullptr;
+  std::optional<schedulers::Parameters> decode_routing_parameters;
+};
+
 struct Service {
   std::string name, model, variant;
   std::uint32_t group = 0;             //!< index of the node group it runs on
@@ -177,6 +202,9 @@ struct Service {
   std::uint32_t parallel = 1;          //!< units per replica
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
+  std::optional<Pools> pools;          //!< then it has no replicas of its own
+  std::uint32_t front = 0xffffffffU;   //!< of a pool: the service that it belongs to
+  PoolRole role = PoolRole::both;      //!< of a pool
   std::optional<GraphSplit> split;
   bool parts = false;                  //!< head or tail of a split: requests may be parts of its graph
   double accuracy = 0;
@@ -277,8 +305,16 @@ struct RequestShape {
   Duration retry_backoff = Duration::from_seconds(1);       //!< doubles with every retry
 };
 
+//! The steps of a task are the turns of one conversation (sim/world/sessions.hpp).
+struct SessionShape {
+  std::uint32_t system_tokens = 0;     //!< of the same text at the start of every prompt
+  std::uint32_t keep_images = 0xffffffffU;  //!< newest screenshots that stay in the prompt, >= 1
+  std::uint32_t block_tokens = 16;     //!< per number that names the contents of a prompt, <= 8192
+};
+
 //! An arrival starts a task of `steps` requests, one after another.
 struct TaskShape {
+  std::optional<SessionShape> session;
   bool enabled = false;
   Distribution steps = Distribution::constant(1);
   Distribution action = Distribution::constant(0);          //!< s between an answer and the next request

@@ -28,6 +28,16 @@ std::uint32_t adapter_of(const std::vector<double>& summed, Rng g) {
 
 }  // namespace
 
+// Whose it is, what it asks for and what names its draws.
+void World::label(devices::EngineRequest& job, const Request& r) const {
+  const Workload& workload = scenario_.workloads[r.record.workload];
+  job.priority = workload.priority;
+  job.client = r.record.workload;
+  job.identity = r.record.identity;
+  if (const auto& adapters = workload.request.adapters; !adapters.empty())
+    job.adapter = adapter_of(adapters, adapter_draws_.at(r.record.identity));
+}
+
 void World::enqueue(std::uint32_t slot) {
   Request& r = requests_[slot];
   Replica& p = replicas_[r.replica];
@@ -44,15 +54,20 @@ void World::enqueue(std::uint32_t slot) {
   if (p.engine) {
     devices::EngineRequest job{tag, std::max<std::int64_t>(1, r.record.prompt_tokens),
                                r.image_tokens, r.record.output_tokens};
-    const Workload& workload = scenario_.workloads[r.record.workload];
-    job.samples = workload.request.samples;
-    job.priority = workload.priority;
-    job.client = r.record.workload;
-    job.identity = r.record.identity;
-    if (const auto& adapters = workload.request.adapters; !adapters.empty())
-      job.adapter = adapter_of(adapters, adapter_draws_.at(r.record.identity));
+    label(job, r);
+    job.image_end = r.image_end;
+    job.samples = scenario_.workloads[r.record.workload].request.samples;
     if (service.batching.continuous.prefix_caching && r.prompt_blocks)
       job.prefix = prefix_of(*r.prompt_blocks, job.prompt, service.batching.continuous.block_size);
+    if (service.role == PoolRole::prefill && job.output > 1) {
+      // The first token here, the others at a decode replica that fetches the blocks.
+      const std::vector<std::uint32_t>& pools = scenario_.services[service.front].pools->decode;
+      if (std::none_of(pools.begin(), pools.end(),
+                       [&](std::uint32_t pool) { return services_[pool].sample->fits(job); }))
+        return turn_away(results::Cause::too_large);
+      job.output = 1;
+      job.hold = true;
+    }
     if (!p.engine->fits(job)) return turn_away(results::Cause::too_large);
     if (p.engine->waiting() >= service.queue_capacity) return turn_away(results::Cause::queue_full);
     p.engine->enqueue(job);
@@ -234,10 +249,15 @@ void World::dispatch_engine(std::uint32_t replica) {
   for (const devices::Admission& a : admitted_) {
     Request* r = find(Handle::unpack(a.tag));
     if (!r) continue;
-    r->record.started = a.at;
     r->record.batch = p.engine->running();
+    if (r->handover && r->handover->landed) {
+      started_to_decode(*r);
+      continue;
+    }
+    r->record.started = a.at;
     r->energy_mark = p.energy_per_sequence;
     queue_.cancel(r->queue_timer);
+    if (service.role == PoolRole::prefill) prefill_began(Handle::unpack(a.tag).slot, end);
   }
   if (end.is_never()) return;
   const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
@@ -274,7 +294,11 @@ void World::on_span_done(std::uint32_t replica) {
     Request* r = find(h);
     if (!r) continue;
     if (e.what == devices::Progress::What::first_token) {
-      r->record.first_token = e.at;
+      if (service.role != PoolRole::decode) r->record.first_token = e.at;
+      continue;
+    }
+    if (service.role == PoolRole::prefill && r->record.output_tokens > 1) {
+      prefilled(h.slot);
       continue;
     }
     if (service.local) r->record.client_energy += p.energy_per_sequence - r->energy_mark;
@@ -282,6 +306,7 @@ void World::on_span_done(std::uint32_t replica) {
   }
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
   if (replicas_[replica].engine->has_work()) request_dispatch(replica);
+  if (service.role == PoolRole::decode) fill_room(replica);
   show_load(replica);
 }
 
@@ -303,12 +328,15 @@ void World::show_load(std::uint32_t replica) {
     running = p.server->in_service();
     busy = p.server->busy_slots();
   }
-  if (queued != p.shown_queued) s.queued.change(now_, queued - p.shown_queued);
-  if (running != p.shown_running) s.running.change(now_, running - p.shown_running);
-  if (busy != p.busy.value()) {
-    s.busy_slots.change(now_, busy - p.busy.value());
-    p.busy.set(now_, busy);
-  }
+  const auto show = [&](ServiceState& state) {
+    if (queued != p.shown_queued) state.queued.change(now_, queued - p.shown_queued);
+    if (running != p.shown_running) state.running.change(now_, running - p.shown_running);
+    if (busy != p.busy.value()) state.busy_slots.change(now_, busy - p.busy.value());
+  };
+  show(s);
+  if (const std::uint32_t front = scenario_.services[p.service].front; front != ~0U)
+    show(services_[front]);
+  if (busy != p.busy.value()) p.busy.set(now_, busy);
   p.shown_queued = queued;
   p.shown_running = running;
 }

@@ -22,6 +22,7 @@
 #include "sim/core/event_queue.hpp"
 #include "sim/core/ids.hpp"
 #include "sim/world/arrivals.hpp"
+#include "sim/world/sessions.hpp"
 #include "sim/world/time_average.hpp"
 
 namespace isthmus::world {
@@ -44,6 +45,7 @@ enum class Stage : std::uint8_t {
   uploading,
   admitting,    //!< in the front end of a service, before its queue
   queued,       //!< at a replica, or running in its engine or batch
+  handing_over, //!< prefilled: its KV cache waits for a decode replica or travels to it
   downloading,
   finishing,    //!< on the client: post-processing
   backing_off,  //!< after a failed transfer
@@ -57,6 +59,19 @@ struct SplitPlan {
   std::uint32_t head_operators = 0;
 };
 
+//! The way of a KV cache from a prefill to a decode replica (sim/world/kv_transfer.cpp).
+struct KvHandover {
+  std::uint32_t to = 0xffffffffU;      // decode replica; ~0: none yet
+  double bytes = 0;
+  std::int64_t blocks = 0;             // promised to it at the decode replica
+  FlowId flow;                         // under way over the network
+  EventHandle timer;                   // under way within a machine, or about to start
+  bool sent = false;                   // all of it, or its last part, is under way
+  bool early = false;                  // layers follow while the prompt is computed
+  bool early_done = false;             // all but the last layer are there
+  bool landed = false;                 // all of it is there
+};
+
 struct Request {
   results::RequestRecord record;
   std::uint32_t generation = 0;
@@ -65,6 +80,7 @@ struct Request {
   std::uint32_t host = 0xffffffffU;    // client's node; ~0: outside every network
   std::uint32_t replica = 0xffffffffU;
   std::uint32_t image_tokens = 0;
+  std::uint32_t image_end = 0;         // of the newest image, in tokens from the prompt's start; 0: first
   std::shared_ptr<const PromptBlocks> prompt_blocks;
   std::uint32_t candidate = 0xffffffffU;  // index into the offload candidates
   std::uint32_t task = 0xffffffffU;    // slot in the task slab
@@ -76,6 +92,7 @@ struct Request {
   Instant transfer_start;
   FlowId flow;
   EventHandle timer, queue_timer, deadline_timer;
+  std::unique_ptr<KvHandover> handover;  // from the choice of a decode replica to its start there
   std::shared_ptr<const SplitPlan> split;  // of this attempt; null: not (yet) split
   std::uint32_t part = 0;              // tier of the plan that it is at or on its way to
   std::uint32_t serving = 0xffffffffU; // service it is at or on its way to
@@ -90,6 +107,7 @@ struct Task {
   bool live = false;
   std::uint64_t index = 0;             // of the arrival, for draws
   double context = 0;                  // prompt tokens added so far
+  std::vector<Turn> turns;             // of a session
   Arrival arrival;                     // what a trace said
 };
 
@@ -140,10 +158,14 @@ struct Replica {
   double shown_queued = 0, shown_running = 0;  // what the service totals already count
   std::uint32_t scraped_waiting = 0;   // what the router of its service knows
   double scraped_kv_usage = 0;
+  std::int64_t kv_blocks = 0;          // of the engine
+  std::int64_t promised_blocks = 0;    // to KV caches on their way or waiting here (decode pools)
+  std::deque<std::uint64_t> incoming;  // requests whose KV cache waits for room here
 };
 
-//! Payload of a scrape for the router of a service; those for its autoscaler have none.
-inline constexpr std::uint64_t for_router = 1;
+//! Payload of a scrape for the router of a service, or for that of its decode pools; those for its
+//! autoscaler have none.
+inline constexpr std::uint64_t for_router = 1, for_decode_router = 2;
 
 //! A sample that a controller will see once it is old enough.
 struct Scrape {
@@ -159,15 +181,22 @@ struct LoadSignal {
   std::uint32_t queued = 0, running = 0, slots = 1;
 };
 
-struct ServiceState {
-  std::vector<std::uint32_t> replicas;   // global indices, every replica that is not gone
+//! Who chooses a replica, and from which.
+struct Router {
   std::vector<std::uint32_t> ready;      // global indices, by number
   std::deque<std::uint64_t> pending;     // requests that wait for a first replica
-  std::uint32_t asked = 0;
-  std::uint32_t next_number = 0;
   std::shared_ptr<schedulers::RoutingPolicy> routing;
   bool routes_by_load = false, routes_by_prefix = false, routes_single = false;  // what it wants
-  Instant scraped_at;                    // for the router
+  Instant scraped_at;
+};
+
+//! Of a service with pools, `ready` and `pending` are about its pools of roles both and prefill.
+struct ServiceState : Router {
+  std::vector<std::uint32_t> replicas;   // global indices, every replica that is not gone
+  std::unique_ptr<Router> decode;        // to the decode pools; null: none
+  std::unique_ptr<devices::LlmEngine> sample;  // of a decode pool: tells what fits into its replicas
+  std::uint32_t asked = 0;
+  std::uint32_t next_number = 0;
   std::shared_ptr<schedulers::AutoscalingPolicy> autoscaler;
   std::deque<Scrape> scrapes;
   LoadSignal signal;

@@ -12,7 +12,7 @@ void World::reset_totals() {
     for (TimeAverage* a : {&s.queued, &s.running, &s.ready_count, &s.busy_slots, &s.total_slots})
       a->reset(now_);
     s.sampled_busy = s.sampled_slots = 0;
-    s.max_ready = static_cast<std::uint32_t>(s.ready.size());
+    s.max_ready = static_cast<std::uint32_t>(s.ready_count.value());
     s.batches = s.batched = 0;
     s.engines = {};
     s.busy_stages = s.all_stages = 0;
@@ -133,6 +133,7 @@ results::WorldTotals World::totals() {
     out.variant = spec.variant;
     out.timing = spec.timing;
     out.timing_error = spec.timing_error;
+    out.pool = spec.front != ~0U;
     const double slots = s.total_slots.integral(now_);
     out.utilization = slots > 0 ? s.busy_slots.integral(now_) / slots : 0.0;
     out.mean_queue = s.queued.mean(now_);
@@ -163,6 +164,12 @@ results::WorldTotals World::totals() {
     for (std::size_t v = 0; v < s.variant_counts.size(); ++v)
       out.variants.emplace_back(s.options[v].name, s.variant_counts[v]);
     if (s.exit_counts.size() > 1) out.exits = s.exit_counts;
+    if (out.pool) {  // the service that it is a part of stands before it
+      results::ServiceTotals& whole = t.services[spec.front];
+      whole.iterations += out.iterations;
+      whole.preemptions += out.preemptions;
+      whole.cold_starts += out.cold_starts;
+    }
     t.services.push_back(out);
   }
 

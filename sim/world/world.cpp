@@ -108,10 +108,11 @@ void World::handle(const Event& e) {
       if (e.target == ~0U) {
         publish_signals();
         every(scenario_.offload.signal_age, EventKind::scrape, ~0U);
-      } else if (e.payload == for_router) {
-        scrape_for_router(e.target);
-        queue_.push(now_ + services_[e.target].routing->signal_period(), EventKind::scrape, e.target,
-                    for_router);
+      } else if (e.payload == for_router || e.payload == for_decode_router) {
+        ServiceState& s = services_[e.target];
+        Router& router = e.payload == for_router ? s : *s.decode;
+        scrape_for_router(router);
+        queue_.push(now_ + router.routing->signal_period(), EventKind::scrape, e.target, e.payload);
       } else {
         scrape(e.target);
         every(scenario_.services[e.target].autoscaling.scrape_period, EventKind::scrape, e.target);
@@ -129,6 +130,7 @@ void World::handle(const Event& e) {
     case EventKind::machine_work: on_machine_work(e.target); break;
     case EventKind::weights_ready: on_weights_ready(e.target); break;
     case EventKind::machine_tick: on_machine_tick(e.target); break;
+    case EventKind::kv_transfer: on_kv_event(e.target, Handle::unpack(e.payload)); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

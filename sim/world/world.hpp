@@ -135,14 +135,47 @@ class World final : public network::EventLoop {
   bool candidate_view(std::uint32_t slot, std::uint32_t service, schedulers::OffloadCandidate& c);
   void publish_signals();
   std::uint32_t route(std::uint32_t slot, std::uint32_t service);
-  void scrape_for_router(std::uint32_t service);
+  std::uint32_t choose_replica(std::uint32_t slot, Router& router,
+                               const std::vector<std::uint32_t>& among, std::uint64_t hop);
+  void scrape_for_router(Router& router);
   std::uint32_t local_replica(std::uint32_t service, std::uint32_t host) const;
+
+  // pools.cpp: services whose replicas stand in several pools
+  std::uint32_t front_of(std::uint32_t service) const;
+  Router* router_to(std::uint32_t service);
+  void open_pools(std::uint32_t service);
+  void join_router(std::uint32_t replica);
+  void leave_router(std::uint32_t replica);
+  bool expects_replica(std::uint32_t service) const;
+  void ask_for(std::uint32_t service, std::uint32_t replicas);
+  void count_ready(std::uint32_t front);
+
+  // kv_transfer.cpp: from prefill to decode replicas
+  void prefill_began(std::uint32_t slot, Instant end);
+  void prefilled(std::uint32_t slot);
+  std::uint32_t decode_replica_for(std::uint32_t slot);
+  void find_decode_replica(std::uint32_t slot);
+  std::int64_t blocks_at(std::uint32_t replica, const Request& request) const;
+  bool has_room(std::uint32_t replica, std::int64_t blocks);
+  void send_when_room(std::uint32_t slot);
+  void send_kv(std::uint32_t slot, double bytes);
+  void on_kv_event(std::uint32_t what, Handle handle);
+  void on_kv_sent(std::uint32_t slot);
+  void land(std::uint32_t slot);
+  void started_to_decode(Request& request);
+  void fill_room(std::uint32_t replica);
+  void give_up_handover(std::uint32_t slot);
+  void lose_handovers(std::uint32_t node);
+  void look_again(std::uint32_t replica);
 
   // control_loops.cpp: replicas come and go
   void start_services();
-  void open_routing(std::uint32_t service);
+  void open_routing(Router& router, const schedulers::PolicyEntry<schedulers::RoutingPolicy>& entry,
+                    const schedulers::Parameters& parameters, std::uint32_t service,
+                    std::uint64_t scrapes);
   bool start_replica(std::uint32_t service, bool at_once);
   devices::EngineLimits engine_limits(std::uint32_t service) const;
+  void label(devices::EngineRequest& job, const Request& r) const;
   void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
   void on_replica_ready(std::uint32_t replica);
   void retire(std::uint32_t replica);

@@ -316,7 +316,48 @@ def split_scenario(seed: int) -> dict:
     return scenario
 
 
-@pytest.mark.parametrize("make", [random_scenario, split_scenario])
+def pooled_scenario(seed: int) -> dict:
+    """A random scenario whose LLM service stands in pools, often apart and often scaled."""
+    r = random.Random(f"pools {seed}")
+    scenario = random_scenario(seed)
+    llm = scenario["services"]["llm"]
+    scaling = {key: llm.pop(key) for key in ("autoscaling", "max_replicas") if key in llm}
+    scenario["nodes"]["far"] = {"device": "nvidia-h100-sxm", "count": r.randint(1, 3),
+                                "zone": r.choice(["region", "metro"]), "accelerators": 4}
+    scenario["network"]["routes"].append({"from": "region", "to": "metro", "links": ["fabric"]})
+    scenario["network"]["links"]["fabric"] = {
+        "bandwidth": r.choice(["100 Mbps", "100 Gbps"]), "latency": r.choice(["0 s", "1 ms"])}
+    pools = {"decode": {"role": "decode", "on": "far"}, "prefill": {"role": "prefill"}}
+    if r.random() < 0.3:
+        pools["more"] = {"role": "decode", "on": "far",
+                         "batching": {"policy": "continuous", "kv_tokens": 1000}}
+    if r.random() < 0.3:
+        pools["whole"] = {"role": "both", "on": "far"}
+    if r.random() < 0.2:
+        pools = {"a": {}, "b": {"on": "far", "replicas": 2}}
+    elif r.random() < 0.8:
+        llm["kv_transfer"] = r.choice(["after-prefill", "layerwise"])
+        llm["decode_routing"] = r.choice(["random", "kv-usage", "round-robin"])
+    for pool in pools.values():
+        if r.random() < 0.5:
+            pool.update(scaling)
+    llm["pools"] = pools
+    for workload in scenario["workload"]:
+        workload.get("request", {}).pop("samples", None)
+        if r.random() < 0.3:
+            workload["task"] = {"steps": 4, "action": "50 ms", "session": {
+                "system_tokens": r.choice([0, 33]), "keep_images": r.choice([1, 2, 9])}}
+    if llm["batching"]["scheduling"] == "static":
+        llm["batching"]["scheduling"] = "orca"
+    if r.random() < 0.5:
+        llm["batching"]["reserve_prompt"] = llm["batching"]["prefix_caching"] = True
+    scenario["faults"] += [
+        {"node": "far", "index": 0, "at": f"{r.randint(1, 12)} s", "lasts": "2 s"},
+        {"link": "fabric", "at": f"{r.randint(1, 15)} s", "lasts": "1 s"}][:r.randint(0, 2)]
+    return scenario
+
+
+@pytest.mark.parametrize("make", [random_scenario, split_scenario, pooled_scenario])
 @pytest.mark.parametrize("seed", seeds())
 def test_laws(seed, make):
     scenario = make(seed)
@@ -334,6 +375,13 @@ def test_laws(seed, make):
     tokens = done[done["first_token"].notna()]
     assert (tokens["first_token"] >= tokens["started"]).all()
     assert (tokens["first_token"] <= tokens["served"]).all()
+
+    if "kv_sent" in run.requests:
+        sent = done[done["kv_sent"].notna()]
+        assert (sent["kv_sent"] >= sent["started"]).all()
+        assert (sent["kv_received"] >= sent["first_token"]).all()
+        assert (sent["kv_received"] <= sent["served"]).all()
+        assert (sent["kv_bytes"] == sent["prompt_tokens"].clip(lower=1) * 131072).all()
 
     # Nothing is used more than it exists, nothing is negative.
     assert run.services["utilization"].between(-1e-9, 1 + 1e-9).all()

@@ -40,7 +40,11 @@ Summary small_run(bool streaming = false) {
   RequestRecord slow = answered(3, 5);
   slow.completed = slow.completed + ms(60);  // 100 ms
   recorder.add(slow);
-  recorder.add(answered_llm(4, 6));  // 80 ms: ttft 36, tpot 4
+  RequestRecord sent = answered_llm(4, 6);  // 80 ms: ttft 36, tpot 4
+  sent.kv_bytes = 3e6;  // on its way 2 ms before the first token, there 5 ms after it
+  sent.kv_sent = sent.first_token - ms(2);
+  sent.kv_received = sent.first_token + ms(5);
+  recorder.add(sent);
   recorder.add(ended(5, 7, Status::rejected, Cause::queue_full));
   recorder.add(ended(6, 8, Status::failed, Cause::network_failed));
   recorder.add(ended(7, 11.99, Status::in_flight, Cause::none));
@@ -187,6 +191,12 @@ TEST(Metrics, NothingCountedIsNaN) {
   EXPECT_EQ(s.value("requests"), 0);
   for (const char* name : {"latency.p95", "accuracy", "cost_per_1000", "task_success", "ttft.max"})
     EXPECT_TRUE(std::isnan(s.value(name))) << name;
+}
+
+TEST(Metrics, KvTransfersHideBehindThePrompt) {
+  const Summary s = small_run();
+  EXPECT_DOUBLE_EQ(s.value("kv_transfer.mean"), 0.005);
+  EXPECT_DOUBLE_EQ(s.value("kv_bytes_per_transfer"), 3e6);
 }
 
 TEST(Metrics, EveryNameIsDocumented) {

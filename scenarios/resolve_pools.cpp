@@ -1,0 +1,130 @@
+// Services whose replicas stand in several pools.
+#include <fmt/core.h>
+
+#include <cmath>
+
+#include "scenarios/compose.hpp"
+#include "scenarios/resolution.hpp"
+#include "scenarios/tables.hpp"
+
+namespace isthmus::scenarios {
+
+namespace {
+
+world::PoolRole role_named(const std::string& name) {
+  if (name == "prefill") return world::PoolRole::prefill;
+  if (name == "decode") return world::PoolRole::decode;
+  return world::PoolRole::both;
+}
+
+// What the pool says over what the service says.
+Value pool_value(const Value& service, const Value& pool) {
+  Value merged = service;
+  std::erase_if(merged.members, [](const Member& m) {
+    return m.key == "pools" || m.key == "kv_transfer" || m.key == "routing" ||
+           m.key == "decode_routing";
+  });
+  Value own = pool;
+  std::erase_if(own.members, [](const Member& m) { return m.key == "role"; });
+  merge(merged, own);
+  return merged;
+}
+
+void check_pool(Resolution& r, const Position& at, const std::string& pointer,
+                const world::Service& pool) {
+  if (r.problems.any()) return;
+  if (!std::holds_alternative<world::LlmModel>(pool.work))
+    r.problems.add(at, pointer, "only language models are served by pools");
+  else if (pool.local)
+    r.problems.add(at, pointer,
+                   fmt::format("\"{}\" are devices, whose services are local; pools serve all "
+                               "clients",
+                               r.scenario.nodes[pool.group].name));
+  else if (pool.role != world::PoolRole::both &&
+           pool.batching.continuous.scheduling == devices::Scheduling::static_batch)
+    r.problems.add(at, pointer,
+                   "static batches keep their rows until all have ended; prefill and decode pools "
+                   "need another \"scheduling\"");
+}
+
+// Says what is not stated about the ways of KV caches.
+void notice_ways(Resolution& r, const world::Pools& pools) {
+  for (const std::uint32_t from : pools.first)
+    for (const std::uint32_t to : pools.decode) {
+      const world::Service &a = r.scenario.services[from], &b = r.scenario.services[to];
+      const world::NodeGroup& group = r.scenario.nodes[a.group];
+      if (a.role == world::PoolRole::prefill && a.group == b.group && group.accelerators > 1 &&
+          std::isinf(group.interconnect_bandwidth))
+        r.scenario.notices.push_back(
+            fmt::format("service \"{}\": KV caches move within a machine of \"{}\" in no time, for "
+                        "it states no interconnect_bandwidth",
+                        r.scenario.services[a.front].name, group.name));
+    }
+}
+
+}  // namespace
+
+void resolve_pools(Resolution& r, const ObjectView& root, const std::string& name,
+                   const ObjectView& s) {
+  for (const char* other : {"replicas", "min_replicas", "max_replicas", "autoscaling"})
+    if (s.has(other))
+      r.problems.add(s.at(other), s.pointer_to(other), "each pool has its own; say it there");
+  for (const char* other : {"service_time", "split", "local"})
+    if (s.has(other))
+      r.problems.add(s.at(other), s.pointer_to(other), "not with \"pools\"");
+  if (r.problems.any()) return;
+
+  const auto front = static_cast<std::uint32_t>(r.scenario.services.size());
+  r.scenario.services.emplace_back();
+  world::Pools pools;
+  std::uint32_t prefills = 0;
+  for (const Member& m : s.find("pools")->members) {
+    const std::string pointer = child(s.pointer_to("pools"), m.key);
+    const Value merged = pool_value(*s.value(), m.value);
+    world::Service pool = resolve_service(r, root, fmt::format("{}/{}", name, m.key),
+                                          ObjectView(&merged, service_spec(), pointer, m.at));
+    pool.front = front;
+    pool.role = role_named(ObjectView(&m.value, pool_spec(), pointer, m.at).text("role"));
+    pool.routing = nullptr;
+    pool.routing_parameters.reset();
+    check_pool(r, m.at, pointer, pool);
+    prefills += pool.role == world::PoolRole::prefill ? 1 : 0;
+    (pool.role == world::PoolRole::decode ? pools.decode : pools.first)
+        .push_back(static_cast<std::uint32_t>(r.scenario.services.size()));
+    r.scenario.services.push_back(std::move(pool));
+  }
+  if (r.problems.any()) return;
+  const auto refuse = [&](const char* field, const char* why) {
+    r.problems.add(s.at(field), s.pointer_to(field), why);
+  };
+  if ((prefills > 0) != !pools.decode.empty())
+    return refuse("pools", prefills > 0 ? "pools of role prefill need one of role decode"
+                                        : "pools of role decode need one of role prefill");
+  if (pools.decode.empty())
+    for (const char* other : {"kv_transfer", "decode_routing"})
+      if (s.has(other)) refuse(other, "only with pools of roles prefill and decode");
+  pools.transfer = s.text("kv_transfer") == "layerwise" ? world::KvTransfer::layerwise
+                                                        : world::KvTransfer::after_prefill;
+  read_policy(r, s, "decode_routing", routing_spec(), schedulers::routing_policies(),
+              pools.decode_routing, pools.decode_routing_parameters);
+  notice_ways(r, pools);
+
+  // It shows itself to clients as its first pool does.
+  world::Service whole = r.scenario.services[pools.first.front()];
+  whole.name = name;
+  whole.front = ~0U;
+  whole.role = world::PoolRole::both;
+  whole.autoscaling = {};
+  whole.cold_start = Duration::zero();
+  whole.load_host_peak = 0;
+  whole.replicas = whole.min_replicas = whole.max_replicas = 0;
+  for (const auto* list : {&pools.first, &pools.decode})
+    for (const std::uint32_t pool : *list)
+      whole.timing_error = std::max(whole.timing_error, r.scenario.services[pool].timing_error);
+  read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), whole.routing,
+              whole.routing_parameters);
+  whole.pools = std::move(pools);
+  r.scenario.services[front] = std::move(whole);
+}
+
+}  // namespace isthmus::scenarios

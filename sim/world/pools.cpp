@@ -1,0 +1,93 @@
+// Services whose replicas stand in several pools: who belongs to whom, and what the service that
+// requests name shows of its pools.
+#include <algorithm>
+
+#include "sim/world/world.hpp"
+
+namespace isthmus::world {
+
+// The service that requests name.
+std::uint32_t World::front_of(std::uint32_t service) const {
+  const std::uint32_t front = scenario_.services[service].front;
+  return front == ~0U ? service : front;
+}
+
+// What sends requests to the replicas of a service or pool.
+Router* World::router_to(std::uint32_t service) {
+  ServiceState& s = services_[front_of(service)];
+  return scenario_.services[service].role == PoolRole::decode ? s.decode.get() : &s;
+}
+
+void World::open_pools(std::uint32_t service) {
+  const Pools& pools = *scenario_.services[service].pools;
+  if (pools.decode.empty()) return;
+  ServiceState& s = services_[service];
+  s.decode = std::make_unique<Router>();
+  open_routing(*s.decode, *pools.decode_routing, *pools.decode_routing_parameters, service,
+               for_decode_router);
+  for (const std::uint32_t pool : pools.decode)
+    services_[pool].sample = std::make_unique<devices::LlmEngine>(
+        std::get<LlmModel>(scenario_.services[pool].work).cost, engine_limits(pool));
+}
+
+// Routers see replicas in order of their number.
+void World::join_router(std::uint32_t id) {
+  const auto join = [&](std::vector<std::uint32_t>& ready) {
+    ready.insert(std::upper_bound(ready.begin(), ready.end(), id,
+                                  [&](std::uint32_t a, std::uint32_t b) {
+                                    return replicas_[a].number < replicas_[b].number;
+                                  }),
+                 id);
+  };
+  const std::uint32_t service = replicas_[id].service;
+  join(services_[service].ready);
+  if (front_of(service) != service) join(router_to(service)->ready);
+}
+
+void World::leave_router(std::uint32_t id) {
+  const auto leave = [&](std::vector<std::uint32_t>& ready) {
+    const auto it = std::find(ready.begin(), ready.end(), id);
+    if (it != ready.end()) ready.erase(it);
+  };
+  const std::uint32_t service = replicas_[id].service;
+  leave(services_[service].ready);
+  if (front_of(service) != service) leave(router_to(service)->ready);
+}
+
+// Whether waiting for a first replica makes sense.
+bool World::expects_replica(std::uint32_t service) const {
+  const Service& spec = scenario_.services[service];
+  if (spec.pools)
+    return std::any_of(spec.pools->first.begin(), spec.pools->first.end(),
+                       [&](std::uint32_t pool) { return expects_replica(pool); });
+  const std::vector<std::uint32_t>& replicas = services_[service].replicas;
+  return spec.autoscaling.policy ||
+         std::any_of(replicas.begin(), replicas.end(), [&](std::uint32_t id) {
+           return replicas_[id].phase == ReplicaPhase::starting;
+         });
+}
+
+// How many replicas a service or pool wants from now on.
+void World::ask_for(std::uint32_t service, std::uint32_t replicas) {
+  const std::uint32_t before = services_[service].asked;
+  services_[service].asked = replicas;
+  if (const std::uint32_t front = scenario_.services[service].front; front != ~0U)
+    services_[front].asked += replicas - before;
+}
+
+// A service shows the replicas and slots of all its pools.
+void World::count_ready(std::uint32_t front) {
+  const Pools& pools = *scenario_.services[front].pools;
+  double ready = 0, slots = 0;
+  for (const auto* list : {&pools.first, &pools.decode})
+    for (const std::uint32_t pool : *list) {
+      ready += services_[pool].ready_count.value();
+      slots += services_[pool].total_slots.value();
+    }
+  ServiceState& s = services_[front];
+  s.ready_count.set(now_, ready);
+  s.total_slots.set(now_, slots);
+  s.max_ready = std::max(s.max_ready, static_cast<std::uint32_t>(ready));
+}
+
+}  // namespace isthmus::world
