@@ -264,7 +264,7 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   }
 
   first_work_ = work;
-  models::Prediction p = cost_->iteration(work);
+  models::IterationTime p = cost_->iteration_time(work);
   if (speculates()) p = with_draft(p, work);
   adapter_time_ = adapter_time();
   span_first_ = p.time + adapter_time_;

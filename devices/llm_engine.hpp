@@ -285,7 +285,8 @@ class LlmEngine {
   void fork(std::uint32_t slot);
   void accept_guesses();
   std::int64_t right_guesses(const Sequence& s) const;
-  models::Prediction with_draft(models::Prediction target, const models::IterationWork& work) const;
+  models::IterationTime with_draft(models::IterationTime target,
+                                   const models::IterationWork& work) const;
 
   std::shared_ptr<const models::LlmCost> cost_;
   EngineLimits limits_;

@@ -83,8 +83,8 @@ void LlmEngine::accept_guesses() {
 
 // The iteration with the guesses that it verifies: the draft model computes prompts as well, and its
 // guesses one after the other.
-models::Prediction LlmEngine::with_draft(models::Prediction target,
-                                         const models::IterationWork& work) const {
+models::IterationTime LlmEngine::with_draft(models::IterationTime target,
+                                            const models::IterationWork& work) const {
   const Speculation& guess = limits_.speculation;
   double extra = work.decode_sequences > 0 ? static_cast<double>(guess.overhead.ns()) : 0;
   double compute = 0;
@@ -93,7 +93,7 @@ models::Prediction LlmEngine::with_draft(models::Prediction target,
     pass.draft_tokens = pass.image_tokens = 0;
     pass.logits = work.decode_sequences;
     const auto add = [&](double passes) {
-      const models::Prediction p = guess.draft->iteration(pass);
+      const models::IterationTime p = guess.draft->iteration_time(pass);
       extra += passes * static_cast<double>(p.time.ns());
       compute += passes * p.compute_share * static_cast<double>(p.time.ns());
     };

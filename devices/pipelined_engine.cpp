@@ -65,7 +65,7 @@ Instant PipelinedEngine::send_through(Instant now, const models::IterationWork& 
   const Duration send(cost_->send_ns(work.prefill_tokens + work.decode_sequences));
   Instant arrives = now;
   for (std::size_t s = 0; s < stages_.size(); ++s) {
-    const models::Prediction p = cost_->stages()[s].iteration(work);
+    const models::IterationTime p = cost_->stages()[s].iteration_time(work);
     const Duration prepared = std::min(preparation, p.time);
     const Instant ready = std::max(now, stages_[s].free) + prepared;
     const Instant leaves = std::max(ready, arrives) + (p.time - prepared);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "models/llm_operators.hpp"
+#include "models/operator_sum.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::models {
@@ -14,56 +15,6 @@ namespace isthmus::models {
 namespace {
 
 double d(std::int64_t v) { return static_cast<double>(v); }
-
-// The sum of operators over the rows is piecewise linear: one piece per change of an operator from
-// memory- to compute-bound, and per knot of a measured one. Exact, and a few compares to use.
-class PiecewiseLinear {
- public:
-  PiecewiseLinear() = default;
-  explicit PiecewiseLinear(const std::vector<DenseOperator>& operators) {
-    // The rows at which each operator's compute overtakes its memory traffic.
-    std::vector<double> knots{0};
-    const auto crossing = [](const DenseOperator& o) {
-      const double gain = o.flop_ns_per_row - o.byte_ns_per_row;
-      return gain > 0 ? o.fixed_ns / gain : std::numeric_limits<double>::infinity();
-    };
-    for (const auto& o : operators) {
-      if (o.measured)
-        for (const auto& p : o.measured->curve.pieces()) knots.push_back(p.start);
-      else if (std::isfinite(crossing(o)))
-        knots.push_back(crossing(o));
-    }
-    std::sort(knots.begin(), knots.end());
-    knots.erase(std::unique(knots.begin(), knots.end()), knots.end());
-    for (const double start : knots) {
-      KernelCurve::Piece piece{start, 0, 0};
-      for (const auto& o : operators) {
-        if (o.measured) {
-          const KernelCurve::Piece& measured = o.measured->curve.piece(start);
-          piece.base += measured.base;
-          piece.slope += measured.slope;
-        } else if (crossing(o) <= start) {
-          piece.slope += o.flop_ns_per_row;
-        } else {
-          piece.base += o.fixed_ns;
-          piece.slope += o.byte_ns_per_row;
-        }
-      }
-      pieces_.push_back(piece);
-    }
-  }
-  double operator()(double rows) const {
-    std::size_t low = 0, high = pieces_.size();
-    while (high - low > 1) {
-      const std::size_t middle = (low + high) / 2;
-      (pieces_[middle].start <= rows ? low : high) = middle;
-    }
-    return pieces_[low].base + pieces_[low].slope * rows;
-  }
-
- private:
-  std::vector<KernelCurve::Piece> pieces_;
-};
 
 // The evidence of one part of an iteration.
 struct Evidence {
@@ -96,9 +47,9 @@ struct LlmCost::Impl {
       for (double tokens = 0; tokens < 65536; ++tokens) {
         const double share = ops.expert_share(tokens);
         if (1 - share < 1e-12) break;
-        double ns = 0;
-        for (const auto& o : ops.layers) ns += o.ns(tokens, o.expert ? share : 1);
-        mixture.push_back(ns);
+        OperatorSum::Time sum;
+        for (const auto& o : ops.layers) add(sum, o, tokens, o.expert ? share : 1);
+        mixture.push_back(sum);
       }
     }
   }
@@ -109,19 +60,45 @@ struct LlmCost::Impl {
     std::erase_if(all, [](const DenseOperator& o) { return o.expert; });
     return all;
   }
-  double experts_ns(double tokens) const {
-    const double rows = tokens * ops.imbalance(tokens), share = ops.most_loaded_share(tokens);
-    double ns = 0;
-    for (const auto& o : ops.layers)
-      if (o.expert) ns += o.ns(rows, share);
-    return ns;
+  static void add(OperatorSum::Time& sum, const DenseOperator& o, double rows, double share) {
+    const double ns = o.ns(rows, share);
+    sum.ns += ns;
+    if (o.flop_ns(rows) > o.byte_ns(rows, share)) sum.compute_ns += ns;
   }
 
-  double dense_ns(std::int64_t tokens) const {
-    if (parted()) return dense(d(tokens)) + experts_ns(d(tokens));
-    if (static_cast<std::size_t>(tokens) < mixture.size())
-      return mixture[static_cast<std::size_t>(tokens)];
-    return dense(d(tokens));
+  OperatorSum::Time dense_sum(std::int64_t count) const {
+    const double tokens = d(count);
+    if (parted()) {
+      OperatorSum::Time sum = dense(tokens);
+      const double rows = tokens * ops.imbalance(tokens), share = ops.most_loaded_share(tokens);
+      for (const auto& o : ops.layers)
+        if (o.expert) add(sum, o, rows, share);
+      return sum;
+    }
+    if (static_cast<std::size_t>(count) < mixture.size())
+      return mixture[static_cast<std::size_t>(count)];
+    return dense(tokens);
+  }
+
+  // Rows of the products and between them: captured graphs exist for some numbers of tokens only.
+  std::int64_t rows_of(std::int64_t tokens) const {
+    const auto& sizes = unit.graph_sizes;
+    const auto it = std::lower_bound(sizes.begin(), sizes.end(), tokens);
+    return it == sizes.end() ? tokens : *it;
+  }
+  // Of an iteration's tokens as such: products, reductions, transfers.
+  double token_ns(std::int64_t count, double& compute_ns) const {
+    const double tokens = d(count);
+    const OperatorSum::Time sum = dense_sum(count);
+    compute_ns += sum.compute_ns;
+    double ns = sum.ns + reduce_ns(tokens) + ops.elementwise_ns_per_row * tokens;
+    if (layout.all_to_all) ns += exchange_ns(tokens);
+    if (sends > 0) ns += sends * send_ns(tokens);
+    return ns;
+  }
+  double token_ns(std::int64_t count) const {
+    double ignored = 0;
+    return token_ns(count, ignored);
   }
 
   // Decode attention over the sum of the contexts, as the line on which it lies there.
@@ -171,12 +148,26 @@ struct LlmCost::Impl {
     return p.base + p.slope * d(w.decode_context);
   }
   double total_ns(const IterationWork& w) const {
-    return unit.overlap_overhead ? std::max(unhidden_ns(w), host_ns(w)) : unhidden_ns(w);
+    double ignored = 0;
+    return total_ns(w, ignored);
+  }
+  // Adds to compute_ns what is spent in compute-bound parts.
+  double total_ns(const IterationWork& w, double& compute_ns) const {
+    const double ns = unhidden_ns(w, compute_ns);
+    return unit.overlap_overhead ? std::max(ns, host_ns(w)) : ns;
   }
   // As if no overhead were hidden behind it.
   double unhidden_ns(const IterationWork& w) const {
+    double ignored = 0;
+    return unhidden_ns(w, ignored);
+  }
+  double unhidden_ns(const IterationWork& w, double& compute_ns) const {
     const KernelCurve::Piece p = decode_piece(w);
-    return (base_ns(w) + p.base) + p.slope * d(w.decode_context);
+    const double context = d(w.decode_context), base = base_ns(w, compute_ns);
+    if (w.decode_sequences > 0 &&
+        ops.attention_flop_ns * queries_per_decode(w) > ops.kv_bytes * ops.byte_ns)
+      compute_ns += p.base + p.slope * context;
+    return (base + p.base) + p.slope * context;
   }
   // What the framework takes for an iteration.
   double host_ns(const IterationWork& w) const {
@@ -185,20 +176,29 @@ struct LlmCost::Impl {
 
   // Everything but the reading of the running contexts and overheads that are hidden.
   double base_ns(const IterationWork& w) const {
+    double ignored = 0;
+    return base_ns(w, ignored);
+  }
+  double base_ns(const IterationWork& w, double& compute_ns) const {
     double ns = unit.overlap_overhead ? 0 : host_ns(w);
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
-    if (tokens > 0) {
-      ns += dense_launches * ops.launch_ns + dense_ns(tokens) + reduce_ns(d(tokens)) +
-            ops.elementwise_ns_per_row * d(tokens);
-      if (layout.all_to_all) ns += exchange_ns(d(tokens));
-      if (sends > 0) ns += sends * send_ns(d(tokens));
+    if (tokens > 0) ns += dense_launches * ops.launch_ns + token_ns(rows_of(tokens), compute_ns);
+    if (w.logits > 0 && part.last) {
+      const OperatorSum::Time sum = heads(d(w.logits));
+      compute_ns += sum.compute_ns;
+      ns += ops.launch_ns + sum.ns;
     }
-    if (w.logits > 0 && part.last) ns += ops.launch_ns + heads(d(w.logits));
     if (w.prefill_tokens > 0) {
-      ns += prefill_attention_ns(w);
+      const double attention = prefill_attention_ns(w);
+      if (ops.attention_flop_ns * w.prefill_attention > prefill_attention_bytes(w) * ops.byte_ns)
+        compute_ns += attention;
+      ns += attention;
       if (w.decode_sequences > 0) ns += ops.attention_launches * ops.launch_ns;
     }
-    if (w.image_tokens > 0) ns += vision_ns(w);
+    if (w.image_tokens > 0) {
+      ns += vision_ns(w);
+      compute_ns += vision_compute_ns(w);
+    }
     return ns;
   }
 
@@ -254,6 +254,16 @@ struct LlmCost::Impl {
     return b.ns(patches, 1) + m.ns(tokens, 1) + vision_attention_ns(w) +
            (b.launches + m.launches + d(shape.vision.layers)) * ops.launch_ns;
   }
+  double vision_compute_ns(const IterationWork& w) const {
+    if (!has_vision()) return 0;
+    const double tokens = d(w.image_tokens), patches = tokens * ops.patches_per_token;
+    OperatorSum::Time sum;
+    add(sum, ops.vision_blocks, patches, 1);
+    add(sum, ops.vision_merger, tokens, 1);
+    const bool attention = ops.vision_attention_flops * vision_pairs(w) * ops.vision_flop_ns >
+                           ops.vision_patch_bytes * patches * ops.byte_ns;
+    return sum.compute_ns + (attention ? vision_attention_ns(w) : 0);
+  }
   double vision_attention_ns(const IterationWork& w) const {
     const double patches = d(w.image_tokens) * ops.patches_per_token, pairs = vision_pairs(w);
     if (ops.kernels.vision_attention) {
@@ -291,10 +301,17 @@ struct LlmCost::Impl {
   // an iteration; it takes ns + extra_ns, of which flop_ns and byte_ns are the roofline's terms.
   template <class Row>
   void visit(const IterationWork& w, Row row) const {
-    // Of hidden overheads only what lasts longer than the computation.
-    const double overhead = unit.overlap_overhead ? std::max(0.0, host_ns(w) - unhidden_ns(w)) : host_ns(w);
-    row("iteration_overhead", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, overhead,
-        Evidence{PredictionKind::measured, unit.efficiency_error});
+    const auto host_row = [&](const char* name, double ns) {
+      row(name, "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, ns,
+          Evidence{PredictionKind::measured, unit.efficiency_error});
+    };
+    if (unit.overlap_overhead) {
+      // Of what is hidden only what lasts longer than the computation.
+      host_row("unhidden_overhead", std::max(0.0, host_ns(w) - unhidden_ns(w)));
+    } else {
+      host_row("iteration_overhead", ops.overhead_ns);
+      if (ops.sequence_ns > 0) host_row("sequence_overhead", ops.sequence_ns * d(w.logits));
+    }
     const auto dense_row = [&](const DenseOperator& o, double rows, double share) {
       row(o.name, o.measured && o.expert ? "moe" : o.kind, o.flops_per_row * rows,
           o.fixed_bytes * share + o.bytes_per_row * rows, o.flop_ns(rows), o.byte_ns(rows, share),
@@ -312,6 +329,10 @@ struct LlmCost::Impl {
         row("elementwise", "overhead", 0.0, ops.elementwise_bytes_per_row * tokens, 0.0,
             ops.elementwise_ns_per_row * tokens, ops.elementwise_ns_per_row * tokens, 0.0,
             Evidence{PredictionKind::measured, unit.efficiency_error});
+      const std::int64_t count = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
+      if (const std::int64_t rows = rows_of(count); rows > count)
+        row("graph_padding", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, token_ns(rows) - token_ns(count),
+            Evidence{PredictionKind::roofline, unit.efficiency_error});
       const double launches = ops.attention_launches * ops.launch_ns;
       if (w.prefill_tokens > 0)
         row("prefill_attention", "attention", prefill_attention_flops(w),
@@ -351,12 +372,11 @@ struct LlmCost::Impl {
 
   // The whole iteration: as good as its worst part, errors as if common to all parts.
   Prediction iteration(const IterationWork& w) const {
-    const double total = total_ns(w);
     double compute = 0, error = 0;
+    const double total = total_ns(w, compute);
     PredictionKind kind = PredictionKind::measured;
-    visit(w, [&](const char*, const char*, double, double, double flop_ns, double byte_ns,
-                 double ns, double extra_ns, const Evidence& e) {
-      if (flop_ns > byte_ns) compute += ns;
+    visit(w, [&](const char*, const char*, double, double, double, double, double ns,
+                 double extra_ns, const Evidence& e) {
       error += e.relative_error * (ns + extra_ns);
       kind = std::max(kind, e.kind);
     });
@@ -375,8 +395,8 @@ struct LlmCost::Impl {
   LlmLayout layout;
   LlmStage part;
   LlmOperators ops;
-  PiecewiseLinear dense, heads;
-  std::vector<double> mixture;
+  OperatorSum dense, heads;
+  std::vector<OperatorSum::Time> mixture;
   double dense_launches = 0;
   double per_context_ns = 0;
   bool profiled = false;
@@ -453,6 +473,12 @@ DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) co
 }
 
 Prediction LlmCost::iteration(const IterationWork& work) const { return impl_->iteration(work); }
+
+IterationTime LlmCost::iteration_time(const IterationWork& work) const {
+  double compute = 0;
+  const double total = impl_->total_ns(work, compute);
+  return {Duration(DecodeLine::whole_ns(total)), total > 0 ? std::min(1.0, compute / total) : 0};
+}
 
 std::vector<OperatorCost> LlmCost::explain(const IterationWork& work) const {
   std::vector<OperatorCost> rows;

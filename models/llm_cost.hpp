@@ -28,6 +28,12 @@ struct IterationWork {
   std::int64_t image_tokens = 0;  //!< prompt tokens whose vision encoding runs in this iteration
 };
 
+//! Time of an iteration, and the share of it that is compute-bound.
+struct IterationTime {
+  Duration time;
+  double compute_share = 0;
+};
+
 //! A time that is linear in the running context, in ns: base + per_context * decode_context for
 //! first_context <= decode_context < end_context.
 struct DecodeLine {
@@ -63,7 +69,9 @@ class LlmCost {
   //! Time of one iteration; the unit's iteration_overhead is included. Through a pipeline: from the
   //! first stage until it has left the last one, with nothing else in it. Safe from many threads.
   Prediction iteration(const IterationWork& work) const;
-  //! The same in ns only: the hot path.
+  //! The same without evidence: for engines.
+  IterationTime iteration_time(const IterationWork& work) const;
+  //! In ns only.
   std::int64_t iteration_ns(const IterationWork& work) const;
   //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode at `context` and
   //! nothing else runs: iteration_ns({decode_sequences = logits = sequences, decode_context = c})

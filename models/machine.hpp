@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/operator_kind.hpp"
 #include "models/precision.hpp"
@@ -36,6 +37,9 @@ struct ComputeUnit {
   //! The framework prepares an engine iteration while the one before it computes: the longer of the
   //! two counts, not their sum.
   bool overlap_overhead = false;
+  //! Numbers of tokens for which an engine captured its kernels (CUDA graphs), rising: iterations with
+  //! fewer tokens are padded to the next, larger ones than the last are not. Empty: no padding.
+  std::vector<std::int64_t> graph_sizes = {};
   double idle_power = 0;        //!< W
   double bandwidth_power = 0;   //!< W while memory-bound
   double compute_power = 0;     //!< W while compute-bound

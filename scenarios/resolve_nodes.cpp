@@ -93,6 +93,17 @@ models::ComputeUnit unit_of(const std::string& name, const ObjectView& v,
   u.iteration_overhead = v.duration("iteration_overhead");
   u.sequence_overhead = v.duration("sequence_overhead");
   u.overlap_overhead = v.flag("overlap_overhead");
+  if (const Value* sizes = v.find("graph_sizes")) {
+    if (sizes->is(JsonKind::text)) {
+      u.graph_sizes = {1, 2, 4};
+      for (std::int64_t size = 8; size <= 256; size += 8) u.graph_sizes.push_back(size);
+    } else {
+      for (const Value& size : sizes->items)
+        u.graph_sizes.push_back(static_cast<std::int64_t>(number_of(size, Unit::none)));
+    }
+    if (!std::is_sorted(u.graph_sizes.begin(), u.graph_sizes.end()))
+      problems.add(v.at("graph_sizes"), v.pointer_to("graph_sizes"), "sizes must rise");
+  }
   u.streams = v.count("streams");
   u.idle_power = v.number("idle_power");
   u.bandwidth_power = v.number_or("bandwidth_power", u.idle_power);

@@ -52,6 +52,12 @@ std::vector<Field> unit_fields() {
            "iteration_overhead and sequence_overhead of language models pass while the iteration "
            "before computes: it takes the longer of the two, not their sum")
           .by_default("false"),
+      either("graph_sizes",
+             {word("", {"vllm"}, "1, 2, 4 and multiples of 8 up to 256"),
+              list("", integer("", "tokens").at_least(1).at_most(1e6), "sizes, rising").at_least(1)},
+             "numbers of tokens for which engines of language models captured their kernels (CUDA "
+             "graphs): iterations with fewer are padded to the next one, larger ones are not")
+          .default_is("none: no padding"),
       integer("streams",
               "operators of spread graphs that run on it at once, sharing its arithmetic (streams "
               "of a GPU)")

@@ -99,6 +99,19 @@ void World::request_dispatch(std::uint32_t replica) {
   queue_.push(now_, EventKind::dispatch, replica, p.number);
 }
 
+// The same at the end of a handler: when nothing else can happen at this instant, the dispatch would
+// be the next event anyway, and goes without the queue.
+void World::dispatch_next(std::uint32_t replica) {
+  const Replica& p = replicas_[replica];
+  if (p.dispatch_pending || !fluid_ || queue_.next_time() <= now_ || fluid_->next_completion() <= now_) {
+    request_dispatch(replica);
+    show_load(replica);
+    return;
+  }
+  account({now_, EventKind::dispatch, replica, p.number});
+  dispatch(replica);
+}
+
 void World::dispatch(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   p.dispatch_pending = false;
@@ -270,14 +283,17 @@ void World::dispatch_engine(std::uint32_t replica) {
     p.span.nominal_before = n.nominal.energy(now_).value();
   }
   occupy(p.node, service.unit, p.span_units, p.span_watts);
+  p.span_end = end;
   p.work = queue_.push(end, EventKind::work_done, replica, 0);
 }
 
 void World::interrupt_span(std::uint32_t replica) {
   Replica& p = replicas_[replica];
-  const Instant end = p.engine->interrupt(now_);
+  const Instant end = std::max(now_, p.engine->interrupt(now_));
+  if (end == p.span_end) return;
   queue_.cancel(p.work);
-  p.work = queue_.push(end < now_ ? now_ : end, EventKind::work_done, replica, 0);
+  p.span_end = end;
+  p.work = queue_.push(end, EventKind::work_done, replica, 0);
 }
 
 void World::on_span_done(std::uint32_t replica) {
@@ -305,9 +321,9 @@ void World::on_span_done(std::uint32_t replica) {
     served(h.slot, e.at);
   }
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
-  if (replicas_[replica].engine->has_work()) request_dispatch(replica);
   if (service.role == PoolRole::decode) fill_room(replica);
-  show_load(replica);
+  if (replicas_[replica].engine->has_work()) dispatch_next(replica);
+  else show_load(replica);
 }
 
 void World::on_work_done(std::uint32_t replica, std::uint64_t payload) {

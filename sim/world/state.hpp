@@ -151,7 +151,7 @@ struct Replica {
   double span_watts = 0;               // power above idle of the running span
   double span_units = 0;               // that it keeps busy
   Batch span;                          // its meters, on nodes with clocks
-  Instant span_start;
+  Instant span_start, span_end;
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
   TimeAverage busy;                    // busy share of slots since the last scrape
   Instant started_at, ready_since;

@@ -119,6 +119,55 @@ TEST(LlmCost, DecodeLineIsBitIdentical) {
   }
 }
 
+// Five decodes run as the captured eight: products of eight rows, attention and head of five.
+TEST(LlmCost, IterationsArePaddedToCapturedSizes) {
+  const LlmShape shape = builtin_llm("llama-3.1-8b");
+  ComputeUnit unit = plain_unit();
+  const LlmCost plain(shape, {}, unit);
+  unit.graph_sizes = {4, 8};
+  const LlmCost padded(shape, {}, unit);
+  for (const std::int64_t sequences : {1, 3, 4, 5, 8, 9}) {
+    const IterationWork w = decode(sequences, 1000 * sequences);
+    const std::int64_t rows = sequences <= 4 ? 4 : sequences <= 8 ? 8 : sequences;
+    IterationWork more = w;
+    more.decode_sequences = rows;
+    EXPECT_EQ(padded.iteration_ns(w), plain.iteration_ns(more)) << sequences;
+    EXPECT_EQ(padded.iteration_ns(w), padded.decode_line(sequences, 1000).ns(1000.0 * static_cast<double>(sequences)));
+    std::int64_t sum = 0, padding = 0;
+    for (const OperatorCost& o : padded.explain(w)) {
+      sum += o.prediction.time.ns();
+      if (std::string_view(o.name) == "graph_padding") padding = o.prediction.time.ns();
+    }
+    EXPECT_NEAR(static_cast<double>(sum), static_cast<double>(padded.iteration_ns(w)), 10);
+    EXPECT_EQ(padding > 0, rows > sequences) << sequences;
+  }
+}
+
+// What engines ask for in the hot path says the same as the operators one by one.
+TEST(LlmCost, TheComputeShareIsThatOfTheOperators) {
+  for (const char* name : {"llama-3.1-8b", "qwen3-30b-a3b", "qwen2-vl-2b"}) {
+    const LlmCost cost(builtin_llm(name), {}, plain_unit());
+    for (const std::int64_t tokens : {1, 40, 300, 5000}) {
+      for (const std::int64_t image : {0, 200}) {
+        IterationWork w = prefill(tokens);
+        w.decode_sequences = w.logits = tokens;
+        w.decode_context = 700 * tokens;
+        w.image_tokens = image;
+        double compute = 0, total = 0;
+        for (const OperatorCost& o : cost.explain(w)) {
+          const auto ns = static_cast<double>(o.prediction.time.ns());
+          compute += o.prediction.compute_share * ns;
+          total += ns;
+        }
+        const IterationTime t = cost.iteration_time(w);
+        EXPECT_EQ(t.time, cost.iteration(w).time);
+        EXPECT_EQ(t.compute_share, cost.iteration(w).compute_share);
+        EXPECT_NEAR(t.compute_share, compute / total, 1e-4) << name << " " << tokens;
+      }
+    }
+  }
+}
+
 TEST(LlmCost, TimeGrowsWithEveryKindOfWork) {
   const auto& r = reference_unit("jetson-agx-orin");
   const LlmCost cost(builtin_llm("qwen2-vl-2b"), reference_variant("int4-awq"), r.unit);
