@@ -104,8 +104,9 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
     auto c = product(profile, v.activations, n, k);
     return c ? std::optional(scaled(std::move(*c), count)) : std::nullopt;
   };
-  qkv = gemm(v.weights, layers, (query + 2 * kv) / p, hidden);
-  o = gemm(v.weights, layers, hidden, query / p);
+  const Precision attention = v.attention.value_or(v.weights);
+  qkv = gemm(attention, layers, (query + 2 * kv) / p, hidden);
+  o = gemm(attention, layers, hidden, query / p);
   if (s.experts > 0) {
     if (bytes_of(v.weights) == bytes_of(v.activations))
       if (auto c = curve(profile, "moe", v.activations,

@@ -40,7 +40,9 @@ double weight_bytes(const LlmShape& shape, const LlmVariant& variant, const LlmS
   const double body = shape.text_params() - shape.embedding_params() - hidden;
   const double own = body * static_cast<double>(stage.layers) / static_cast<double>(shape.layers);
   const double matrix = static_cast<double>(shape.vocab) * hidden;
-  double bytes = stored_bytes(own + (stage.last ? hidden : 0), variant.weights, variant);
+  const double attention = shape.attention_params() * static_cast<double>(stage.layers) /
+                           static_cast<double>(shape.layers);
+  double bytes = layer_bytes(own + (stage.last ? hidden : 0), attention, variant);
   if (stage.first || stage.last)
     bytes += stored_bytes(matrix, variant.head.value_or(variant.weights), variant);
   if (stage.first)

@@ -128,8 +128,9 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
                        .parts = layout.expert,
                        .skew = layout.expert_skew});
   }
-  layers.push_back(dense("qkv", count, query + 2 * kv, hidden, v.weights, 1, 1));
-  layers.push_back(dense("o", count, hidden, query, v.weights, 1, 1));
+  const Precision attention = v.attention.value_or(v.weights);
+  layers.push_back(dense("qkv", count, query + 2 * kv, hidden, attention, 1, 1));
+  layers.push_back(dense("o", count, hidden, query, attention, 1, 1));
   layers.push_back(
       dense("gate_up", count, s.gated_ffn ? 2 * ffn : ffn, hidden, v.weights, stored, active));
   layers.push_back(dense("down", count, hidden, ffn, v.weights, stored, active));

@@ -14,6 +14,10 @@ double LlmShape::embedding_params() const {
   return d(vocab) * d(hidden) * (tied_embeddings ? 1 : 2);
 }
 
+double LlmShape::attention_params() const {
+  return d(layers) * d(hidden) * d((2 * heads + 2 * kv_heads) * head_dim);
+}
+
 double LlmShape::text_params() const {
   const double attention = d(hidden) * d((2 * heads + 2 * kv_heads) * head_dim);
   const double one_ffn = (gated_ffn ? 3 : 2) * d(hidden) * d(ffn);
@@ -36,15 +40,21 @@ double LlmShape::kv_bytes_per_token(Precision kv) const {
 double weight_bytes(const LlmShape& shape, const LlmVariant& variant) {
   const double head = shape.embedding_params();
   const double body = shape.text_params() - head;
-  return stored_bytes(body, variant.weights, variant) +
+  return layer_bytes(body, shape.attention_params(), variant) +
          stored_bytes(head, variant.head.value_or(variant.weights), variant) +
          stored_bytes(shape.vision_params(), variant.vision.value_or(variant.weights), variant);
 }
 
 double stored_bytes(double params, Precision format, const LlmVariant& variant) {
   // Scales and zero points come with the quantized parts only.
-  const double overhead = format == variant.weights ? variant.weight_overhead : 0;
+  const double overhead = bytes_of(format) < 2 ? variant.weight_overhead : 0;
   return params * bytes_of(format) * (1 + overhead);
+}
+
+double layer_bytes(double params, double attention, const LlmVariant& variant) {
+  if (!variant.attention) return stored_bytes(params, variant.weights, variant);
+  return stored_bytes(params - attention, variant.weights, variant) +
+         stored_bytes(attention, *variant.attention, variant);
 }
 
 }  // namespace isthmus::models

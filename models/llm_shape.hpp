@@ -31,6 +31,8 @@ struct LlmShape {
 
   //! Weights of the input embedding and the output head (one matrix when tied).
   double embedding_params() const;
+  //! Weights of q, k, v and output projections of all layers.
+  double attention_params() const;
   //! Weights of the language part: attention, feed-forward (all experts and the router), norms and
   //! embeddings; biases are left out (below 0.1 % of any shape here).
   double text_params() const;
@@ -46,7 +48,8 @@ struct LlmVariant {
   Precision weights = Precision::bf16;
   Precision activations = Precision::bf16;
   Precision kv = Precision::bf16;
-  double weight_overhead = 0;   //!< extra bytes for scales and zero points, fraction of `weights`
+  //! Extra bytes for scales and zero points, fraction of the parts narrower than 16 bits.
+  double weight_overhead = 0;
   double accuracy = 0;          //!< task accuracy in [0, 1]
   std::string accuracy_metric;  //!< what `accuracy` counts, e.g. "AndroidWorld task success"
   std::string accuracy_source;  //!< where it was published
@@ -55,10 +58,16 @@ struct LlmVariant {
   std::optional<Precision> head;
   //! Format of the vision tower; none = as `weights`. Usually 16 bits.
   std::optional<Precision> vision;
+  //! Format of the attention's projections (q, k, v, output); none = as `weights`, which then is the
+  //! format of the feed-forward alone.
+  std::optional<Precision> attention;
 };
 
 //! Bytes of `params` weights stored as `format` in this variant, scales included where quantized.
 double stored_bytes(double params, Precision format, const LlmVariant& variant);
+
+//! Bytes of `params` weights of decoder layers, of which `attention` are projections of attention.
+double layer_bytes(double params, double attention, const LlmVariant& variant);
 
 //! Bytes of all weights (text and vision) of a variant.
 double weight_bytes(const LlmShape& shape, const LlmVariant& variant);

@@ -39,6 +39,7 @@ models::LlmVariant variant_of_view(const std::string& name, const ObjectView& v)
   out.kv = precision_named(v.text("kv"));
   if (v.has("head")) out.head = precision_named(v.text("head"));
   if (v.has("vision")) out.vision = precision_named(v.text("vision"));
+  if (v.has("attention")) out.attention = precision_named(v.text("attention"));
   out.weight_overhead = v.number("weight_overhead");
   out.accuracy = v.number_or("accuracy", 0);
   out.accuracy_metric = v.text("accuracy_metric");
@@ -191,6 +192,14 @@ bool fill_work(Resolution& r, const std::string& name, const Entry& e, const Obj
   }
 }
 
+// Graphs choose formats per operator by passes.
+void only_language_models(Resolution& r, const ObjectView& v, const ChosenModel& m) {
+  if (m.llm) return;
+  for (const char* field : {"attention"})
+    if (v.has(field))
+      r.problems.add(v.at(field), v.pointer_to(field), "only language models have this");
+}
+
 // A variant by name or a number format; problems are placed at `at`.
 void choose_variant(Resolution& r, const std::string& model, const ObjectView* entry,
                     const std::string& wanted, Position at, const std::string& pointer,
@@ -200,6 +209,7 @@ void choose_variant(Resolution& r, const std::string& model, const ObjectView* e
     const ObjectView v(known, variant_spec(), child(entry->pointer_to("variants"), wanted),
                        known->at);
     m.variant = variant_of_view(wanted, v);
+    only_language_models(r, v, m);
     m.accuracy_known = v.has("accuracy");
     return;
   }
@@ -274,6 +284,7 @@ ChosenModel choose_model(Resolution& r, const ObjectView& s) {
   if (written && written->is(JsonKind::object)) {
     const ObjectView v(written, variant_spec(), s.pointer_to("variant"), written->at);
     m.variant = variant_of_view("inline", v);
+    only_language_models(r, v, m);
     m.accuracy_known = v.has("accuracy");
     if (!s.has("accuracy")) need_source(r, v);
     return with_passes();

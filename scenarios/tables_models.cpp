@@ -17,7 +17,7 @@ std::vector<std::string> precision_names() {
 // How a model is stored and computed, and how good it then is.
 std::vector<Field> variant_fields() {
   return {
-      word("weights", precision_names(), "number format of the weights").needed(),
+      word("weights", precision_names(), "number format of the weights, the feed-forward among them").needed(),
       word("activations", precision_names(), "number format of the arithmetic")
           .default_is("bf16 for quantized weights, else as weights"),
       word("kv", precision_names(), "number format of the KV cache").by_default("bf16"),
@@ -25,7 +25,10 @@ std::vector<Field> variant_fields() {
           .default_is("as weights"),
       word("vision", precision_names(), "number format of the vision tower")
           .default_is("as weights"),
-      quantity("weight_overhead", Unit::fraction, "extra bytes for scales and zero points")
+      word("attention", precision_names(), "number format of the projections of attention")
+          .default_is("as weights"),
+      quantity("weight_overhead", Unit::fraction,
+               "extra bytes for scales and zero points, of the parts narrower than 16 bits")
           .at_most(10)
           .by_default("0"),
       quantity("accuracy", Unit::fraction, "task accuracy of answers")

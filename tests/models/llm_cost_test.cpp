@@ -8,27 +8,17 @@
 
 #include "models/builtin_llms.hpp"
 #include "sim/core/errors.hpp"
+#include "tests/models/plain_unit.hpp"
 #include "tests/models/reference_units.hpp"
 
 namespace isthmus::models {
 namespace {
 
+using testing::decode;
+using testing::plain_unit;
 using testing::reference_unit;
 using testing::reference_variant;
 
-// A unit on which everything is round: 100 Tflop/s, 1 TB/s, no overheads, efficiencies of 1.
-ComputeUnit plain_unit() {
-  ComputeUnit u;
-  u.name = "plain";
-  u.peak[static_cast<std::size_t>(Precision::bf16)] = 100e12;
-  u.memory_bandwidth = 1e12;
-  u.memory = 80e9;
-  return u;
-}
-
-IterationWork decode(std::int64_t sequences, std::int64_t context) {
-  return {.decode_sequences = sequences, .decode_context = context, .logits = sequences};
-}
 IterationWork prefill(std::int64_t tokens) {
   const double t = static_cast<double>(tokens);
   return {.prefill_tokens = tokens,
