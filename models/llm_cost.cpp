@@ -42,13 +42,17 @@ struct LlmCost::Impl {
     profiled = ops.kernels.any();
     per_context_ns = std::max(ops.attention_flop_ns, ops.kv_bytes * ops.byte_ns);
 
-    // A mixture reads more experts with every token: a table until practically all are read.
-    if (ops.expert_ratio > 0 && !ops.kernels.experts && !parted()) {
+    // More experts or neurons are read with every token: a table until practically all are read.
+    if (ops.varies() && !ops.kernels.experts && !parted()) {
       for (double tokens = 0; tokens < 65536; ++tokens) {
-        const double share = ops.expert_share(tokens);
-        if (1 - share < 1e-12) break;
         OperatorSum::Time sum;
-        for (const auto& o : ops.layers) add(sum, o, tokens, o.expert ? share : 1);
+        double share = 1;
+        for (const auto& o : ops.layers) {
+          const double own = ops.share_of(o, tokens);
+          add(sum, o, tokens, own);
+          share = std::min(share, own);
+        }
+        if (1 - share < 1e-12) break;
         mixture.push_back(sum);
       }
     }
@@ -63,7 +67,7 @@ struct LlmCost::Impl {
   static void add(OperatorSum::Time& sum, const DenseOperator& o, double rows, double share) {
     const double ns = o.ns(rows, share);
     sum.ns += ns;
-    if (o.flop_ns(rows) > o.byte_ns(rows, share)) sum.compute_ns += ns;
+    if (o.flop_ns(rows, share) > o.byte_ns(rows, share)) sum.compute_ns += ns;
   }
 
   OperatorSum::Time dense_sum(std::int64_t count) const {
@@ -153,10 +157,19 @@ struct LlmCost::Impl {
   }
   // Adds to compute_ns what is spent in compute-bound parts.
   double total_ns(const IterationWork& w, double& compute_ns) const {
-    const double ns = unhidden_ns(w, compute_ns);
-    return unit.overlap_overhead ? std::max(ns, host_ns(w)) : ns;
+    return std::max(unhidden_ns(w, compute_ns), beside_ns(w));
   }
-  // As if no overhead were hidden behind it.
+  // What passes beside the computation and counts only where it is longer: linear in nothing but the
+  // tokens.
+  double beside_ns(const IterationWork& w) const {
+    return std::max(unit.overlap_overhead ? host_ns(w) : 0, variant.prefetch ? copy_ns(w) : 0);
+  }
+  // Copying weights from host memory; every iteration needs them all.
+  double copy_ns(const IterationWork& w) const {
+    const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
+    return ops.host_share > 0 && tokens > 0 ? ops.copied_bytes(d(tokens)) * ops.host_byte_ns : 0;
+  }
+  // As if nothing were hidden behind it.
   double unhidden_ns(const IterationWork& w) const {
     double ignored = 0;
     return unhidden_ns(w, ignored);
@@ -174,13 +187,14 @@ struct LlmCost::Impl {
     return ops.overhead_ns + ops.sequence_ns * d(w.logits);
   }
 
-  // Everything but the reading of the running contexts and overheads that are hidden.
+  // Everything but the reading of the running contexts and what is hidden.
   double base_ns(const IterationWork& w) const {
     double ignored = 0;
     return base_ns(w, ignored);
   }
   double base_ns(const IterationWork& w, double& compute_ns) const {
     double ns = unit.overlap_overhead ? 0 : host_ns(w);
+    if (!variant.prefetch) ns += copy_ns(w);
     const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
     if (tokens > 0) ns += dense_launches * ops.launch_ns + token_ns(rows_of(tokens), compute_ns);
     if (w.logits > 0 && part.last) {
@@ -313,18 +327,26 @@ struct LlmCost::Impl {
       if (ops.sequence_ns > 0) host_row("sequence_overhead", ops.sequence_ns * d(w.logits));
     }
     const auto dense_row = [&](const DenseOperator& o, double rows, double share) {
-      row(o.name, o.measured && o.expert ? "moe" : o.kind, o.flops_per_row * rows,
-          o.fixed_bytes * share + o.bytes_per_row * rows, o.flop_ns(rows), o.byte_ns(rows, share),
+      row(o.name, o.measured && o.expert ? "moe" : o.kind,
+          o.flops_per_row * rows * o.flop_share(share),
+          o.fixed_bytes * share + o.bytes_per_row * rows, o.flop_ns(rows, share),
+          o.byte_ns(rows, share),
           o.ns(rows, share), o.launches * ops.launch_ns, evidence(o.measured, rows));
     };
     const double tokens = d(w.prefill_tokens + w.decode_sequences + w.draft_tokens);
     if (tokens > 0) {
-      const double share = ops.expert_ratio > 0 ? ops.expert_share(tokens) : 1;
       for (const auto& o : ops.layers)
         if (o.expert && parted())
           dense_row(o, tokens * ops.imbalance(tokens), ops.most_loaded_share(tokens));
         else
-          dense_row(o, tokens, o.expert ? share : 1);
+          dense_row(o, tokens, ops.share_of(o, tokens));
+      if (ops.host_share > 0) {
+        // Of copies that run ahead only what lasts longer than everything else.
+        const double hidden = std::max(unhidden_ns(w), unit.overlap_overhead ? host_ns(w) : 0);
+        const double copy = copy_ns(w), ns = variant.prefetch ? std::max(0.0, copy - hidden) : copy;
+        row("host_weights", "communication", 0.0, ops.copied_bytes(tokens), 0.0, ns, ns, 0.0,
+            Evidence{PredictionKind::roofline, unit.efficiency_error});
+      }
       if (ops.elementwise_ns_per_row > 0)
         row("elementwise", "overhead", 0.0, ops.elementwise_bytes_per_row * tokens, 0.0,
             ops.elementwise_ns_per_row * tokens, ops.elementwise_ns_per_row * tokens, 0.0,
@@ -457,13 +479,14 @@ DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) co
                   .per_context_ns = p.slope,
                   .first_context = p.start,
                   .end_context = impl_->decode_end(sequences, d(context))};
-  if (!impl_->unit.overlap_overhead) return line;
-  // Where the framework is slower, the time does not depend on the contexts.
-  const double host = impl_->host_ns(work), unhidden = line.base_ns + line.per_context_ns * d(context);
-  const double crossing = line.per_context_ns > 0 ? (host - line.base_ns) / line.per_context_ns
+  const double beside = impl_->beside_ns(work);
+  if (beside == 0) return line;
+  // Where framework or copies are slower, the time does not depend on the contexts.
+  const double unhidden = line.base_ns + line.per_context_ns * d(context);
+  const double crossing = line.per_context_ns > 0 ? (beside - line.base_ns) / line.per_context_ns
                                                   : std::numeric_limits<double>::infinity();
-  if (unhidden < host) {
-    line.base_ns = host;
+  if (unhidden < beside) {
+    line.base_ns = beside;
     line.per_context_ns = 0;
     line.end_context = std::min(line.end_context, std::max(crossing, d(context) + 1));
   } else if (crossing < d(context)) {
@@ -510,9 +533,8 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
                                    .logits = 1,
                                    .image_tokens = image};
   const Prediction prefill = iteration(prefill_work);
-  const bool hidden = impl_->unit.overlap_overhead;
   const double prefill_ns =
-      std::max(impl_->base_ns(prefill_work), hidden ? impl_->host_ns(prefill_work) : 0);
+      std::max(impl_->base_ns(prefill_work), impl_->beside_ns(prefill_work));
   const double steps = std::max(0.0, output - 1);
   const auto& curves = impl_->ops.kernels.decode_attention;
   const double step_ns = impl_->base_ns({.decode_sequences = 1, .logits = 1});
@@ -523,7 +545,7 @@ Prediction LlmCost::request(std::int64_t prompt, std::int64_t image, double outp
            : curves.front().curve.sum(d(prompt) + 1, d(prompt) + std::floor(steps)) +
                  (steps - std::floor(steps)) * curves.front().curve.at(d(prompt) + steps));
   const double decode_ns =
-      std::max(unhidden_ns, hidden ? steps * impl_->host_ns({.logits = 1}) : 0);
+      std::max(unhidden_ns, steps * impl_->beside_ns({.decode_sequences = 1, .logits = 1}));
 
   // The decode steps are judged by the middle one.
   const Prediction middle = iteration({.decode_sequences = 1,
@@ -556,6 +578,10 @@ double LlmCost::weight_bytes() const {
   return models::weight_bytes(impl_->shape, impl_->variant, impl_->part);
 }
 
+double LlmCost::host_weight_bytes() const {
+  return impl_->ops.host_bytes() * impl_->layout.tensor;
+}
+
 double LlmCost::kv_bytes_per_token() const {
   const double all = impl_->shape.kv_bytes_per_token(impl_->variant.kv);
   return all * d(impl_->part.layers) / d(impl_->shape.layers);
@@ -568,7 +594,9 @@ double LlmCost::workspace_bytes() const {
   const double wide = 4 * d(s.hidden) + (s.gated_ffn ? 2 : 1) * d(s.ffn) * active;
   const double activations = 2048 * wide * std::max(2.0, bytes_of(impl_->variant.activations));
   const double logits = impl_->part.last ? 256 * d(s.vocab) * 4 : 0;
-  return activations + logits + 0.05 * impl_->unit.memory * impl_->layout.tensor;
+  // One layer's weights from the host at a time, with prefetch two.
+  const double copies = (impl_->variant.prefetch ? 2 : 1) * host_weight_bytes() / d(s.layers);
+  return activations + logits + copies + 0.05 * impl_->unit.memory * impl_->layout.tensor;
 }
 
 std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
@@ -580,7 +608,8 @@ std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
   }
   const int units = impl_->layout.tensor;
   const double memory = impl_->unit.memory * units * memory_utilization;
-  const double room = memory - weight_bytes() - workspace_bytes();
+  const double weights = weight_bytes() - host_weight_bytes();
+  const double room = memory - weights - workspace_bytes();
   const double tokens = std::floor(room / kv_bytes_per_token());
   if (tokens < 1) {
     std::string what;
@@ -592,10 +621,10 @@ std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
                                             : "");
     throw InputError(fmt::format(
         "model '{}' ({}){} does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave "
-        "no room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits or a "
-        "smaller model",
+        "no room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits, a "
+        "smaller model or host_weights",
         impl_->shape.name, impl_->variant.name, what, units, impl_->unit.name,
-        weight_bytes() / 1e9, workspace_bytes() / 1e9, impl_->unit.memory * units / 1e9,
+        weights / 1e9, workspace_bytes() / 1e9, impl_->unit.memory * units / 1e9,
         memory_utilization, memory / 1e9));
   }
   return static_cast<std::int64_t>(tokens);

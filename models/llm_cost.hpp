@@ -97,13 +97,15 @@ class LlmCost {
   //! tokens; 1 unless a mixture's experts are divided.
   double expert_imbalance(std::int64_t tokens) const;
 
-  double weight_bytes() const;        //!< per replica (all units together)
+  double weight_bytes() const;        //!< per replica (all units together, and in host memory)
+  double host_weight_bytes() const;   //!< per replica, of these: in host memory
   double kv_bytes_per_token() const;  //!< per replica
   //! Bytes kept free of KV blocks per replica: on every stage activations of 2,048 tokens, 5 % of the
-  //! memory for runtime, allocator and captured graphs, on the last one 256 rows of logits in fp32.
+  //! memory for runtime, allocator and captured graphs, on the last one 256 rows of logits in fp32;
+  //! what a layer has in host memory, twice with prefetch.
   double workspace_bytes() const;
-  //! KV tokens that fit beside weights and workspace: floor((memory*utilization - weights -
-  //! workspace)/kv_bytes), of the stage with the least room; throws InputError with the arithmetic
+  //! KV tokens that fit beside weights and workspace: floor((memory*utilization - weights not
+  //! in host memory - workspace)/kv_bytes), of the stage with the least room; throws InputError with the arithmetic
   //! when weights do not fit.
   std::int64_t kv_capacity_tokens(double memory_utilization = 0.9) const;
   //! Evidence and relative standard error of a request of 512 tokens in and 128 out.

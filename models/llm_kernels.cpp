@@ -119,7 +119,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
                           {"expert_parallel", layout.expert}},
                          "tokens"))
         experts = scaled(std::move(*c), layers);
-  } else {
+  } else if (v.ffn_active == 1) {  // sparse products have other kernels than the tables
     gate_up = gemm(v.weights, layers, (s.gated_ffn ? 2 : 1) * ffn / p, hidden);
     down = gemm(v.weights, layers, hidden, ffn / p);
   }

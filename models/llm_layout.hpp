@@ -27,6 +27,8 @@ struct LlmLayout {
   double expert_imbalance = 0;  //!< largest over mean load if measured, in [1, expert]; 0 = from the law
   double link_bandwidth = 0;  //!< bytes/s between two units; needed from two units on
   Duration link_latency = {}; //!< per hop of a collective and per message between stages
+  //! Bytes/s from host memory to each unit; needed by variants with weights there.
+  double host_bandwidth = 0;
 
   int units() const { return tensor * pipeline; }
 };

@@ -14,7 +14,8 @@ namespace {
 double d(std::int64_t v) { return static_cast<double>(v); }
 
 // Every impossible figure at once, as one InputError.
-void validate(const LlmShape& s, const ComputeUnit& u, const LlmLayout& layout) {
+void validate(const LlmShape& s, const LlmVariant& v, const ComputeUnit& u,
+              const LlmLayout& layout) {
   std::vector<std::string> problems;
   const auto need = [&](bool ok, const std::string& what) {
     if (!ok) problems.push_back(what);
@@ -62,9 +63,25 @@ void validate(const LlmShape& s, const ComputeUnit& u, const LlmLayout& layout) 
                    layout.expert_imbalance));
   need(layout.units() == 1 || layout.link_bandwidth > 0,
        fmt::format("model '{}': {} parallel units need a link bandwidth", s.name, layout.units()));
-  const auto fraction = [&](double v, const char* field) {
-    need(v > 0 && v <= 1, fmt::format("unit '{}': {} must be in (0, 1], not {}", u.name, field, v));
+  const auto fraction = [&](double value, const char* field) {
+    need(value > 0 && value <= 1,
+         fmt::format("unit '{}': {} must be in (0, 1], not {}", u.name, field, value));
   };
+  const auto variant = [&](bool ok, const std::string& what) {
+    need(ok, fmt::format("model '{}' ({}): {}", s.name, v.name, what));
+  };
+  variant(v.ffn_active > 0 && v.ffn_active <= 1,
+          fmt::format("ffn_active must be in (0, 1], not {}", v.ffn_active));
+  variant(v.ffn_active == 1 || s.experts == 0,
+          "a mixture reads the experts that tokens choose; leave ffn_active out");
+  variant(v.layer_kernels >= 1, fmt::format("layer_kernels must be at least 1, not {}", v.layer_kernels));
+  variant(v.host_weights >= 0 && v.host_weights <= 1,
+          fmt::format("host_weights must be in [0, 1], not {}", v.host_weights));
+  variant(v.host_weights == 0 || layout.host_bandwidth > 0,
+          "weights in host memory need the bandwidth from there, the node's unit_transfer");
+  variant(v.host_weights == 0 || (layout.pipeline == 1 && layout.expert == 1),
+          "weights in host memory go with neither pipeline nor expert_parallel");
+  variant(v.host_weights > 0 || !v.prefetch, "prefetch needs host_weights");
   need(u.memory_bandwidth > 0, fmt::format("unit '{}': memory_bandwidth must be positive", u.name));
   fraction(u.compute_efficiency, "compute_efficiency");
   fraction(u.bandwidth_efficiency, "bandwidth_efficiency");
@@ -81,7 +98,7 @@ Precision state_format(Precision activations) {
 LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const ComputeUnit& unit,
                            const LlmLayout& layout, const LlmStage& stage,
                            const KernelProfile* profile) {
-  validate(s, unit, layout);
+  validate(s, v, unit, layout);
   const double p = layout.tensor;
   const Precision state = state_format(v.activations);
   const double state_bytes = bytes_of(state);
@@ -134,6 +151,14 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   layers.push_back(
       dense("gate_up", count, s.gated_ffn ? 2 * ffn : ffn, hidden, v.weights, stored, active));
   layers.push_back(dense("down", count, hidden, ffn, v.weights, stored, active));
+  const double kernels_per_row = v.layer_kernels / 5;  // of the four products and attention
+  for (DenseOperator& each : layers) each.launches *= kernels_per_row;
+  ffn_active = v.ffn_active;
+  layers[2].sparse = layers[3].sparse = ffn_active < 1;
+  if (v.host_weights > 0) {
+    host_share = v.host_weights;
+    host_byte_ns = 1e9 / layout.host_bandwidth;
+  }
   if (stage.last)
     heads.push_back(dense("lm_head", 1, d(s.vocab), hidden, v.head.value_or(v.weights), 1, 1));
 
@@ -142,7 +167,7 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   attention_flop_ns = attention_flops * ns_per_flop(state, state);
   kv_bytes = s.kv_bytes_per_token(v.kv) * (count / d(s.layers)) / p;
   query_bytes = 2 * query * count * state_bytes / p;
-  attention_launches = count;
+  attention_launches = count * kernels_per_row;
 
   // The tower: one group of all block products, the merger, and full attention among patches.
   if (stage.first && s.vision.layers > 0) {
@@ -237,6 +262,23 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
 
 double LlmOperators::expert_share(double tokens) const {
   return 1 - std::pow(1 - expert_ratio, tokens);
+}
+
+double LlmOperators::share_of(const DenseOperator& o, double tokens) const {
+  if (o.sparse) return 1 - std::pow(1 - ffn_active, tokens);
+  return o.expert && expert_ratio > 0 ? expert_share(tokens) : 1;
+}
+
+double LlmOperators::copied_bytes(double tokens) const {
+  double bytes = 0;
+  for (const DenseOperator& o : layers) bytes += o.fixed_bytes * share_of(o, tokens);
+  return host_share * bytes;
+}
+
+double LlmOperators::host_bytes() const {
+  double bytes = 0;
+  for (const DenseOperator& o : layers) bytes += o.fixed_bytes;
+  return host_share * bytes;
 }
 
 double LlmOperators::most_loaded_share(double tokens) const {

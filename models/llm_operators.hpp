@@ -21,18 +21,24 @@ struct DenseOperator {
   const char* name = "";
   const char* kind = "gemm";
   bool expert = false;  //!< weights are read only for the experts that tokens chose
+  bool sparse = false;  //!< weights are read and computed only for neurons that tokens need
   double launches = 0;
   double flops_per_row = 0, fixed_bytes = 0, bytes_per_row = 0;
   double flop_ns_per_row = 0, fixed_ns = 0, byte_ns_per_row = 0;
 
   std::optional<MeasuredCurve> measured;  //!< over rows, instead of the roofline
 
-  double flop_ns(double rows) const { return flop_ns_per_row * rows; }
+  //! Part of the arithmetic that remains when `share` of the weights takes part: the neurons that
+  //! any row needs are computed for all of them.
+  double flop_share(double share) const { return sparse ? share : 1; }
+  double flop_ns(double rows, double share) const {
+    return flop_ns_per_row * rows * flop_share(share);
+  }
   double byte_ns(double rows, double share) const {
     return fixed_ns * share + byte_ns_per_row * rows;
   }
   double ns(double rows, double share) const {
-    return measured ? measured->curve.at(rows) : std::max(flop_ns(rows), byte_ns(rows, share));
+    return measured ? measured->curve.at(rows) : std::max(flop_ns(rows, share), byte_ns(rows, share));
   }
 };
 
@@ -93,6 +99,19 @@ struct LlmOperators {
   double most_loaded_share(double tokens) const;
   //! Expected fraction of the experts that `tokens` tokens choose, drawn independently and evenly.
   double expert_share(double tokens) const;
+
+  double ffn_active = 1;      //!< the variant's
+  double host_share = 0;      //!< of the layers' weights, kept in host memory
+  double host_byte_ns = 0;    //!< per byte copied from there, each unit over a link of its own
+  //! Products read another share of their weights for every number of tokens.
+  bool varies() const { return expert_ratio > 0 || ffn_active < 1; }
+  //! Expected share of its weights that a product of the layers reads for `tokens` tokens: that of
+  //! chosen experts, or of neurons that some token needs, chosen independently: 1 - (1 - a)^tokens.
+  double share_of(const DenseOperator& o, double tokens) const;
+  //! Bytes that a unit copies from host memory for an iteration of `tokens` > 0 tokens.
+  double copied_bytes(double tokens) const;
+  //! Bytes of this unit's weights in host memory.
+  double host_bytes() const;
 };
 
 //! Largest image that is encoded as one: more image tokens in one iteration count as equal images.

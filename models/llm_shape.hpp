@@ -61,6 +61,16 @@ struct LlmVariant {
   //! Format of the attention's projections (q, k, v, output); none = as `weights`, which then is the
   //! format of the feed-forward alone.
   std::optional<Precision> attention;
+  //! Share of the feed-forward's neurons that a token needs, (0, 1]; below 1 only those that some
+  //! token of the iteration needs are read and computed (contextual sparsity). Not for mixtures.
+  double ffn_active = 1;
+  //! Kernels that one decoder layer launches, >= 1: five for the four products and attention, fewer
+  //! when fused, more without any fusion.
+  double layer_kernels = 5;
+  //! Share of the layers' weights that stays in host memory and is copied in every iteration, [0, 1].
+  double host_weights = 0;
+  //! The copies run ahead, beside the computation: the longer of the two counts, not their sum.
+  bool prefetch = false;
 };
 
 //! Bytes of `params` weights stored as `format` in this variant, scales included where quantized.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "scenarios/resolve_engine.hpp"
 #include "scenarios/tables.hpp"
 #include "sim/core/errors.hpp"
@@ -33,6 +35,7 @@ world::LlmModel llm_model(Resolution& r, const ObjectView& s, const ObjectView& 
       r.problems.add(s.at(field), s.pointer_to(field), "needs expert_parallel above 1");
   layout.link_bandwidth = node.number_or("interconnect_bandwidth", 0);
   layout.link_latency = node.duration("interconnect_latency");
+  if (std::isfinite(group.unit_bandwidth)) layout.host_bandwidth = group.unit_bandwidth;
   if (layout.units() > 1 && layout.link_bandwidth <= 0)
     throw InputError(fmt::format("{} accelerators per replica need the interconnect_bandwidth of \"{}\"",
                                  layout.units(), group.name));

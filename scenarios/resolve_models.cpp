@@ -40,6 +40,10 @@ models::LlmVariant variant_of_view(const std::string& name, const ObjectView& v)
   if (v.has("head")) out.head = precision_named(v.text("head"));
   if (v.has("vision")) out.vision = precision_named(v.text("vision"));
   if (v.has("attention")) out.attention = precision_named(v.text("attention"));
+  out.ffn_active = v.number("ffn_active");
+  out.layer_kernels = v.number("layer_kernels");
+  out.host_weights = v.number("host_weights");
+  out.prefetch = v.flag("prefetch");
   out.weight_overhead = v.number("weight_overhead");
   out.accuracy = v.number_or("accuracy", 0);
   out.accuracy_metric = v.text("accuracy_metric");
@@ -195,7 +199,7 @@ bool fill_work(Resolution& r, const std::string& name, const Entry& e, const Obj
 // Graphs choose formats per operator by passes.
 void only_language_models(Resolution& r, const ObjectView& v, const ChosenModel& m) {
   if (m.llm) return;
-  for (const char* field : {"attention"})
+  for (const char* field : {"attention", "ffn_active", "layer_kernels", "host_weights", "prefetch"})
     if (v.has(field))
       r.problems.add(v.at(field), v.pointer_to(field), "only language models have this");
 }

@@ -27,6 +27,24 @@ std::vector<Field> variant_fields() {
           .default_is("as weights"),
       word("attention", precision_names(), "number format of the projections of attention")
           .default_is("as weights"),
+      quantity("ffn_active", Unit::fraction,
+               "feed-forward neurons that a token needs; the others are not read (contextual "
+               "sparsity)")
+          .above(0)
+          .at_most(1)
+          .by_default("1"),
+      quantity("layer_kernels", Unit::none,
+               "kernels that a layer launches: 5 count products and attention, fewer are fused")
+          .at_least(1)
+          .at_most(1000)
+          .by_default("5"),
+      quantity("host_weights", Unit::fraction,
+               "of the layers' weights, kept in host memory and copied in every iteration over "
+               "the node's unit_transfer")
+          .at_most(1)
+          .by_default("0"),
+      flag("prefetch", "copies of host_weights run ahead, beside the computation")
+          .by_default("false"),
       quantity("weight_overhead", Unit::fraction,
                "extra bytes for scales and zero points, of the parts narrower than 16 bits")
           .at_most(10)
