@@ -33,6 +33,11 @@ def rows_of(case: dict, results: dict) -> tuple[list[str], list[str]]:
     rows, problems = [], []
     for f in case["figures"]:
         value = results[f["alternative"]][f["metric"]]
+        if f["kind"] == "unknown":
+            if value is not None:
+                problems.append(f"{case['id']}: {f['figure']}: {value} is known")
+            rows.append(f"| {f['figure']} | - | - | - | unknown |")
+            continue
         if "relative_to" in f:  # share by which it differs from another alternative
             value = value / results[f["relative_to"]][f["metric"]] - 1
         if "minus" in f:  # difference to another alternative
@@ -71,7 +76,7 @@ def page(cases: list[dict]) -> tuple[str, list[str]]:
         "`./isthmus python tests/validation/reference_report.py`; inputs are calibrated, outputs "
         "never. *calibrated*: an input was fitted to this figure; *predicted*: nothing was; "
         "*mechanism*: no figure is printed, the row shows that the mechanism works; *input*: the "
-        "scenario states it; *contradiction*: the source cannot be right here, the row says why. A "
+        "scenario states it; *unknown*: nobody has published it; *contradiction*: the source cannot be right here, the row says why. A "
         "simulated figure must be within 10 % of the source or within the printed range.",
         "",
     ]
