@@ -290,7 +290,8 @@ ChosenModel choose_model(Resolution& r, const ObjectView& s) {
     m.variant = variant_of_view("inline", v);
     only_language_models(r, v, m);
     m.accuracy_known = v.has("accuracy");
-    if (!s.has("accuracy")) need_source(r, v);
+    // A service may state an accuracy of its own; a draft model has none.
+    if (!s.value() || !s.value()->find("accuracy")) need_source(r, v);
     return with_passes();
   }
   const std::string wanted =
