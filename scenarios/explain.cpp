@@ -111,6 +111,7 @@ void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, Explanation
   const models::Precision format = m.variant.activations;
   e.peak = models::usable_peak(cost.unit(), m.variant.weights, format) * cost.layout().tensor;
   e.weight_bytes = cost.weight_bytes();
+  e.host_weight_bytes = cost.host_weight_bytes();
   e.kv_bytes_per_token = cost.kv_bytes_per_token();
   e.kv_capacity_tokens = cost.kv_capacity_tokens();
   for (const models::LlmCost& stage : cost.stages())
@@ -203,6 +204,7 @@ std::string to_json(const Explanation& e) {
                  {"bandwidth", e.bandwidth},
                  {"bandwidth_roof", e.bandwidth_roof},
                  {"weight_bytes", e.weight_bytes},
+                 {"host_weight_bytes", e.host_weight_bytes},
                  {"activation_bytes", e.activation_bytes},
                  {"kv_bytes_per_token", e.kv_bytes_per_token},
                  {"kv_capacity_tokens", e.kv_capacity_tokens},

@@ -58,6 +58,7 @@ struct Explanation {
   double bandwidth = 0;           //!< nominal, bytes/s
   double bandwidth_roof = 0;      //!< bandwidth x bandwidth efficiency
   double weight_bytes = 0;        //!< of all units together
+  double host_weight_bytes = 0;   //!< of these, in host memory; language models only
   double activation_bytes = 0;    //!< peak of live activations of the batch; graphs only
   double kv_bytes_per_token = 0;  //!< language models only
   std::int64_t kv_capacity_tokens = 0;

@@ -199,7 +199,10 @@ std::string to_text(const Explanation& e, std::size_t top) {
   out += fmt::format("  bandwidth  {} nominal, {} reached by large streams ({:.0f} %)\n",
                      si(e.bandwidth, "B/s"), si(e.bandwidth_roof, "B/s"),
                      100 * e.bandwidth_roof / e.bandwidth);
-  out += fmt::format("  weights    {}\n", si(e.weight_bytes, "B"));
+  out += fmt::format("  weights    {}{}\n", si(e.weight_bytes, "B"),
+                     e.host_weight_bytes > 0
+                         ? fmt::format(", {} of them in host memory", si(e.host_weight_bytes, "B"))
+                         : std::string());
   if (e.activation_bytes > 0)
     out += fmt::format("  activations {} at their peak\n", si(e.activation_bytes, "B"));
   if (e.kv_bytes_per_token > 0)

@@ -115,6 +115,9 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
     if (r.problems.any()) return;
     if (!draft.llm)
       return r.problems.add(s.at("model"), s.pointer_to("model"), "a draft model is a language model");
+    if (draft.variant.host_weights > 0)
+      return r.problems.add(s.at("model"), s.pointer_to("model"),
+                            "a draft model has all its weights on the unit; leave out host_weights");
     c.speculation.draft = cost_of(draft.shape, draft.variant);
     // Its weights and its own cache come out of the same memory.
     if (!v.has("kv_tokens") || v.number("kv_tokens") == 0) {

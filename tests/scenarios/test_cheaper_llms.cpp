@@ -70,7 +70,10 @@ TEST(CheaperLlms, ExplainShowsTheCopies) {
   q.device = "nvidia-t4";
   q.set = {{"/services/model/variant", R"({"weights": "fp16", "host_weights": 0.5})"},
            {"/nodes/node/unit_transfer", R"({"bandwidth": "12 GB/s"})"}};
-  EXPECT_THAT(to_text(explain(q)), HasSubstr("host_weights"));
+  const Explanation e = explain(q);
+  EXPECT_THAT(to_text(e), HasSubstr("host_weights"));
+  EXPECT_THAT(to_text(e), HasSubstr("16.1 GB, 6.98 GB of them in host memory"));
+  EXPECT_EQ(json::parse(to_json(e))["host_weight_bytes"], e.host_weight_bytes);
 }
 
 TEST(CheaperLlms, MistakesAreNamed) {
@@ -83,6 +86,15 @@ TEST(CheaperLlms, MistakesAreNamed) {
               HasSubstr("/services/s/variant/ffn_active"));
   EXPECT_THAT(first_problem(scenario_of({{"weights", "int4"}, {"layer_kernels", 0.5}})),
               HasSubstr("/services/s/variant/layer_kernels"));
+  json guessing = scenario_of({{"weights", "int4"}});
+  guessing["services"]["s"]["batching"] = {
+      {"policy", "continuous"},
+      {"speculation",
+       {{"tokens", 2},
+        {"acceptance", 0.7},
+        {"model", "llama-3.2-1b"},
+        {"variant", {{"weights", "fp16"}, {"host_weights", 0.5}}}}}};
+  EXPECT_THAT(first_problem(guessing), HasSubstr("a draft model has all its weights on the unit"));
   EXPECT_THAT(first_problem(scenario_of({{"weights", "int4"}, {"attention", "fp15"}})),
               HasSubstr("/services/s/variant/attention"));
   for (const char* field : {"attention", "ffn_active"}) {
