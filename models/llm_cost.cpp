@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "models/llm_memory.hpp"
 #include "models/llm_operators.hpp"
 #include "models/operator_sum.hpp"
 #include "sim/core/errors.hpp"
@@ -392,6 +393,11 @@ struct LlmCost::Impl {
     }
   }
 
+  LlmMemory memory() const {
+    const double kv = shape.kv_bytes_per_token(variant.kv) * d(part.layers) / d(shape.layers);
+    return {shape, variant, unit, layout, part, ops.host_bytes() * layout.tensor, kv};
+  }
+
   // The whole iteration: as good as its worst part, errors as if common to all parts.
   Prediction iteration(const IterationWork& w) const {
     double compute = 0, error = 0;
@@ -579,55 +585,24 @@ double LlmCost::weight_bytes() const {
 }
 
 double LlmCost::host_weight_bytes() const {
-  return impl_->ops.host_bytes() * impl_->layout.tensor;
+  return impl_->memory().host_weight_bytes;
 }
 
 double LlmCost::kv_bytes_per_token() const {
-  const double all = impl_->shape.kv_bytes_per_token(impl_->variant.kv);
-  return all * d(impl_->part.layers) / d(impl_->shape.layers);
+  return impl_->memory().kv_bytes_per_token;
 }
 
 double LlmCost::workspace_bytes() const {
   if (!impl_->stages.empty()) return sum_over(impl_->stages, &LlmCost::workspace_bytes);
-  const LlmShape& s = impl_->shape;
-  const double active = d(std::max<std::int64_t>(1, s.experts_active));
-  const double wide = 4 * d(s.hidden) + (s.gated_ffn ? 2 : 1) * d(s.ffn) * active;
-  const double activations = 2048 * wide * std::max(2.0, bytes_of(impl_->variant.activations));
-  const double logits = impl_->part.last ? 256 * d(s.vocab) * 4 : 0;
-  // One layer's weights from the host at a time, with prefetch two.
-  const double copies = (impl_->variant.prefetch ? 2 : 1) * host_weight_bytes() / d(s.layers);
-  return activations + logits + copies + 0.05 * impl_->unit.memory * impl_->layout.tensor;
+  return impl_->memory().workspace_bytes();
 }
 
 std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {
-  if (!impl_->stages.empty()) {
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    for (const LlmCost& stage : impl_->stages)
-      least = std::min(least, stage.kv_capacity_tokens(memory_utilization));
-    return least;
-  }
-  const int units = impl_->layout.tensor;
-  const double memory = impl_->unit.memory * units * memory_utilization;
-  const double weights = weight_bytes() - host_weight_bytes();
-  const double room = memory - weights - workspace_bytes();
-  const double tokens = std::floor(room / kv_bytes_per_token());
-  if (tokens < 1) {
-    std::string what;
-    if (impl_->layout.pipeline > 1)
-      what = fmt::format(", of which a stage has {} of {} layers{}", impl_->part.layers,
-                         impl_->shape.layers,
-                         impl_->part.first  ? " and the embedding"
-                         : impl_->part.last ? " and the output head"
-                                            : "");
-    throw InputError(fmt::format(
-        "model '{}' ({}){} does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave "
-        "no room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits, a "
-        "smaller model or host_weights",
-        impl_->shape.name, impl_->variant.name, what, units, impl_->unit.name,
-        weights / 1e9, workspace_bytes() / 1e9, impl_->unit.memory * units / 1e9,
-        memory_utilization, memory / 1e9));
-  }
-  return static_cast<std::int64_t>(tokens);
+  if (impl_->stages.empty()) return impl_->memory().kv_capacity_tokens(memory_utilization);
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (const LlmCost& stage : impl_->stages)
+    least = std::min(least, stage.kv_capacity_tokens(memory_utilization));
+  return least;
 }
 
 PredictionKind LlmCost::kind() const { return request(512, 0, 128).kind; }
