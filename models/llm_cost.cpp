@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "models/llm_evidence.hpp"
 #include "models/llm_memory.hpp"
 #include "models/llm_operators.hpp"
 #include "models/operator_sum.hpp"
@@ -16,12 +17,6 @@ namespace isthmus::models {
 namespace {
 
 double d(std::int64_t v) { return static_cast<double>(v); }
-
-// The evidence of one part of an iteration.
-struct Evidence {
-  PredictionKind kind = PredictionKind::roofline;
-  double relative_error = 0;
-};
 
 }  // namespace
 
@@ -289,29 +284,6 @@ struct LlmCost::Impl {
                     ops.vision_patch_bytes * patches * ops.byte_ns);
   }
 
-  // Evidence of a part: its curve's, or the roofline's.
-  Evidence evidence(const std::optional<MeasuredCurve>& curve, double x) const {
-    return curve ? evidence(*curve, x) : Evidence{PredictionKind::roofline, unit.efficiency_error};
-  }
-  Evidence evidence(const MeasuredCurve& curve, double x) const {
-    const PredictionKind kind = curve.kind(x);
-    // Beyond the table the scaling is a guess as good as the roofline.
-    return {kind, kind == PredictionKind::extrapolated
-                      ? std::max(curve.relative_error, unit.efficiency_error)
-                      : curve.relative_error};
-  }
-  Evidence decode_evidence(std::int64_t sequences, double context) const {
-    const auto& curves = ops.kernels.decode_attention;
-    if (curves.empty()) return {PredictionKind::roofline, unit.efficiency_error};
-    const auto i = std::min(static_cast<std::size_t>(sequences), curves.size());
-    Evidence e = evidence(curves[i - 1], context / d(sequences) * d(static_cast<std::int64_t>(i)));
-    if (i < static_cast<std::size_t>(sequences)) {
-      e.kind = PredictionKind::extrapolated;
-      e.relative_error = std::max(e.relative_error, unit.efficiency_error);
-    }
-    return e;
-  }
-
   // Calls row(name, kind, flops, bytes, flop_ns, byte_ns, ns, extra_ns, evidence) for every part of
   // an iteration; it takes ns + extra_ns, of which flop_ns and byte_ns are the roofline's terms.
   template <class Row>
@@ -367,7 +339,7 @@ struct LlmCost::Impl {
         row("decode_attention", "attention", ops.attention_flops * pairs, ops.kv_bytes * context,
             ops.attention_flop_ns * pairs, ops.kv_bytes * context * ops.byte_ns,
             decode_ns(w), launches,
-            decode_evidence(w.decode_sequences, context));
+            evidence.decode(ops.kernels.decode_attention, w.decode_sequences, context));
       }
       if (layout.tensor > 1)
         row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0, 0.0,
@@ -423,6 +395,7 @@ struct LlmCost::Impl {
   LlmLayout layout;
   LlmStage part;
   LlmOperators ops;
+  EvidenceOf evidence{unit.efficiency_error};
   OperatorSum dense, heads;
   std::vector<OperatorSum::Time> mixture;
   double dense_launches = 0;
