@@ -114,6 +114,7 @@ TEST(LlmHostWeights, TheyLeaveRoomForKeysAndValues) {
 
 TEST(LlmHostWeights, ExplainedRowsAddUp) {
   ComputeUnit unit = plain_unit();
+  unit.graph_sizes = {8, 16};  // nine rows run as sixteen
   unit.iteration_overhead = Duration(3'000'000);
   unit.launch_overhead = Duration(2000);
   for (const bool hidden : {false, true})
@@ -146,6 +147,7 @@ TEST(LlmHostWeights, DecodeLineIsBitIdentical) {
       for (const double share : {0.01, 0.04, 0.3})
         for (const double active : {1.0, 0.13}) {
           unit.overlap_overhead = hidden;
+          unit.graph_sizes = active < 1 ? std::vector<std::int64_t>{1, 24} : std::vector<std::int64_t>{};
           LlmVariant v = from_host(share, prefetch);
           v.ffn_active = active;
           v.layer_kernels = 7;
