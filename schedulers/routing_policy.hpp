@@ -38,6 +38,8 @@ class RoutingPolicy {
   virtual ~RoutingPolicy() = default;
   //! Returns an index into view.replicas.
   virtual std::size_t choose(const RoutingView& view) = 0;
+  //! False spares the world the numbers and outstanding requests of the replicas.
+  virtual bool wants_outstanding() const { return true; }
   //! False spares the world the scraped signals of the replicas.
   virtual bool wants_load() const { return false; }
   //! Time between scrapes; zero: signals are read at every decision.

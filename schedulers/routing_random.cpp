@@ -9,6 +9,7 @@ namespace {
 
 class Random final : public RoutingPolicy {
  public:
+  bool wants_outstanding() const override { return false; }
   std::size_t choose(const RoutingView& view) override {
     const bool equal = all_weightless(view.replicas);
     double total = 0;

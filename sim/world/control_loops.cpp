@@ -80,6 +80,7 @@ void World::open_routing(Router& s,
   s.routes_by_load = s.routing->wants_load();
   s.routes_by_prefix = s.routing->wants_prefix();
   s.routes_single = s.routing->remembers();
+  s.routes_by_outstanding = s.routing->wants_outstanding();
   s.scraped_at = now_;
   if (s.routes_by_load && !scenario_.services[service].local &&
       s.routing->signal_period() > Duration::zero())

@@ -48,7 +48,7 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
   if (among.size() == 1 && !s.routes_single) return among.front();
   const Request& r = requests_[slot];
   signals_.resize(among.size());  // what is not set below has its default
-  for (std::size_t k = 0; k < signals_.size(); ++k) {
+  for (std::size_t k = 0; s.routes_by_outstanding && k < signals_.size(); ++k) {
     signals_[k].replica = replicas_[among[k]].number;
     signals_[k].outstanding = replicas_[among[k]].outstanding;
   }

@@ -186,7 +186,7 @@ struct Router {
   std::vector<std::uint32_t> ready;      // global indices, by number
   std::deque<std::uint64_t> pending;     // requests that wait for a first replica
   std::shared_ptr<schedulers::RoutingPolicy> routing;
-  bool routes_by_load = false, routes_by_prefix = false, routes_single = false;  // what it wants
+  bool routes_by_outstanding = true, routes_by_load = false, routes_by_prefix = false, routes_single = false;  // what it wants
   Instant scraped_at;
 };
 
