@@ -52,23 +52,24 @@ LlmEngine::Known LlmEngine::known(const Sequence& s) const {
 void LlmEngine::use_known(Sequence& s, const Known& k) {
   if (k.blocks == 0) return;
   // First of all nobody else may take the ones in the cache.
-  for (std::int64_t i = 0; i < k.blocks; ++i)
-    if (const BlockKey key = key_of(s, i); kv_.contains(key)) kv_.use(key);
-  const std::int64_t fetched = k.blocks - k.cached;
+  std::vector<std::int64_t> missing;
+  for (std::int64_t i = 0; i < k.blocks; ++i) {
+    s.keys.push_back(key_of(s, i));
+    if (kv_.contains(s.keys.back())) kv_.use(s.keys.back());
+    else missing.push_back(i);
+  }
+  const auto fetched = static_cast<std::int64_t>(missing.size());
   double bytes_s = 0;  // sum of 1 / bandwidth
-  for (std::int64_t i = 0; fetched > 0 && i < k.blocks; ++i) {
-    const BlockKey key = key_of(s, i);
-    if (kv_.contains(key)) continue;
+  for (const std::int64_t i : missing) {
+    const BlockKey key = s.keys[static_cast<std::size_t>(i)];
     const std::size_t tier = tiers_->find(key);
     bytes_s += 1 / tiers_->bandwidth(tier);
     tiers_->read(tier, key);
   }
   kv_.take(fetched);
-  for (std::int64_t i = 0; i < k.blocks; ++i) {
-    const BlockKey key = key_of(s, i);
-    if (!kv_.contains(key)) kv_.name(key);
-    s.keys.push_back(key);
-  }
+  // A trace may repeat contents within a prompt: one block has the name.
+  for (const std::int64_t i : missing)
+    if (BlockKey& key = s.keys[static_cast<std::size_t>(i)]; !kv_.name(key)) key = no_key;
   s.blocks = k.blocks;
   s.computed = k.blocks * limits_.block_size;
   counters_.cached_tokens += static_cast<std::uint64_t>(k.cached * limits_.block_size);

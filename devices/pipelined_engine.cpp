@@ -23,7 +23,10 @@ PipelinedEngine::PipelinedEngine(std::shared_ptr<const models::LlmCost> cost,
   EngineLimits own = limits;
   own.leap = false;  // one micro-batch at a time
   own.kv_blocks = limits.kv_blocks / parts;
-  own.watermark_blocks = limits.watermark_blocks / parts;
+  // The same share of fewer blocks, rounded down.
+  own.watermark_blocks = static_cast<std::int64_t>(
+      static_cast<double>(limits.watermark_blocks) * static_cast<double>(own.kv_blocks) /
+      static_cast<double>(std::max<std::int64_t>(1, limits.kv_blocks)));
   if (own.kv_blocks < 1)
     throw InputError(fmt::format("engine: {} KV blocks are too few for {} micro-batches",
                                  limits.kv_blocks, parts));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "models/llm_cost.hpp"
@@ -42,19 +43,38 @@ void read_speculation(Resolution& r, const ObjectView& v, world::ContinuousBatch
   if (c.async_scheduling)
     r.problems.add(v.at("async_scheduling"), v.pointer_to("async_scheduling"),
                    "cannot plan ahead of guesses; leave \"speculation\" out or say false");
-  const std::uint64_t tokens = std::uint64_t{c.max_sequences} * (1 + c.speculation.tokens);
-  if (c.max_batched_tokens < tokens)
-    r.problems.add(v.at("speculation"), s.pointer_to("tokens"),
-                   fmt::format("max_batch {} times {} tokens per decode exceed max_batched_tokens {}; "
-                               "raise it to {}",
-                               c.max_sequences, 1 + c.speculation.tokens, c.max_batched_tokens, tokens));
 }
 
-void check_blocks(const world::ContinuousBatching& c) {
-  if (c.kv_tokens < c.block_size)
-    throw InputError(fmt::format("no KV block of {} tokens fits beside the weights{}{}", c.block_size,
-                                 c.speculation.draft ? " of model and draft model" : "",
-                                 c.adapters.slots > 0 ? " and the adapters" : ""));
+// Every running sequence may decode in the same iteration.
+void check_token_budget(Resolution& r, const ObjectView& v, const world::ContinuousBatching& c) {
+  if (c.scheduling == devices::Scheduling::orca || c.scheduling == devices::Scheduling::static_batch)
+    return;
+  const std::uint64_t each = 1 + std::uint64_t{c.speculation.tokens};
+  const std::uint64_t tokens = c.max_sequences * each;
+  if (c.max_batched_tokens >= tokens) return;
+  const char* field = v.has("max_batched_tokens") ? "max_batched_tokens"
+                      : each > 1                  ? "speculation"
+                                                  : "max_batch";
+  r.problems.add(v.at(field), v.pointer_to(field),
+                 fmt::format("a decode of all {} sequences of max_batch takes {} tokens, more than "
+                             "max_batched_tokens, {}; raise it to {}, or lower max_batch",
+                             c.max_sequences, tokens, c.max_batched_tokens, tokens));
+}
+
+// Every micro-batch of a pipeline has its own share of the cache.
+void check_blocks(Resolution& r, const ObjectView& v, const world::ContinuousBatching& c, int parts) {
+  if (c.kv_tokens / c.block_size >= parts) return;
+  const std::string needed =
+      parts == 1 ? fmt::format("one block of {} tokens is needed", c.block_size)
+                 : fmt::format("{} blocks of {} tokens are needed, one per pipeline stage", parts,
+                               c.block_size);
+  if (v.variant() == "continuous" && v.has("kv_tokens") && v.number("kv_tokens") > 0)
+    return r.problems.add(v.at("kv_tokens"), v.pointer_to("kv_tokens"),
+                          fmt::format("{} are too few, {}", c.kv_tokens, needed));
+  throw InputError(fmt::format(
+      "beside the weights{}{} there is room for {} tokens of keys and values; {}",
+      c.speculation.draft ? " of model and draft model" : "",
+      c.adapters.slots > 0 ? " and the adapters" : "", std::max<std::int64_t>(0, c.kv_tokens), needed));
 }
 
 }  // namespace
@@ -94,6 +114,7 @@ void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& 
                    "needs \"reserve_prompt\": true");
   c.order = order_named(v.text("order"));
   read_speculation(r, v, c);
+  check_token_budget(r, v, c);
   if (v.has("adapters")) {
     c.adapters.slots = v.object("adapters").count("slots");
     c.adapters.bandwidth = v.object("adapters").number("bandwidth");
@@ -108,7 +129,7 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
                  world::ContinuousBatching& c, const CostOnUnits& cost_of) {
   if (c.kv_tokens == 0) c.kv_tokens = model.cost->kv_capacity_tokens(c.memory_utilization);
   const double kv = model.cost->kv_bytes_per_token();
-  if (v.variant() != "continuous") return check_blocks(c);
+  if (v.variant() != "continuous") return check_blocks(r, v, c, model.cost->layout().pipeline);
   if (c.speculation.tokens > 0 && v.object("speculation").has("model")) {
     const ObjectView s = v.object("speculation");
     const ChosenModel draft = choose_model(r, s);
@@ -135,7 +156,7 @@ void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& mode
       c.kv_tokens -= static_cast<std::int64_t>(std::ceil(kept / each));
     }
   }
-  check_blocks(c);
+  check_blocks(r, v, c, model.cost->layout().pipeline);
   for (const world::KvTier& t : c.tiers)
     if (t.bytes < c.block_size * kv)
       r.problems.add(v.at("kv_tiers"), v.pointer_to("kv_tiers"),

@@ -64,7 +64,7 @@ std::vector<Field> continuous_batching_fields() {
            "batches of which the next starts when the longest sequence of the last has ended, and "
            "which complete as a whole (FasterTransformer); KV blocks as with orca")
           .by_default("decode-first"),
-      integer("max_batch", "sequences running at once").at_least(1).at_most(1e6).by_default("64"),
+      integer("max_batch", "sequences running at once, of a pipeline in each micro-batch").at_least(1).at_most(1e6).by_default("64"),
       integer("max_batched_tokens", "tokens per iteration, prompts and decodes together; not orca, static")
           .at_least(1)
           .by_default("8192"),

@@ -9,9 +9,16 @@ namespace isthmus::world {
 
 namespace {
 
+// Micro-batches that a replica has in flight: one per pipeline stage.
+std::uint32_t micro_batches(const LlmModel& llm) {
+  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(llm.cost->stages().size()));
+}
+
 // Slots of one replica as load signals count them.
 std::uint32_t slots_of(const Service& s) {
-  return std::holds_alternative<LlmModel>(s.work) ? s.batching.continuous.max_sequences : s.slots;
+  if (const auto* llm = std::get_if<LlmModel>(&s.work))
+    return s.batching.continuous.max_sequences * micro_batches(*llm);
+  return s.slots;
 }
 
 // Throughput with every slot busy over one request at a time, for queueing estimates.
@@ -20,7 +27,8 @@ double speedup_of(const Service& s) {
     const auto b = static_cast<std::int64_t>(s.batching.continuous.max_sequences);
     const models::IterationWork one{.decode_sequences = 1, .decode_context = 1024, .logits = 1};
     const models::IterationWork all{.decode_sequences = b, .decode_context = 1024 * b, .logits = b};
-    return static_cast<double>(b) * static_cast<double>(llm->cost->iteration_ns(one)) /
+    return static_cast<double>(b * micro_batches(*llm)) *
+           static_cast<double>(llm->cost->iteration_ns(one)) /
            static_cast<double>(llm->cost->iteration_ns(all));
   }
   return s.slots;

@@ -26,7 +26,7 @@ void World::open_pools(std::uint32_t service) {
   open_routing(*s.decode, *pools.decode_routing, *pools.decode_routing_parameters, service,
                for_decode_router);
   for (const std::uint32_t pool : pools.decode)
-    services_[pool].sample = std::make_unique<devices::LlmEngine>(
+    services_[pool].sample = std::make_unique<devices::ServingEngine>(
         std::get<LlmModel>(scenario_.services[pool].work).cost, engine_limits(pool));
 }
 

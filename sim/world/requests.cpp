@@ -374,7 +374,7 @@ void World::withdraw(std::uint32_t slot) {
       Replica& p = replicas_[r.replica];
       if (p.engine) {
         p.engine->cancel(tag);
-        if (p.engine->busy()) interrupt_span(r.replica);
+        look_again(r.replica);
       } else {
         p.server->remove(tag);  // a batch in service runs on; its end finds a stale tag
       }

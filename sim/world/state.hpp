@@ -194,7 +194,7 @@ struct Router {
 struct ServiceState : Router {
   std::vector<std::uint32_t> replicas;   // global indices, every replica that is not gone
   std::unique_ptr<Router> decode;        // to the decode pools; null: none
-  std::unique_ptr<devices::LlmEngine> sample;  // of a decode pool: tells what fits into its replicas
+  std::unique_ptr<devices::ServingEngine> sample;  // of a decode pool: tells what fits into its replicas
   std::uint32_t asked = 0;
   std::uint32_t next_number = 0;
   std::shared_ptr<schedulers::AutoscalingPolicy> autoscaler;

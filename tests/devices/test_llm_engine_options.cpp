@@ -216,6 +216,29 @@ TEST(LlmEngineOptions, EvictedBlocksComeBackFromATier) {
   }
 }
 
+// Traces may repeat contents within a prompt. Two of the blocks that come back have equal contents:
+// one has the name, and all are given back.
+TEST(LlmEngineOptions, RepeatedContentsComeBackFromATier) {
+  EngineLimits l;
+  l.kv_blocks = 5;
+  l.reserve_prompt = l.prefix_caching = true;
+  l.tiers = {{8, 256e3}};
+  LlmEngine engine(cost(), l);
+  EngineRequest a = request(1, 65, 1), b = request(2, 65, 1);
+  a.prefix = {1, 2, 1, 3};
+  b.prefix = {11, 12, 13, 14};
+  std::vector<TimedRequest> arrivals;
+  for (std::int64_t i = 0; i < 6; ++i) {
+    arrivals.push_back({Instant(20'000 * i * us), i % 2 == 0 ? a : b});
+    arrivals.back().request.tag = static_cast<std::uint64_t>(i + 1);
+  }
+  const auto dates = drive(engine, arrivals);
+  // All of a's four blocks are known when it comes again.
+  EXPECT_EQ(dates.at(3).completed - dates.at(3).started, Duration((1000 + 4 * 250 + 10) * us));
+  EXPECT_EQ(dates.at(5).completed - dates.at(5).started, Duration((1000 + 4 * 250 + 10) * us));
+  EXPECT_EQ(engine.free_blocks(), 5);
+}
+
 // Two places for three adapters: the third request waits for one of them, the fourth, which asks for an
 // adapter that is there, goes first.
 TEST(LlmEngineOptions, RequestsWaitForAPlaceOfTheirAdapter) {

@@ -44,6 +44,14 @@ TEST(PipelinedEngine, OneMicroBatchTakesTheSumOfItsStages) {
   EXPECT_EQ(engine.counters().iterations, 3u);
 }
 
+// 20 of 23 blocks; a micro-batch has 5 of them, and leaves 4 free.
+TEST(PipelinedEngine, TheWatermarkIsAShareOfEachMicroBatch) {
+  EngineLimits l = limits_for(23);
+  l.watermark_blocks = 20;
+  PipelinedEngine engine(linear_cost({}, 10e-6, 8, 4), l);
+  EXPECT_EQ(drive(engine, {{Instant(0), {1, 60, 0, 3}}}).size(), 1u);
+}
+
 TEST(PipelinedEngine, MessagesTakeTimeBetweenStages) {
   PipelinedEngine engine(linear_cost({}, 10e-6, 8, 4, Duration(50'000)), limits_for(1000));
   const auto dates = drive(engine, {{Instant(0), {1, 100, 0, 1}}});

@@ -129,6 +129,24 @@ TEST(EngineOptions, PopularAdaptersStayLoaded) {
   EXPECT_LT(popular.value("tpot.mean"), 1.5 * plain.value("tpot.mean"));
 }
 
+TEST(EngineOptions, SaysWhereTooLittleWasGiven) {
+  const auto w = workload("w", one_by_one, tokens);
+  EXPECT_THAT(problem(R"(, "max_batched_tokens": 32)", w),
+              HasSubstr("/services/chat/batching/max_batched_tokens: a decode of all 64 sequences of max_batch "
+                        "takes 64 tokens, more than max_batched_tokens, 32; raise it to 64"));
+  EXPECT_THAT(problem(R"(, "max_batch": 9000)", w), HasSubstr("/services/chat/batching/max_batch: a decode"));
+  EXPECT_THAT(problem(R"(, "max_batched_tokens": 128, "speculation": {"tokens": 3, "acceptance": 1})", w),
+              HasSubstr("takes 256 tokens, more than max_batched_tokens, 128; raise it to 256"));
+  // Neither has a token budget.
+  EXPECT_EQ(problem(R"(, "max_batched_tokens": 32, "scheduling": "orca")", w), "");
+  EXPECT_EQ(problem(R"(, "max_batched_tokens": 32, "scheduling": "static",
+                    "speculation": {"tokens": 3, "acceptance": 1})", w), "");
+  EXPECT_THAT(problem(R"(, "kv_tokens": 15)", w),
+              HasSubstr("/services/chat/batching/kv_tokens: 15 are too few, one block of 16 tokens is needed"));
+  EXPECT_THAT(problem(R"(, "memory_utilization": 0.15)", w),
+              HasSubstr("/services/chat/model: "));
+}
+
 TEST(EngineOptions, SaysWhatDoesNotGoTogether) {
   const auto w = workload("w", one_by_one, tokens);
   EXPECT_THAT(problem(R"(, "kv_tiers": [{"capacity": "1 GB", "bandwidth": "10 GB/s"}])", w),

@@ -95,7 +95,8 @@ TEST(Parallelism, MistakesAreNamed) {
                        {"speculation", {{"tokens", 2}, {"acceptance", 0.7}}}}}}),
               HasSubstr("a pipeline of 2 stages has no speculation"));
   EXPECT_THAT(dense({{"pipeline", 4}, {"batching", {{"policy", "continuous"}, {"kv_tokens", 48}}}}),
-              HasSubstr("there is room for 48 tokens of keys and values; 4 blocks of 16 tokens are"));
+              HasSubstr("/services/llm/batching/kv_tokens: 48 are too few, 4 blocks of 16 tokens are "
+                        "needed, one per pipeline stage"));
   EXPECT_THAT(dense({{"parallel", 1}}, 1), HasSubstr("weights 16.06 GB"));
   json unconnected = scenario_of("llama-3.1-8b", {{"pipeline", 2}}, 2);
   unconnected["nodes"]["server"].erase("interconnect_bandwidth");
@@ -116,6 +117,21 @@ TEST(Parallelism, APipelineRunsAndTellsItsBubbles) {
   EXPECT_EQ(piped.value("bubbles.llm"), *piped.services[0].bubbles);
   const results::Summary shared = run(scenario_of("llama-3.1-8b", {{"parallel", 2}}, 2));
   EXPECT_FALSE(shared.services[0].bubbles.has_value());
+}
+
+// Two micro-batches of one sequence each: together they are the slots that can be busy.
+TEST(Parallelism, AllMicroBatchesTogetherAreTheSlots) {
+  json s = scenario_of("llama-3.1-8b",
+                       {{"pipeline", 2}, {"batching", {{"policy", "continuous"}, {"max_batch", 1}}}}, 2);
+  s["workload"][0] = {{"source", "closed"},
+                      {"target", "llm"},
+                      {"clients", {{"count", 9}}},
+                      {"request", {{"prompt_tokens", 300}, {"output_tokens", 40}}}};
+  const double full = run(s).services[0].utilization;
+  EXPECT_GT(full, 0.95);
+  EXPECT_LE(full, 1);
+  s["workload"][0]["clients"]["count"] = 1;
+  EXPECT_NEAR(run(s).services[0].utilization, 0.5, 0.02);
 }
 
 // Power is drawn by the stages in use: a lone client keeps one of two busy at a time.

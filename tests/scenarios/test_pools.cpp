@@ -19,6 +19,7 @@ std::string scenario(const std::string& service, const std::string& workload = w
   return fmt::format(R"({{"isthmus": 1, "name": "t", "duration": "30 s",
     "nodes": {{"a": {{"device": "nvidia-a100-80g", "count": 4, "zone": "west"}},
               "h": {{"device": "nvidia-h100-sxm", "count": 4, "zone": "east"}},
+              "d": {{"device": "nvidia-h100-sxm", "accelerators": 2, "zone": "east"}},
               "phone": {{"count": 2, "tier": "device", "zone": "west"}}}},
     "network": {{"links": {{"fabric": {{"bandwidth": "10 Gbps", "latency": "1 ms"}}}},
                 "routes": [{{"from": "west", "to": "east", "links": ["fabric"]}}]}},
@@ -85,6 +86,18 @@ TEST(PoolScenarios, PoolsScaleByThemselves) {
   EXPECT_EQ(r.services[0].cold_starts, r.services[2].cold_starts);
   EXPECT_EQ(r.created, r.completed + r.in_flight);
   EXPECT_LT(r.in_flight, 5U);
+}
+
+// The micro-batches of a pipeline share the blocks of a decode replica: what fits into none of them is
+// turned away before its prompt is computed.
+TEST(PoolScenarios, ARequestMustFitAMicroBatchOfTheDecodePool) {
+  const auto loaded = load_text(scenario(R"(, "pools": {"p": {"role": "prefill"},
+      "d": {"role": "decode", "on": "d", "pipeline": 2,
+            "batching": {"policy": "continuous", "kv_tokens": 1600}}})"));
+  const auto r = world::run(*loaded.scenario, {});
+  EXPECT_GT(r.created, 80U);
+  EXPECT_EQ(r.rejected, r.created);
+  EXPECT_EQ(r.services[1].iterations, 0U);
 }
 
 TEST(PoolScenarios, MistakesAreNamed) {
