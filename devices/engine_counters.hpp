@@ -10,7 +10,7 @@ struct EngineCounters {
   std::uint64_t iterations = 0;
   std::uint64_t sequence_steps = 0;   //!< sum over iterations of the sequences in them
   std::uint64_t preemptions = 0;
-  std::uint64_t prompt_tokens = 0;    //!< of requests when they start
+  std::uint64_t prompt_tokens = 0;    //!< of requests when they start, if computed here
   std::uint64_t cached_tokens = 0;    //!< that the prefix cache had when a sequence started
   std::uint64_t fetched_tokens = 0;   //!< that slower tiers had
   std::uint64_t swapped_tokens = 0;   //!< that came back from host memory

@@ -161,15 +161,18 @@ void LlmEngine::admit(Instant now, Who who, std::int64_t budget, models::Iterati
       waiting_.pop_front();
       continue;
     }
-    const Who is = slab_[slot].on_host + slab_[slot].received > 0 ? Who::to_decode : Who::to_compute;
+    const bool received = slab_[slot].received > 0;
+    const Who is = received || slab_[slot].on_host > 0 ? Who::to_decode : Who::to_compute;
     if (who != Who::all && who != is) break;
     if (!add_chunk(slot, budget, work)) break;
     waiting_.pop_front();
     link_running(slot);
     Sequence& s = slab_[slot];
     if (s.started) continue;
-    waiting_.charge(s.client, s.prompt);
-    counters_.prompt_tokens += static_cast<std::uint64_t>(s.prompt);
+    if (!received) {  // else another engine has computed it
+      waiting_.charge(s.client, s.prompt);
+      counters_.prompt_tokens += static_cast<std::uint64_t>(s.prompt);
+    }
     admitted.push_back({s.tag, now});
     s.started = true;
   }

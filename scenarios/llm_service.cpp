@@ -39,8 +39,18 @@ world::LlmModel llm_model(Resolution& r, const ObjectView& s, const ObjectView& 
   if (layout.units() > 1 && layout.link_bandwidth <= 0)
     throw InputError(fmt::format("{} accelerators per replica need the interconnect_bandwidth of \"{}\"",
                                  layout.units(), group.name));
-  if (!layout.stage_layers.empty() && layout.pipeline == 1)
-    throw InputError("pipeline_layers needs pipeline above 1");
+  if (!layout.stage_layers.empty()) {
+    const auto refuse = [&](const char* why) {
+      r.problems.add(s.at("pipeline_layers"), s.pointer_to("pipeline_layers"), why);
+    };
+    if (layout.pipeline == 1) refuse("needs pipeline above 1");
+    try {
+      if (layout.pipeline > 1) models::stages_of(layout, m.shape.layers);
+    } catch (const InputError& e) {
+      refuse(e.what());
+    }
+    if (r.problems.any()) return {};
+  }
   world::LlmModel llm;
   llm.shape = m.shape;
   llm.variant = m.variant;
@@ -73,7 +83,7 @@ world::LlmModel llm_model(Resolution& r, const ObjectView& s, const ObjectView& 
                                  : c.adapters.slots > 0 ? "adapters"
                                                             : "kv_tiers"));
   Value storage;
-  size_engine(r, policy_view(s, "batching", batching_spec(), storage), llm, c,
+  size_engine(r, service.name, policy_view(s, "batching", batching_spec(), storage), llm, c,
               [&](const models::LlmShape& shape, const models::LlmVariant& variant) {
                 return std::make_shared<const models::LlmCost>(shape, variant, unit, layout.tensor,
                                                                layout.link_bandwidth,

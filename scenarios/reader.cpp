@@ -128,6 +128,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_offload(r, root);
   resolve_faults(r, root);
   problems.throw_if_any();
+  check_requests(r, root);
   complete_routes(r, root);
   problems.throw_if_any();
   if (r.scenario.topology.platform_xml.empty()) network::validate(r.scenario.topology);

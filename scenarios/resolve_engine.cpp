@@ -77,6 +77,15 @@ void check_blocks(Resolution& r, const ObjectView& v, const world::ContinuousBat
       c.adapters.slots > 0 ? " and the adapters" : "", std::max<std::int64_t>(0, c.kv_tokens), needed));
 }
 
+// What a server says it has may be a little more than our account of its memory, but not more than all.
+bool has_room(const world::LlmModel& model, std::int64_t kv_tokens) {
+  try {
+    return kv_tokens <= model.cost->kv_capacity_tokens(1);
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& c) {
@@ -125,9 +134,14 @@ void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& 
     r.problems.add(v.at("kv_tiers"), v.pointer_to("kv_tiers"), "need \"prefix_caching\": true");
 }
 
-void size_engine(Resolution& r, const ObjectView& v, const world::LlmModel& model,
+void size_engine(Resolution& r, const std::string& service, const ObjectView& v, const world::LlmModel& model,
                  world::ContinuousBatching& c, const CostOnUnits& cost_of) {
   if (c.kv_tokens == 0) c.kv_tokens = model.cost->kv_capacity_tokens(c.memory_utilization);
+  else if (!has_room(model, c.kv_tokens))
+    r.scenario.notices.push_back(
+        fmt::format("service \"{}\": its memory has no room for kv_tokens, {}, beside the weights; they "
+                    "count nevertheless",
+                    service, c.kv_tokens));
   const double kv = model.cost->kv_bytes_per_token();
   if (v.variant() != "continuous") return check_blocks(r, v, c, model.cost->layout().pipeline);
   if (c.speculation.tokens > 0 && v.object("speculation").has("model")) {

@@ -157,6 +157,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     std::shared_ptr<const models::KernelProfile> profile = profile_of(unit);
     if (m.llm) {
       world::LlmModel llm = llm_model(r, s, node, m, out, profile.get());
+      if (!llm.cost) return;
       out.timing = std::string(models::name_of(llm.cost->kind()));
       out.timing_error = llm.cost->relative_error();
       out.work = std::move(llm);

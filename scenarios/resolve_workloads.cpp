@@ -209,7 +209,10 @@ world::SessionShape session_of(Resolution& r, const ObjectView& task, const worl
       common = std::lcm(common, std::uint64_t{s.batching.continuous.block_size});
   if (common > 8192)
     r.problems.add(v.at(), v.pointer(),
-                   "the block_size of the services have no common multiple up to 8192");
+                   fmt::format("names its contents in blocks of a common multiple of 16 and every "
+                               "block_size of a language model: {}, but at most 8192; choose sizes "
+                               "such as 16",
+                               common));
   else
     session.block_tokens = static_cast<std::uint32_t>(common);
   return session;
@@ -280,13 +283,62 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
                                    s.name, r.scenario.nodes[s.group].name,
                                    r.scenario.nodes[w.clients_group].name));
     }
-    for (const world::Service& s : r.scenario.services)
-      if (w.request.samples > 1 && s.pools && !s.pools->decode.empty() &&
-          (w.service < 0 || &s == &r.scenario.services[static_cast<std::size_t>(w.service)]))
+    r.scenario.workloads.push_back(std::move(w));
+  }
+}
+
+namespace {
+
+// Engines of a service, which may stand in pools.
+std::vector<const world::ContinuousBatching*> engines_of(const world::Scenario& scenario,
+                                                         const world::Service& s) {
+  std::vector<const world::ContinuousBatching*> engines;
+  if (!std::holds_alternative<world::LlmModel>(s.work)) return engines;
+  if (!s.pools) return {&s.batching.continuous};
+  for (const auto* list : {&s.pools->first, &s.pools->decode})
+    for (const std::uint32_t pool : *list)
+      engines.push_back(&scenario.services[pool].batching.continuous);
+  return engines;
+}
+
+}  // namespace
+
+void check_requests(Resolution& r, const ObjectView& root) {
+  std::size_t position = 0;
+  for (const ObjectView& v : root.objects("workload")) {
+    const world::Workload& w = r.scenario.workloads[position++];
+    const ObjectView request = v.object("request");
+    std::vector<std::uint32_t> targets = r.scenario.offload.candidates;
+    if (w.service >= 0) targets = {static_cast<std::uint32_t>(w.service)};
+    std::vector<const world::ContinuousBatching*> engines;
+    for (const std::uint32_t i : targets) {
+      const world::Service& s = r.scenario.services[i];
+      const auto own = engines_of(r.scenario, s);
+      engines.insert(engines.end(), own.begin(), own.end());
+      if (w.request.samples > 1 && s.pools && !s.pools->decode.empty())
         r.problems.add(request.at("samples"), request.pointer_to("samples"),
                        fmt::format("\"{}\" decodes in pools apart from the prompt, one answer each",
                                    s.name));
-    r.scenario.workloads.push_back(std::move(w));
+    }
+    const auto none = [&](const auto& uses) {
+      return std::none_of(engines.begin(), engines.end(), [&](const auto* e) { return uses(*e); });
+    };
+    if (!engines.empty() && none([&](const auto& e) { return e.max_sequences >= w.request.samples; }))
+      r.problems.add(request.at("samples"), request.pointer_to("samples"),
+                     fmt::format("{} answers are decoded at once, more than the max_batch of any "
+                                 "engine that they may reach; raise it or ask for fewer",
+                                 w.request.samples));
+    const auto note = [&](const char* what, const char* why) {
+      r.scenario.notices.push_back(
+          fmt::format("workload \"{}\": {} has no effect, for {}", w.name, what, why));
+    };
+    if (w.priority != 0 && none([](const auto& e) { return e.order == devices::QueueOrder::priority; }))
+      note("priority", "no engine that it may reach has \"order\": \"priority\"");
+    if (!w.request.adapters.empty() && none([](const auto& e) { return e.adapters.slots > 0; }))
+      note("request.adapters", "no engine that it may reach has \"adapters\"");
+    if (engines.empty() && (w.request.samples > 1 || w.request.embedding))
+      note(w.request.embedding ? "request.embedding" : "request.samples",
+           "no language model answers it");
   }
 }
 

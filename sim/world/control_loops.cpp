@@ -34,6 +34,12 @@ double speedup_of(const Service& s) {
   return s.slots;
 }
 
+// Whole blocks in a memory; sizes that nobody has are cut.
+std::int64_t blocks_in(double bytes, double block_bytes) {
+  constexpr double most = 1e15;
+  return static_cast<std::int64_t>(std::min(bytes / block_bytes, most));
+}
+
 }  // namespace
 
 void World::start_services() {
@@ -138,14 +144,14 @@ devices::EngineLimits World::engine_limits(std::uint32_t service) const {
   const double block_bytes = c.block_size * cost.kv_bytes_per_token();
   if (c.swap) {
     limits.swap_bandwidth = c.swap_bandwidth;
-    limits.host_blocks = static_cast<std::int64_t>(c.swap_space / block_bytes);
+    limits.host_blocks = blocks_in(c.swap_space, block_bytes);
   }
   limits.order = c.order;
   limits.speculation = c.speculation;
   limits.speculation.seed = hash_combine(guess_seed_, service);
   limits.adapters = c.adapters;
   for (const KvTier& t : c.tiers)
-    limits.tiers.push_back({static_cast<std::int64_t>(t.bytes / block_bytes), t.bandwidth});
+    limits.tiers.push_back({blocks_in(t.bytes, block_bytes), t.bandwidth});
   return limits;
 }
 

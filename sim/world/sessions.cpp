@@ -9,6 +9,8 @@ namespace isthmus::world {
 
 namespace {
 
+constexpr std::uint32_t longest_prompt = 4'000'000'000;  // no service can hold it
+
 enum class Piece : std::uint64_t { system, image, text, answer };
 
 // Numbers blocks by everything up to their end.
@@ -48,7 +50,7 @@ SessionPrompt session_prompt(const SessionShape& shape, std::uint64_t workload,
   Contents contents(*blocks);
   const auto add = [&](Piece piece, std::uint64_t of, std::size_t turn, std::uint32_t tokens) {
     contents.add(hash_combine(hash_combine(of, turn), static_cast<std::uint64_t>(piece)), tokens);
-    prompt.tokens += tokens;
+    prompt.tokens += std::min(tokens, longest_prompt - prompt.tokens);
   };
   add(Piece::system, workload, 0, shape.system_tokens);
   const std::size_t first_image =

@@ -7,6 +7,15 @@
 
 namespace isthmus::world {
 
+namespace {
+
+results::ServiceTotals::Engine engine_totals(const devices::EngineCounters& c) {
+  return {c.prompt_tokens,  c.cached_tokens,   c.fetched_tokens, c.swapped_tokens,
+          c.guessed_tokens, c.accepted_tokens, c.adapter_loads};
+}
+
+}  // namespace
+
 void World::reset_totals() {
   for (ServiceState& s : services_) {
     for (TimeAverage* a : {&s.queued, &s.running, &s.ready_count, &s.busy_slots, &s.total_slots})
@@ -124,6 +133,12 @@ results::WorldTotals World::totals() {
     t.nodes.push_back(n);
   }
 
+  // Engines and pipeline stages of all pools of a service.
+  struct Whole {
+    devices::EngineCounters engines;
+    double busy_stages = 0, all_stages = 0;
+  };
+  std::vector<Whole> wholes(services_.size());
   for (std::uint32_t i = 0; i < services_.size(); ++i) {
     const Service& spec = scenario_.services[i];
     ServiceState& s = services_[i];
@@ -151,10 +166,7 @@ results::WorldTotals World::totals() {
     if (all_stages > 0) out.bubbles = 1 - busy_stages / all_stages;
     out.iterations = s.batches + engines.iterations;
     out.preemptions = engines.preemptions;
-    if (std::holds_alternative<LlmModel>(spec.work))
-      out.engine = {engines.prompt_tokens,  engines.cached_tokens,  engines.fetched_tokens,
-                    engines.swapped_tokens, engines.guessed_tokens, engines.accepted_tokens,
-                    engines.adapter_loads};
+    if (std::holds_alternative<LlmModel>(spec.work)) out.engine = engine_totals(engines);
     out.mean_batch = s.batches > 0 ? static_cast<double>(s.batched) / static_cast<double>(s.batches) : 0;
     out.cold_starts = s.cold_starts;
     out.weight_bytes = weight_bytes(spec);
@@ -169,6 +181,12 @@ results::WorldTotals World::totals() {
       whole.iterations += out.iterations;
       whole.preemptions += out.preemptions;
       whole.cold_starts += out.cold_starts;
+      Whole& w = wholes[spec.front];
+      w.engines += engines;
+      w.busy_stages += busy_stages;
+      w.all_stages += all_stages;
+      whole.engine = engine_totals(w.engines);
+      if (w.all_stages > 0) whole.bubbles = 1 - w.busy_stages / w.all_stages;
     }
     t.services.push_back(out);
   }

@@ -323,7 +323,7 @@ def pooled_scenario(seed: int) -> dict:
     llm = scenario["services"]["llm"]
     scaling = {key: llm.pop(key) for key in ("autoscaling", "max_replicas") if key in llm}
     scenario["nodes"]["far"] = {"device": "nvidia-h100-sxm", "count": r.randint(1, 3),
-                                "zone": r.choice(["region", "metro"]), "accelerators": 4}
+                                "zone": r.choice(["region", "metro"]), "accelerators": 8}
     scenario["network"]["routes"].append({"from": "region", "to": "metro", "links": ["fabric"]})
     scenario["network"]["links"]["fabric"] = {
         "bandwidth": r.choice(["100 Mbps", "100 Gbps"]), "latency": r.choice(["0 s", "1 ms"])}

@@ -147,6 +147,37 @@ TEST(EngineOptions, SaysWhereTooLittleWasGiven) {
               HasSubstr("/services/chat/model: "));
 }
 
+// Capacities that nobody has are as good as endless ones.
+TEST(EngineOptions, EndlessTiersAndSwapSpaceRun) {
+  const auto w = workload("w", one_by_one, tokens);
+  for (const char* size : {"1 TB", "1e30 B"}) {
+    const auto r = run(fmt::format(R"(, "reserve_prompt": true, "prefix_caching": true, "preemption": "swap",
+        "swap_space": "{0}", "kv_tiers": [{{"capacity": "{0}", "bandwidth": "10 GB/s"}}])", size), w);
+    EXPECT_EQ(r.completed, 20U) << size;
+  }
+}
+
+TEST(EngineOptions, SaysWhatHasNoEffect) {
+  const auto notices = [](const std::string& batching, const std::string& w) {
+    auto all = load_text(scenario(batching, w)).scenario->notices;
+    std::erase_if(all, [](const std::string& n) { return n.find("accuracy") != std::string::npos; });
+    return all;
+  };
+  const auto urgent = workload("w", one_by_one, tokens, R"(, "priority": 1)");
+  const auto adapted = workload("w", one_by_one, tokens + R"(, "adapters": {"count": 3})");
+  EXPECT_THAT(notices("", urgent), ::testing::ElementsAre(HasSubstr("workload \"w\": priority has no effect")));
+  EXPECT_THAT(notices(R"(, "order": "priority")", urgent), ::testing::IsEmpty());
+  EXPECT_THAT(notices("", adapted), ::testing::ElementsAre(HasSubstr("request.adapters has no effect")));
+  EXPECT_THAT(notices(R"(, "adapters": {"rank": 8})", adapted), ::testing::IsEmpty());
+  EXPECT_THAT(notices(R"(, "kv_tokens": 600000)", adapted),
+              ::testing::Contains(HasSubstr("service \"chat\": its memory has no room for kv_tokens, 600000")));
+  EXPECT_THAT(notices(R"(, "kv_tokens": 400000, "adapters": {"rank": 8})", adapted), ::testing::IsEmpty());
+  const auto sampled = workload("w", one_by_one, tokens + R"(, "samples": 9)");
+  EXPECT_THAT(problem(R"(, "max_batch": 8)", sampled),
+              HasSubstr("/workload/0/request/samples: 9 answers are decoded at once, more than the max_batch"));
+  EXPECT_EQ(problem(R"(, "max_batch": 9)", sampled), "");
+}
+
 TEST(EngineOptions, SaysWhatDoesNotGoTogether) {
   const auto w = workload("w", one_by_one, tokens);
   EXPECT_THAT(problem(R"(, "kv_tiers": [{"capacity": "1 GB", "bandwidth": "10 GB/s"}])", w),

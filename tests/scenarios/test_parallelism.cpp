@@ -71,7 +71,7 @@ TEST(Parallelism, MistakesAreNamed) {
   EXPECT_THAT(dense({{"pipeline", 33}}, 64), HasSubstr("33 pipeline stages for 32 layers"));
   EXPECT_THAT(dense({{"pipeline", 2}, {"pipeline_layers", {20, 11}}}),
               HasSubstr("32 layers cannot be divided into 2 stages of 20, 11"));
-  EXPECT_THAT(dense({{"pipeline_layers", {32}}}), HasSubstr("pipeline_layers needs pipeline above 1"));
+  EXPECT_THAT(dense({{"pipeline_layers", {32}}}), HasSubstr("/services/llm/pipeline_layers: needs pipeline above 1"));
   EXPECT_THAT(dense({{"parallel", 2}, {"pipeline", 2}}, 2),
               HasSubstr("a replica needs 4 accelerators, a machine of \"server\" has 2; a replica is on "
                         "one machine"));
@@ -98,6 +98,9 @@ TEST(Parallelism, MistakesAreNamed) {
               HasSubstr("/services/llm/batching/kv_tokens: 48 are too few, 4 blocks of 16 tokens are "
                         "needed, one per pipeline stage"));
   EXPECT_THAT(dense({{"parallel", 1}}, 1), HasSubstr("weights 16.06 GB"));
+  EXPECT_THAT(dense({{"pipeline", 5}}, 4), HasSubstr("/services/llm/pipeline: a replica needs 5 accelerators"));
+  EXPECT_THAT(dense({{"pipeline", 2}, {"pipeline_layers", {1, 2}}}),
+              HasSubstr("/services/llm/pipeline_layers: 32 layers cannot be divided into 2 stages of 1, 2"));
   json unconnected = scenario_of("llama-3.1-8b", {{"pipeline", 2}}, 2);
   unconnected["nodes"]["server"].erase("interconnect_bandwidth");
   EXPECT_THAT(first_problem(unconnected),

@@ -71,6 +71,31 @@ TEST(PoolScenarios, PoolsInheritAndOverride) {
   EXPECT_EQ(r.services[0].iterations, r.services[1].iterations + r.services[2].iterations);
 }
 
+// The row of the service has the prompts and guesses of all pools. Who gets a cache over the network
+// computes no prompt.
+TEST(PoolScenarios, TheServiceCountsTheTokensOfItsPools) {
+  const auto loaded = load_text(scenario(R"(, "batching": {"policy": "continuous",
+      "max_batched_tokens": 8192, "order": "fair", "speculation": {"tokens": 3, "acceptance": 0.7}},
+      "pools": {"p": {"role": "prefill"}, "d": {"role": "decode", "replicas": 2, "on": "h"}})",
+                                         work + R"(, "limit": 20)"));
+  const auto r = world::run(*loaded.scenario, {});
+  ASSERT_EQ(r.completed, 20U);
+  const auto &whole = *r.services[0].engine, &prefill = *r.services[1].engine, &decode = *r.services[2].engine;
+  EXPECT_EQ(prefill.prompt_tokens, 20U * 800);
+  EXPECT_EQ(decode.prompt_tokens, 0U);
+  EXPECT_EQ(whole.prompt_tokens, 20U * 800);
+  EXPECT_EQ(prefill.guessed_tokens, 0U);
+  EXPECT_GT(decode.accepted_tokens, 0U);
+  EXPECT_EQ(whole.accepted_tokens, decode.accepted_tokens);
+}
+
+TEST(PoolScenarios, TheServiceHasTheBubblesOfItsPools) {
+  const auto loaded = load_text(scenario(R"(, "pipeline": 2, "pools": {"one": {"on": "d"}})"));
+  const auto r = world::run(*loaded.scenario, {});
+  ASSERT_TRUE(r.services[0].bubbles.has_value());
+  EXPECT_EQ(*r.services[0].bubbles, *r.services[1].bubbles);
+}
+
 // Scaling, cold starts and draining hold pool by pool, and nobody is lost.
 TEST(PoolScenarios, PoolsScaleByThemselves) {
   const auto loaded = load_text(
@@ -121,6 +146,20 @@ TEST(PoolScenarios, MistakesAreNamed) {
   const std::string samples = R"(, "rate": "1 /s", "request": {"samples": 2})";
   EXPECT_THAT(error_of(R"(, "pools": {)" + both + "}", samples), HasSubstr("one answer each"));
   EXPECT_EQ(error_of(R"(, "pools": {"a": {}, "b": {"on": "h"}})", samples), "");
+  // Only those that an offload policy may choose matter.
+  const std::string other = "}, \"law\": {\"service_time\": \"1 s\", \"on\": \"h\"";
+  const auto offloaded = [&](const std::string& candidates) {
+    std::string text = scenario(R"(, "pools": {)" + both + "}" + other, samples + R"(, "target": "offload")");
+    text.insert(text.rfind('}'), R"(, "offload": {"policy": "random", "candidates": [)" + candidates + "]}");
+    try {
+      load_text(text);
+    } catch (const InputError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(offloaded(R"("law")"), "");
+  EXPECT_THAT(offloaded(R"("law", "chat")"), HasSubstr("one answer each"));
 }
 
 TEST(PoolScenarios, SessionsSayWhatTheyContradict) {
@@ -131,7 +170,7 @@ TEST(PoolScenarios, SessionsSayWhatTheyContradict) {
   EXPECT_THAT(error_of("", task(R"(, "context_growth": 5)")),
               HasSubstr("the prompts of a session grow by themselves"));
   EXPECT_THAT(error_of(R"(, "batching": {"policy": "continuous", "block_size": 8191})", task("")),
-              HasSubstr("no common multiple"));
+              HasSubstr("block_size of a language model: 131056, but at most 8192"));
   // Sessions over pools: a long common beginning does not spare the transfer of the whole cache.
   const auto loaded = load_text(
       scenario(R"(, "batching": {"policy": "continuous", "reserve_prompt": true, "prefix_caching": true},
