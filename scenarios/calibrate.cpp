@@ -24,9 +24,19 @@ constexpr std::size_t most_blocks = 20;
 
 std::size_t choose_service(const world::Scenario& s, const std::string& wanted) {
   std::vector<std::string> names;
-  for (const world::Service& v : s.services) names.push_back(v.name);
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < s.services.size(); ++i) {
+    if (s.services[i].front != ~0U) {  // requests name the service, never one of its pools
+      if (s.services[i].name == wanted)
+        throw InputError(fmt::format("--service {}: is a pool of \"{}\"; requests reach that", wanted,
+                                     s.services[s.services[i].front].name));
+      continue;
+    }
+    names.push_back(s.services[i].name);
+    places.push_back(i);
+  }
   if (wanted.empty()) {
-    if (names.size() == 1) return 0;
+    if (names.size() == 1) return places[0];
     throw InputError(
         fmt::format("the scenario has {} services; choose one with --service {}", names.size(),
                     fmt::join(names, ", or ")));
@@ -35,7 +45,7 @@ std::size_t choose_service(const world::Scenario& s, const std::string& wanted) 
   if (it == names.end())
     throw InputError(
         fmt::format("--service {}: there is none{}", wanted, suggestion(wanted, names)));
-  return static_cast<std::size_t>(it - names.begin());
+  return places[static_cast<std::size_t>(it - names.begin())];
 }
 
 // The server's own number of KV blocks, of which vLLM keeps one as a placeholder.

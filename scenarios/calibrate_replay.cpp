@@ -1,4 +1,4 @@
-// A log as the workload of one service: nobody else sends, and nothing travels.
+// A log as the workload of one service: nobody else sends, and nothing travels but KV caches.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -54,6 +54,9 @@ void check_tokens(const world::LlmModel& llm, const world::Service& service,
   }
 }
 
+// Over the network, between pools.
+bool moves_caches(const world::Service& s) { return s.pools && !s.pools->decode.empty(); }
+
 }  // namespace
 
 LogScales scales_of(const MeasuredLog& log) {
@@ -88,6 +91,11 @@ Replay::Replay(const LoadedScenario& loaded, std::size_t service, const Measured
     throw InputError(
         fmt::format("service \"{}\" shares its requests with the clients' machines, of which a "
                     "log of one server knows nothing; calibrate it without \"split\"",
+                    s.name));
+  if (moves_caches(s) && !loaded.scenario->topology.platform_xml.empty())
+    throw InputError(
+        fmt::format("the KV caches of service \"{}\" travel over a SimGrid platform, which replays do "
+                    "not have; describe its \"links\" and \"routes\" in the scenario",
                     s.name));
   if (const auto* llm = std::get_if<world::LlmModel>(&s.work)) check_tokens(*llm, s, log);
   auto arrivals = std::make_shared<std::vector<world::Arrival>>();
@@ -129,10 +137,12 @@ std::vector<SimulatedRequest> Replay::run(const std::vector<Override>& values) c
   s.offload = {};
   s.faults.clear();
   s.objectives.clear();
-  s.topology.links.clear();
-  s.topology.zone_routes.clear();
-  s.topology.host_routes.clear();
-  s.topology.platform_xml.clear();
+  if (!moves_caches(service)) {
+    s.topology.links.clear();
+    s.topology.zone_routes.clear();
+    s.topology.host_routes.clear();
+    s.topology.platform_xml.clear();
+  }
   s.simgrid = false;
   s.streaming = true;
   s.record_decisions = s.record_operators = false;

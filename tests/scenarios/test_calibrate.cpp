@@ -301,6 +301,26 @@ TEST_F(Calibrations, RefusesWithTheFix) {
   EXPECT_THAT(refusal(question(batches, first)), HasSubstr("too few for 3 parameters"));
 }
 
+// The caches between prefill and decode pools travel over the scenario's network, 25 ms for 250 tokens.
+TEST_F(Calibrations, PoolsKeepTheirNetwork) {
+  const std::string apart = R"({"isthmus": 1, "name": "apart", "duration": "20 s", "seed": 5,
+  "nodes": {"p": {"device": "nvidia-h100-sxm", "zone": "a"}, "d": {"device": "nvidia-h100-sxm", "zone": "b"}},
+  "network": {"model": "fluid", "links": {"wan": {"bandwidth": "10 Gbps", "latency": "1 ms"}},
+              "routes": [{"from": "a", "to": "b", "links": ["wan"]}]},
+  "services": {"chat": {"model": "llama-3.1-8b", "on": "p",
+    "pools": {"p": {"role": "prefill"}, "d": {"role": "decode", "on": "d"}}}},
+  "workload": [{"rate": "4 /s", "clients": {"on": "p"}, "request": {
+    "prompt_tokens": {"distribution": "uniform", "low": 100, "high": 400}, "output_tokens": 20}}]})";
+  CalibrateQuestion q = question(apart, log_of(apart, 0, {{"/services/chat/request_overhead", "30 ms"}}, true));
+  q.service = "chat";
+  q.parameters = {"request_overhead"};
+  const Calibration c = calibrate(q);
+  EXPECT_LT(std::abs(error_of(c, "held out", "TPOT", "mean", false)), 0.01);
+  EXPECT_NEAR(c.parameters[0].after, 0.030, 1e-4);
+  q.service = "chat/p";
+  EXPECT_THAT(refusal(q), HasSubstr("--service chat/p: is a pool of \"chat\"; requests reach that"));
+}
+
 // The server served everybody; a scenario that turns requests away says so.
 TEST_F(Calibrations, TellsOfRequestsTurnedAway) {
   std::string small = batches;
