@@ -17,8 +17,8 @@ int command_calibrate(CalibrateQuestion question, const CalibrateFlags& flags) {
       std::filesystem::equivalent(flags.out, question.scenario))
     throw InputError(fmt::format("--out {}: is the scenario itself", flags.out));
   // Said before the fit, which takes its time.
-  const std::filesystem::path folder = std::filesystem::absolute(flags.out).parent_path();
-  if (!flags.out.empty() && !std::filesystem::is_directory(folder))
+  const std::filesystem::path folder = std::filesystem::path(flags.out).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder))
     throw InputError(fmt::format("--out {}: there is no folder {}", flags.out, folder.string()));
   const Calibration c = calibrate(question);
   const std::string text = flags.out.empty() ? "" : calibrated_scenario(c, flags.out);

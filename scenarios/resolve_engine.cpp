@@ -134,8 +134,8 @@ void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& 
     r.problems.add(v.at("kv_tiers"), v.pointer_to("kv_tiers"), "need \"prefix_caching\": true");
 }
 
-void size_engine(Resolution& r, const std::string& service, const ObjectView& v, const world::LlmModel& model,
-                 world::ContinuousBatching& c, const CostOnUnits& cost_of) {
+void size_engine(Resolution& r, const std::string& service, const ObjectView& v,
+                 const world::LlmModel& model, world::ContinuousBatching& c, const CostOnUnits& cost_of) {
   if (c.kv_tokens == 0) c.kv_tokens = model.cost->kv_capacity_tokens(c.memory_utilization);
   else if (!has_room(model, c.kv_tokens))
     r.scenario.notices.push_back(

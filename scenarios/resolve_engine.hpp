@@ -18,7 +18,7 @@ using CostOnUnits = std::function<std::shared_ptr<const models::LlmCost>(const m
 
 //! Once the cost of the model is known: the draft model, KV blocks and tiers. Throws InputError when
 //! memory has no room for as many blocks as are needed.
-void size_engine(Resolution& r, const std::string& service, const ObjectView& batching, const world::LlmModel& model,
-                 world::ContinuousBatching& out, const CostOnUnits& cost_of);
+void size_engine(Resolution& r, const std::string& service, const ObjectView& batching,
+                 const world::LlmModel& model, world::ContinuousBatching& out, const CostOnUnits& cost_of);
 
 }  // namespace isthmus::scenarios

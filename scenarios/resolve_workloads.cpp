@@ -323,11 +323,13 @@ void check_requests(Resolution& r, const ObjectView& root) {
     const auto none = [&](const auto& uses) {
       return std::none_of(engines.begin(), engines.end(), [&](const auto* e) { return uses(*e); });
     };
-    if (!engines.empty() && none([&](const auto& e) { return e.max_sequences >= w.request.samples; }))
+    if (w.service >= 0 && !engines.empty() &&
+        none([&](const auto& e) { return e.max_sequences >= w.request.samples; }))
       r.problems.add(request.at("samples"), request.pointer_to("samples"),
-                     fmt::format("{} answers are decoded at once, more than the max_batch of any "
-                                 "engine that they may reach; raise it or ask for fewer",
-                                 w.request.samples));
+                     fmt::format("{} answers are decoded at once, more than the max_batch of \"{}\"; "
+                                 "raise it or ask for fewer",
+                                 w.request.samples,
+                                 r.scenario.services[static_cast<std::size_t>(w.service)].name));
     const auto note = [&](const char* what, const char* why) {
       r.scenario.notices.push_back(
           fmt::format("workload \"{}\": {} has no effect, for {}", w.name, what, why));

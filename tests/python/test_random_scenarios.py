@@ -4,8 +4,11 @@
 """
 
 import itertools
+import json
 import os
 import random
+import tempfile
+from pathlib import Path
 
 import isthmus
 import pytest
@@ -45,7 +48,7 @@ def random_engine(r: random.Random, batching: dict) -> None:
         batching["preemption"] = "swap"
         batching["swap_space"] = r.choice(["1 MB", "1 GB"])
     if r.random() < 0.3:
-        batching["watermark"] = 0.05
+        batching["watermark"] = r.choice([0.05, 0.9])
     if r.random() < 0.3:
         batching["adapters"] = {"rank": 8, "slots": r.choice([1, 3])}
 
@@ -56,6 +59,7 @@ def random_llm(r: random.Random) -> dict:
         "model": "llama-3.1-8b",
         "on": "gpu",
         "cold_start": r.choice(["0 s", "3 s"]),
+        "request_overhead": r.choice(["0 s", "0 s", "1 ns", "30 ms"]),
         "routing": r.choice(["random", "least-connections", "round-robin", "power-of-two"]),
         "batching": {
             "policy": "continuous",
@@ -79,6 +83,23 @@ def random_llm(r: random.Random) -> dict:
     return service
 
 
+def alike_prompts() -> str:
+    """A trace of prompts that begin alike, or repeat themselves, with empty and cut ones among them."""
+    r = random.Random("alike")
+    path = Path(tempfile.gettempdir()) / f"isthmus-alike-{os.getpid()}.jsonl"
+    if not path.exists():
+        time, rows = 0, []
+        for _ in range(150):
+            time += int(r.expovariate(1 / 100))
+            blocks = r.choice([0, 1, 2, 5, 9])
+            rows.append(json.dumps({
+                "timestamp": time, "input_length": max(0, 32 * blocks - r.choice([0, 0, 1, 31])),
+                "output_length": r.choice([0, 1, 2, 30, 100]),
+                "hash_ids": [r.randint(0, r.choice([2, 30])) for _ in range(blocks)]}))
+        path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
 def random_queue(r: random.Random) -> dict:
     queue = {}
     if r.random() < 0.4:
@@ -96,6 +117,7 @@ def random_workload(r: random.Random, number: int, request: dict) -> dict:
         {"source": "closed", "think": "100 ms"},
         {"source": "closed", "steps": [["0 s", 1], ["5 s", 4], ["10 s", 0]]},
         {"source": "preset", "preset": "azure-2023-conv"},
+        {"source": "trace", "format": "mooncake", "file": alike_prompts(), "tokens_per_hash": 32},
     ])
     workload = {
         **source,
@@ -168,7 +190,7 @@ def divide_replicas(seed: int, node: dict, service: dict) -> None:
     node["accelerators"] = 8
     batching = service["batching"]
     if not (batching.get("async_scheduling") or batching.get("preemption") == "swap"
-            or "speculation" in batching or "kv_tiers" in batching):
+            or {"speculation", "kv_tiers", "adapters"} & batching.keys()):
         service["pipeline"] = r.choice([1, 2, 4])
     if r.random() < 0.4:
         service["model"] = "mixtral-8x7b"
@@ -233,7 +255,7 @@ def random_scenario(seed: int) -> dict:
     if r.random() < 0.4:
         request["adapters"] = {"count": r.choice([1, 20]), "skew": 1}
     if r.random() < 0.2:
-        request["samples"] = r.choice([2, 5])
+        request["samples"] = min(r.choice([2, 5]), services["llm"]["batching"]["max_batch"])
     elif r.random() < 0.1:
         request["embedding"] = True
         del request["output_tokens"]
@@ -323,7 +345,7 @@ def pooled_scenario(seed: int) -> dict:
     llm = scenario["services"]["llm"]
     scaling = {key: llm.pop(key) for key in ("autoscaling", "max_replicas") if key in llm}
     scenario["nodes"]["far"] = {"device": "nvidia-h100-sxm", "count": r.randint(1, 3),
-                                "zone": r.choice(["region", "metro"]), "accelerators": 8}
+                                "zone": r.choice(["region", "metro"]), "accelerators": 32}
     scenario["network"]["routes"].append({"from": "region", "to": "metro", "links": ["fabric"]})
     scenario["network"]["links"]["fabric"] = {
         "bandwidth": r.choice(["100 Mbps", "100 Gbps"]), "latency": r.choice(["0 s", "1 ms"])}
@@ -344,7 +366,7 @@ def pooled_scenario(seed: int) -> dict:
     llm["pools"] = pools
     for workload in scenario["workload"]:
         workload.get("request", {}).pop("samples", None)
-        if r.random() < 0.3:
+        if r.random() < 0.3 and "tokens_per_hash" not in workload:
             workload["task"] = {"steps": 4, "action": "50 ms", "session": {
                 "system_tokens": r.choice([0, 33]), "keep_images": r.choice([1, 2, 9])}}
     if llm["batching"]["scheduling"] == "static":

@@ -225,6 +225,9 @@ TEST_F(Cli, CalibratesAgainstALog) {
   EXPECT_EQ(o.text, run(question + " --json --split random --seed 4 --threads 2").text);
   EXPECT_EQ(run(question + " --split odd").code, 2);
   EXPECT_EQ(run(question + " --out tiny.json").code, 2);
+  o = run(question + " --out nowhere/calibrated.json");
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.text, HasSubstr("--out nowhere/calibrated.json: there is no folder nowhere"));
   o = run("calibrate " + scenario + " --measured nowhere.csv");
   EXPECT_EQ(o.code, 2);
   EXPECT_THAT(o.text, HasSubstr("nowhere.csv"));
