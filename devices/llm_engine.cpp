@@ -282,10 +282,11 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     drop_stale_completions();
     std::int64_t steps = completions_.top().step - decode_steps_;
     steps = 1 + steps_before_blocks_run_out(steps - 1);
-    while (span_steps_ < steps) {
+    boundaries_.assign(1, span_end_);
+    for (; span_steps_ < steps; ++span_steps_) {
       last_start_ = span_end_;
       span_end_ += adapter_time_ + decode_time(work.decode_sequences, work.decode_context += decoding_);
-      ++span_steps_;
+      boundaries_.push_back(span_end_);
     }
   }
   return span_end_;
@@ -305,21 +306,11 @@ Instant LlmEngine::interrupt(Instant now) {
     slab_[*it].arrived = now;
   if (!span_active_ || span_steps_ == 1) return span_end_;
   if (cancelled_.empty() && !released_ && !admissible()) return span_end_;
-  // The same sum as in begin, up to the first boundary that is not before `now`.
-  models::IterationWork work;
-  add_decodes(work);
-  Instant end = span_start_ + span_swap_ + span_first_;
-  Instant last_start = span_start_;
-  std::int64_t steps = 1;
-  while (steps < span_steps_ && end < now) {
-    last_start = end;
-    end += adapter_time_ + decode_time(work.decode_sequences, work.decode_context += decoding_);
-    ++steps;
-  }
-  span_steps_ = steps;
-  last_start_ = last_start;
-  span_end_ = end;
-  return end;
+  const auto last = boundaries_.begin() + (span_steps_ - 1);
+  const auto end = std::lower_bound(boundaries_.begin(), last, now);
+  span_steps_ = 1 + (end - boundaries_.begin());
+  last_start_ = span_steps_ == 1 ? span_start_ : *(end - 1);
+  return span_end_ = *end;
 }
 
 void LlmEngine::finish(std::vector<Progress>& progress) {

@@ -330,6 +330,7 @@ class LlmEngine {
   models::DecodeLine line_;                // of decodes of that many sequences; -1: none
   std::int64_t line_sequences_ = -1;
   Instant last_start_;                     // of its last iteration
+  std::vector<Instant> boundaries_;        // ends of its iterations, if it leaps over several
   std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
   Duration span_swap_;                     // copies before its first iteration
   std::int64_t span_rows_ = 0;             // rows() where they take part in its iterations, else 0

@@ -53,6 +53,18 @@ Field pipeline_field() {
       .at_least(1)
       .at_most(1024);
 }
+Field replicas_field() {
+  return integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1");
+}
+Field min_replicas_field() {
+  return integer("min_replicas", "never fewer")
+      .default_is("the autoscaling policy's, else replicas");
+}
+Field max_replicas_field() {
+  return integer("max_replicas", "never more")
+      .at_least(1)
+      .default_is("the autoscaling policy's, else replicas");
+}
 Field loading_field() {
   return either("loading",
                 {word("", load_strategies(), "strategy"), object("", loading_spec, "with figures")},
@@ -74,12 +86,9 @@ const ObjectSpec& pool_spec() {
        parallel_field().default_is("the service's"),
        pipeline_field().default_is("the service's"),
        stored_as("how the model is stored and computed").default_is("the service's"),
-       integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1"),
-       integer("min_replicas", "never fewer")
-           .default_is("the autoscaling policy's, else replicas"),
-       integer("max_replicas", "never more")
-           .at_least(1)
-           .default_is("the autoscaling policy's, else replicas"),
+       replicas_field(),
+       min_replicas_field(),
+       max_replicas_field(),
        quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
            .default_is("the service's"),
        loading_field().default_is("the service's"),
@@ -212,12 +221,9 @@ const ObjectSpec& service_spec() {
             .at_least(1)
             .at_most(1e6)
             .by_default("1"),
-        integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1"),
-        integer("min_replicas", "never fewer")
-            .default_is("the autoscaling policy's, else replicas"),
-        integer("max_replicas", "never more")
-            .at_least(1)
-            .default_is("the autoscaling policy's, else replicas"),
+        replicas_field(),
+        min_replicas_field(),
+        max_replicas_field(),
         quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
             .default_is("what loading says, else 0 s"),
         loading_field().default_is("none: cold_start"),

@@ -6,12 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/explain.hpp"
-#include "scenarios/reader.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/world/run.hpp"
+#include "tests/scenarios/json_scenario.hpp"
 
 namespace isthmus::scenarios {
 namespace {
+
+using testing::first_problem;
+using testing::load_json;
 
 using nlohmann::json;
 using ::testing::HasSubstr;
@@ -30,17 +33,6 @@ json scenario_of(json variant, const std::string& model = "llama-3.1-8b") {
                          {"rate", "0.2 /s"},
                          {"target", "s"},
                          {"request", {{"prompt_tokens", 300}, {"output_tokens", 10}}}}})}};
-}
-
-LoadedScenario load_json(const json& s) { return load_text(s.dump(), {}, "s.json"); }
-
-std::string first_problem(const json& s) {
-  try {
-    load_json(s);
-  } catch (const InputError& e) {
-    return e.problems().front();
-  }
-  return "no error";
 }
 
 TEST(CheaperLlms, WeightsThatDoNotFitComeFromTheHost) {

@@ -6,12 +6,15 @@
 
 #include "scenarios/explain.hpp"
 #include "scenarios/problems.hpp"
-#include "scenarios/reader.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/world/run.hpp"
+#include "tests/scenarios/json_scenario.hpp"
 
 namespace isthmus::scenarios {
 namespace {
+
+using testing::first_problem;
+using testing::load_json;
 
 using nlohmann::json;
 using ::testing::HasSubstr;
@@ -35,17 +38,6 @@ json scenario_of(const std::string& model, json service, int accelerators) {
                          {"rate", "1 /s"},
                          {"target", "llm"},
                          {"request", {{"prompt_tokens", 300}, {"output_tokens", 40}}}}})}};
-}
-
-LoadedScenario load_json(const json& s) { return load_text(s.dump(), {}, "s.json"); }
-
-std::string first_problem(const json& s) {
-  try {
-    load_json(s);
-  } catch (const InputError& e) {
-    return e.problems().front();
-  }
-  return "no error";
 }
 
 const models::LlmCost& cost_of(const LoadedScenario& s) {
