@@ -62,16 +62,18 @@ void KvBlocks::put_back(std::int64_t count) {
   append(entry);
 }
 
-bool KvBlocks::idle(BlockKey key) const {
+std::int64_t KvBlocks::users(BlockKey key) const {
   const auto it = by_key_.find(key);
-  return it != by_key_.end() && entries_[it->second].users == 0;
+  return it == by_key_.end() ? -1 : static_cast<std::int64_t>(entries_[it->second].users);
 }
 
-void KvBlocks::use(BlockKey key) {
-  const std::uint32_t entry = by_key_.at(key);
-  if (entries_[entry].users++ > 0) return;
-  unlink(entry);
+bool KvBlocks::use(BlockKey key) {
+  const auto it = by_key_.find(key);
+  if (it == by_key_.end()) return false;
+  if (entries_[it->second].users++ > 0) return true;
+  unlink(it->second);
   --free_;
+  return true;
 }
 
 bool KvBlocks::name(BlockKey key) {

@@ -40,9 +40,11 @@ class KvBlocks {
   //! True when a block holds these contents.
   bool contains(BlockKey key) const { return by_key_.contains(key); }
   //! True when a block that nobody uses, and which counts as free, holds these contents.
-  bool idle(BlockKey key) const;
-  //! One more sequence uses the block of these contents, which must exist.
-  void use(BlockKey key);
+  bool idle(BlockKey key) const { return users(key) == 0; }
+  //! Sequences that use the block of these contents; -1: none holds them.
+  std::int64_t users(BlockKey key) const;
+  //! One more sequence uses the block of these contents; false when none holds them.
+  bool use(BlockKey key);
   //! A block that was taken holds these contents from now on. False, and the block stays without a
   //! key, when another one holds them already.
   bool name(BlockKey key);

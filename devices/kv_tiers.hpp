@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
-#include <unordered_map>
 #include <vector>
 
 #include "devices/engine_limits.hpp"
 #include "devices/kv_blocks.hpp"
+#include "schedulers/lru_map.hpp"
 
 namespace isthmus::devices {
 
@@ -33,8 +32,7 @@ class KvTiers final : public EvictedBlocks {
   struct Tier {
     std::int64_t blocks = 0;
     double bandwidth = 0;
-    std::list<BlockKey> order;  // least recently used first
-    std::unordered_map<BlockKey, std::list<BlockKey>::iterator> by_key;
+    schedulers::LruMap<bool> contents;  // the values say nothing
   };
   std::vector<Tier> tiers_;
 };

@@ -55,11 +55,9 @@ LlmEngine::LlmEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLi
 bool LlmEngine::fits(const EngineRequest& r) const {
   if (r.samples > limits_.max_sequences) return false;
   const std::int64_t tokens = r.prompt + std::max<std::int64_t>(1, r.output) - 1;
-  const std::int64_t most = blocks_for(tokens + limits_.speculation.tokens);
   // Where nobody is preempted, all samples are there at once.
-  const std::int64_t others =
-      reserves_all() ? (r.samples - 1) * (most - r.prompt / limits_.block_size) : 0;
-  if (most + others > limits_.kv_blocks) return false;
+  if (reserved_blocks(r.prompt, r.output, reserves_all() ? r.samples : 1) > limits_.kv_blocks)
+    return false;
   // Uncut prompts: also one that is computed again after its last token must fit the budget.
   return cuts_prompts() || reserves_all() || tokens <= limits_.max_batched_tokens;
 }
@@ -382,12 +380,13 @@ bool LlmEngine::release(std::uint64_t tag) {
 }
 
 bool LlmEngine::cancel(std::uint64_t tag) {
-  if (!cancel_one(tag)) return false;
-  while (cancel_one(tag)) {}  // its other samples
+  bool one_of_several = false;
+  if (!cancel_one(tag, one_of_several)) return false;
+  while (one_of_several && cancel_one(tag, one_of_several)) {}
   return true;
 }
 
-bool LlmEngine::cancel_one(std::uint64_t tag) {
+bool LlmEngine::cancel_one(std::uint64_t tag, bool& one_of_several) {
   std::uint32_t found = none;
   const auto is_it = [&](std::uint32_t slot) {
     if (slab_[slot].tag != tag) return false;
@@ -401,12 +400,14 @@ bool LlmEngine::cancel_one(std::uint64_t tag) {
     arriving_.erase(it);
   }
   if (found != none) {
+    one_of_several = slab_[found].group != none;
     drop_host_copy(slab_[found]);
     forget(found);
     return true;
   }
   for (std::uint32_t slot = head_; slot != none; slot = slab_[slot].next) {
     if (slab_[slot].tag != tag || slab_[slot].cancelled) continue;
+    one_of_several = slab_[slot].group != none;
     slab_[slot].cancelled = true;
     // The row of a static batch is computed once more.
     if (span_active_ || batches_requests()) {

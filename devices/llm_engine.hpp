@@ -220,7 +220,7 @@ class LlmEngine {
   // llm_engine_plan.cpp
   enum class Who : std::uint8_t { all, to_compute, to_decode };
   std::int64_t prompt_budget() const;
-  std::int64_t longest(const Sequence& s) const;
+  std::int64_t reserved_blocks(std::int64_t prompt, std::int64_t output, std::int64_t samples) const;
   bool can_start(const Sequence& s, const Known& k, std::int64_t budget) const;
   std::uint32_t victim() const;
   void preempt(std::uint32_t slot);
@@ -276,7 +276,7 @@ class LlmEngine {
   void complete(std::uint32_t slot, std::vector<Progress>& progress);
   void end_row(std::uint32_t slot);
   void end_batch(std::vector<Progress>& progress);
-  bool cancel_one(std::uint64_t tag);
+  bool cancel_one(std::uint64_t tag, bool& one_of_several);
   void drop_stale_completions();
   void apply_decode_steps(std::int64_t steps);
   Duration decode_time(std::int64_t sequences, std::int64_t context);

@@ -36,9 +36,9 @@ LlmEngine::Known LlmEngine::known(const Sequence& s) const {
     const std::int64_t most = (s.prompt - 1) / limits_.block_size;
     for (; k.blocks < most; ++k.blocks) {
       const BlockKey key = key_of(s, k.blocks);
-      if (kv_.contains(key)) {
+      if (const std::int64_t users = kv_.users(key); users >= 0) {
         ++k.cached;
-        k.idle += kv_.idle(key) ? 1 : 0;
+        k.idle += users == 0 ? 1 : 0;
       } else if (!tiers_ || tiers_->find(key) == KvTiers::nowhere) {
         break;
       }
@@ -55,8 +55,7 @@ void LlmEngine::use_known(Sequence& s, const Known& k) {
   std::vector<std::int64_t> missing;
   for (std::int64_t i = 0; i < k.blocks; ++i) {
     s.keys.push_back(key_of(s, i));
-    if (kv_.contains(s.keys.back())) kv_.use(s.keys.back());
-    else missing.push_back(i);
+    if (!kv_.use(s.keys.back())) missing.push_back(i);
   }
   const auto fetched = static_cast<std::int64_t>(missing.size());
   double bytes_s = 0;  // sum of 1 / bandwidth

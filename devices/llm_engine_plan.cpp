@@ -14,9 +14,12 @@ std::int64_t LlmEngine::prompt_budget() const {
                                                          : all - decoding_ * tokens_per_decode();
 }
 
-// Tokens whose blocks a request has when all of it is reserved.
-std::int64_t LlmEngine::longest(const Sequence& s) const {
-  return s.prompt + std::max<std::int64_t>(1, s.output) - 1 + limits_.speculation.tokens;
+// Blocks of all tokens of all samples, and of the guesses after the last ones.
+std::int64_t LlmEngine::reserved_blocks(std::int64_t prompt, std::int64_t output,
+                                        std::int64_t samples) const {
+  const std::int64_t one = blocks_for(prompt + std::max<std::int64_t>(1, output) - 1 +
+                                      limits_.speculation.tokens);
+  return one + (samples - 1) * (one - prompt / limits_.block_size);
 }
 
 // Do the budget, the free blocks and the sequence limit let a waiting sequence start?
@@ -25,7 +28,7 @@ bool LlmEngine::can_start(const Sequence& s, const Known& k, std::int64_t budget
   if (!cuts_prompts() && s.prompt - k.tokens > budget) return false;
   std::int64_t need = 0;
   if (reserves_all())
-    need = blocks_for(longest(s)) * (s.to_fork + 1) - s.prompt / limits_.block_size * s.to_fork;
+    need = reserved_blocks(s.prompt, s.output, s.to_fork + 1);
   else if (limits_.reserve_prompt)
     need = blocks_for(s.prompt);
   else
@@ -124,10 +127,9 @@ bool LlmEngine::add_chunk(std::uint32_t slot, std::int64_t& budget, models::Iter
   }
   const std::int64_t tokens = std::min(s.prompt - s.computed, budget);
   // Blocks may cover only a part of the chunk's tokens.
-  const std::int64_t until = blocks_for(reserves_all() ? longest(s) : s.computed + tokens);
-  const std::int64_t forks =
-      reserves_all() ? s.to_fork * (until - s.prompt / limits_.block_size) : 0;
-  const std::int64_t need = until + forks - s.blocks;
+  const std::int64_t need = (reserves_all() ? reserved_blocks(s.prompt, s.output, s.to_fork + 1)
+                                            : blocks_for(s.computed + tokens)) -
+                            s.blocks;
   if (tokens <= 0 || need > kv_.free()) return false;
   kv_.take(need);
   s.blocks += need;

@@ -100,7 +100,7 @@ models::IterationTime LlmEngine::with_draft(models::IterationTime target,
     add(1);
     pass.prefill_tokens = pass.prefill_context = 0;
     pass.prefill_attention = 0;
-    if (work.decode_sequences > 0) add(static_cast<double>(guess.tokens) - 1);
+    if (work.decode_sequences > 0 && guess.tokens > 1) add(static_cast<double>(guess.tokens) - 1);
   }
   const auto own = static_cast<double>(target.time.ns());
   target.compute_share = (target.compute_share * own + compute) / (own + extra);

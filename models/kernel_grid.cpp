@@ -8,6 +8,7 @@
 
 #include "models/kernel_grid_internal.hpp"
 #include "sim/core/errors.hpp"
+#include "sim/core/quantile.hpp"
 
 namespace isthmus::models {
 
@@ -106,14 +107,8 @@ ErrorSummary summarize(std::vector<double> errors) {
   ErrorSummary s{.count = errors.size()};
   if (errors.empty()) return s;
   std::sort(errors.begin(), errors.end());
-  const auto quantile = [&](double q) {
-    const double at = q * static_cast<double>(errors.size() - 1);
-    const auto i = static_cast<std::size_t>(at);
-    return i + 1 < errors.size() ? std::lerp(errors[i], errors[i + 1], at - static_cast<double>(i))
-                                 : errors[i];
-  };
-  s.median = quantile(0.5);
-  s.p90 = quantile(0.9);
+  s.median = interpolated_quantile(errors, 0.5);
+  s.p90 = interpolated_quantile(errors, 0.9);
   s.mean = std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(s.count);
   return s;
 }

@@ -162,7 +162,7 @@ struct LlmCost::Impl {
   }
   // Copying weights from host memory; every iteration needs them all.
   double copy_ns(const IterationWork& w) const {
-    const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
+    const std::int64_t tokens = w.tokens();
     return ops.host_share > 0 && tokens > 0 ? ops.copied_bytes(d(tokens)) * ops.host_byte_ns : 0;
   }
   // As if nothing were hidden behind it.
@@ -191,7 +191,7 @@ struct LlmCost::Impl {
   double base_ns(const IterationWork& w, double& compute_ns) const {
     double ns = unit.overlap_overhead ? 0 : host_ns(w);
     if (!variant.prefetch) ns += copy_ns(w);
-    const std::int64_t tokens = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
+    const std::int64_t tokens = w.tokens();
     if (tokens > 0) ns += dense_launches * ops.launch_ns + token_ns(rows_of(tokens), compute_ns);
     if (w.logits > 0 && part.last) {
       const OperatorSum::Time sum = heads(d(w.logits));
@@ -205,10 +205,7 @@ struct LlmCost::Impl {
       ns += attention;
       if (w.decode_sequences > 0) ns += ops.attention_launches * ops.launch_ns;
     }
-    if (w.image_tokens > 0) {
-      ns += vision_ns(w);
-      compute_ns += vision_compute_ns(w);
-    }
+    if (w.image_tokens > 0) ns += vision_ns(w, compute_ns);
     return ns;
   }
 
@@ -256,23 +253,21 @@ struct LlmCost::Impl {
     const std::int64_t images = (w.image_tokens + largest_image_tokens - 1) / largest_image_tokens;
     return patches * patches / d(images);
   }
-  double vision_ns(const IterationWork& w) const {
+  double vision_ns(const IterationWork& w, double& compute_ns) const {
     if (!has_vision()) return 0;
     const double tokens = d(w.image_tokens), patches = tokens * ops.patches_per_token;
     const auto& b = ops.vision_blocks;
     const auto& m = ops.vision_merger;
-    return b.ns(patches, 1) + m.ns(tokens, 1) + vision_attention_ns(w) +
-           (b.launches + m.launches + d(shape.vision.layers)) * ops.launch_ns;
-  }
-  double vision_compute_ns(const IterationWork& w) const {
-    if (!has_vision()) return 0;
-    const double tokens = d(w.image_tokens), patches = tokens * ops.patches_per_token;
     OperatorSum::Time sum;
-    add(sum, ops.vision_blocks, patches, 1);
-    add(sum, ops.vision_merger, tokens, 1);
-    const bool attention = ops.vision_attention_flops * vision_pairs(w) * ops.vision_flop_ns >
-                           ops.vision_patch_bytes * patches * ops.byte_ns;
-    return sum.compute_ns + (attention ? vision_attention_ns(w) : 0);
+    add(sum, b, patches, 1);
+    add(sum, m, tokens, 1);
+    const double attention = vision_attention_ns(w);
+    sum.ns += attention;
+    if (ops.vision_attention_flops * vision_pairs(w) * ops.vision_flop_ns >
+        ops.vision_patch_bytes * patches * ops.byte_ns)
+      sum.compute_ns += attention;
+    compute_ns += sum.compute_ns;
+    return sum.ns + (b.launches + m.launches + d(shape.vision.layers)) * ops.launch_ns;
   }
   double vision_attention_ns(const IterationWork& w) const {
     const double patches = d(w.image_tokens) * ops.patches_per_token, pairs = vision_pairs(w);
@@ -306,7 +301,7 @@ struct LlmCost::Impl {
           o.byte_ns(rows, share),
           o.ns(rows, share), o.launches * ops.launch_ns, evidence(o.measured, rows));
     };
-    const double tokens = d(w.prefill_tokens + w.decode_sequences + w.draft_tokens);
+    const double tokens = d(w.tokens());
     if (tokens > 0) {
       for (const auto& o : ops.layers)
         if (o.expert && parted())
@@ -324,9 +319,9 @@ struct LlmCost::Impl {
         row("elementwise", "overhead", 0.0, ops.elementwise_bytes_per_row * tokens, 0.0,
             ops.elementwise_ns_per_row * tokens, ops.elementwise_ns_per_row * tokens, 0.0,
             Evidence{PredictionKind::measured, unit.efficiency_error});
-      const std::int64_t count = w.prefill_tokens + w.decode_sequences + w.draft_tokens;
-      if (const std::int64_t rows = rows_of(count); rows > count)
-        row("graph_padding", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, token_ns(rows) - token_ns(count),
+      if (const std::int64_t rows = rows_of(w.tokens()); rows > w.tokens())
+        row("graph_padding", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0,
+            token_ns(rows) - token_ns(w.tokens()),
             Evidence{PredictionKind::roofline, unit.efficiency_error});
       const double launches = ops.attention_launches * ops.launch_ns;
       if (w.prefill_tokens > 0)

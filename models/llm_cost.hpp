@@ -26,6 +26,9 @@ struct IterationWork {
   std::int64_t draft_tokens = 0;
   std::int64_t logits = 0;            //!< rows of the output head (sequences that sample a token)
   std::int64_t image_tokens = 0;  //!< prompt tokens whose vision encoding runs in this iteration
+
+  //! Rows of the products in the layers.
+  std::int64_t tokens() const { return prefill_tokens + decode_sequences + draft_tokens; }
 };
 
 //! Time of an iteration, and the share of it that is compute-bound.

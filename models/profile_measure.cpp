@@ -14,6 +14,7 @@
 #include "models/kernel_query.hpp"
 #include "models/measured_kernels.hpp"
 #include "models/name_error.hpp"
+#include "sim/core/quantile.hpp"
 
 namespace isthmus::models {
 
@@ -87,13 +88,6 @@ std::string machine_state(int core) {
       governor.empty() ? "unknown" : governor);
 }
 
-double percentile(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
-  const std::size_t high = std::min(low + 1, sorted.size() - 1);
-  return sorted[low] + (sorted[high] - sorted[low]) * (at - static_cast<double>(low));
-}
-
 struct Timing {
   double median, p10, p90;
   std::uint64_t repeats;
@@ -120,7 +114,8 @@ Timing repeat(MeasuredKernel& kernel, const MeasureOptions& o) {
     times.push_back(std::max(ns / static_cast<double>(loop), 1e-3));
   }
   std::sort(times.begin(), times.end());
-  return {percentile(times, 0.5), percentile(times, 0.1), percentile(times, 0.9), times.size()};
+  return {interpolated_quantile(times, 0.5), interpolated_quantile(times, 0.1),
+          interpolated_quantile(times, 0.9), times.size()};
 }
 
 // The least disturbed of up to three runs.

@@ -12,6 +12,7 @@
 #include "scenarios/problems.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/core/hash.hpp"
+#include "sim/core/quantile.hpp"
 
 namespace isthmus::scenarios {
 
@@ -159,15 +160,6 @@ std::vector<std::size_t> blocks_of(const std::vector<Observation>& all) {
   return groups;
 }
 
-// Linear interpolation between order statistics.
-double quantile(std::vector<double> v, double q) {
-  std::sort(v.begin(), v.end());
-  const double at = q * static_cast<double>(v.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
-  const std::size_t high = std::min(low + 1, v.size() - 1);
-  return v[low] + (v[high] - v[low]) * (at - static_cast<double>(low));
-}
-
 void add_errors(const std::string& part, bool fitted, const MeasuredLog& log,
                 const std::vector<char>& fit, const std::vector<SimulatedRequest>& before,
                 const std::vector<SimulatedRequest>& after, std::vector<CalibrationError>& out) {
@@ -186,9 +178,13 @@ void add_errors(const std::string& part, bool fitted, const MeasuredLog& log,
     if (m.empty()) continue;
     out.push_back({part, metric.name, "mean", results::mean_of(m), results::mean_of(b),
                    results::mean_of(a)});
+    for (std::vector<double>* values : {&m, &b, &a, &each_b, &each_a})
+      std::sort(values->begin(), values->end());
     for (const auto& [name, q] : {std::pair{"P50", 0.5}, {"P90", 0.9}, {"P99", 0.99}})
-      out.push_back({part, metric.name, name, quantile(m, q), quantile(b, q), quantile(a, q)});
-    out.push_back({part, metric.name, "each", 0, quantile(each_b, 0.5), quantile(each_a, 0.5)});
+      out.push_back({part, metric.name, name, interpolated_quantile(m, q),
+                     interpolated_quantile(b, q), interpolated_quantile(a, q)});
+    out.push_back({part, metric.name, "each", 0, interpolated_quantile(each_b, 0.5),
+                   interpolated_quantile(each_a, 0.5)});
   }
 }
 

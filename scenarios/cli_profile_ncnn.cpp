@@ -6,20 +6,13 @@
 
 #include "models/ncnn_benchmark.hpp"
 #include "scenarios/cli.hpp"
+#include "sim/core/quantile.hpp"
 
 namespace isthmus::scenarios {
 
 namespace {
 
 using models::HeldOut;
-
-double quantile(std::vector<double> v, double q) {
-  std::sort(v.begin(), v.end());
-  const double at = q * static_cast<double>(v.size() - 1);
-  const auto i = static_cast<std::size_t>(at);
-  const double next = v[std::min(i + 1, v.size() - 1)];
-  return v[i] + (next - v[i]) * (at - static_cast<double>(i));
-}
 
 void row(const char* name, const std::vector<HeldOut>& all, auto keep) {
   std::vector<double> errors;
@@ -32,9 +25,10 @@ void row(const char* name, const std::vector<HeldOut>& all, auto keep) {
     networks.insert(h.network);
   }
   if (errors.empty()) return;
+  std::sort(errors.begin(), errors.end());
   fmt::print("  {:18} {:>7} {:>5} {:>8} {:>7} {:>9.1f} % {:>7.1f} %\n", name, devices.size(),
-             runs.size(), networks.size(), errors.size(), 100 * quantile(errors, 0.5),
-             100 * quantile(errors, 0.9));
+             runs.size(), networks.size(), errors.size(), 100 * interpolated_quantile(errors, 0.5),
+             100 * interpolated_quantile(errors, 0.9));
 }
 
 void table(const std::string& title, const std::vector<HeldOut>& all) {

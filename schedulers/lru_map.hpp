@@ -31,9 +31,16 @@ class LruMap {
     else order_.splice(order_.begin(), order_, it->second);
     it->second->second = value;
   }
+  //! Forgets the key that was used longest ago, of at least one, and returns it.
+  std::uint64_t forget_oldest() {
+    const std::uint64_t key = order_.back().first;
+    by_key_.erase(key);
+    order_.pop_back();
+    return key;
+  }
   //! Forgets keys until `most` are left.
   void shrink(std::size_t most) {
-    for (; order_.size() > most; order_.pop_back()) by_key_.erase(order_.back().first);
+    while (order_.size() > most) forget_oldest();
   }
 
  private:

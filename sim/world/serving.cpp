@@ -99,19 +99,6 @@ void World::request_dispatch(std::uint32_t replica) {
   queue_.push(now_, EventKind::dispatch, replica, p.number);
 }
 
-// The same at the end of a handler: when nothing else can happen at this instant, the dispatch would
-// be the next event anyway, and goes without the queue.
-void World::dispatch_next(std::uint32_t replica) {
-  const Replica& p = replicas_[replica];
-  if (p.dispatch_pending || !fluid_ || queue_.next_time() <= now_ || fluid_->next_completion() <= now_) {
-    request_dispatch(replica);
-    show_load(replica);
-    return;
-  }
-  account({now_, EventKind::dispatch, replica, p.number});
-  dispatch(replica);
-}
-
 void World::dispatch(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   p.dispatch_pending = false;
@@ -321,9 +308,9 @@ void World::on_span_done(std::uint32_t replica) {
     served(h.slot, e.at);
   }
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
+  if (replicas_[replica].engine->has_work()) request_dispatch(replica);
   if (service.role == PoolRole::decode) fill_room(replica);
-  if (replicas_[replica].engine->has_work()) dispatch_next(replica);
-  else show_load(replica);
+  show_load(replica);
 }
 
 void World::on_work_done(std::uint32_t replica, std::uint64_t payload) {

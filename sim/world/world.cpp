@@ -74,11 +74,6 @@ Instant World::next() {
 
 void World::step() {
   const Event e = queue_.pop();
-  account(e);
-  handle(e);
-}
-
-void World::account(const Event& e) {
   // Legitimate instants hold as many events as there are machines and clients, not this many.
   events_at_once_ = e.time == now_ ? events_at_once_ + 1 : 0;
   if (events_at_once_ > 50'000'000)
@@ -88,6 +83,7 @@ void World::account(const Event& e) {
   now_ = e.time;
   ++events_;
   fingerprint_.add(e.time.ns(), static_cast<std::uint32_t>(e.kind), e.target, e.payload);
+  handle(e);
 }
 
 void World::flow_ended(const network::FlowEnd& end) {
@@ -173,8 +169,7 @@ void World::run_beside(network::FluidNetwork& fluid) {
 results::WorldTotals World::run() {
   const std::clock_t start = std::clock();
   reset_totals();
-  fluid_ = dynamic_cast<network::FluidNetwork*>(network_.get());
-  if (fluid_) run_beside(*fluid_);
+  if (auto* fluid = dynamic_cast<network::FluidNetwork*>(network_.get())) run_beside(*fluid);
   else network_->run(*this, horizon_);
   results::WorldTotals t = totals();
   t.cpu_seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;

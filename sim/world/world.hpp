@@ -78,8 +78,6 @@ class World final : public network::EventLoop {
 
   // serving.cpp: queues, batches, engines
   void enqueue(std::uint32_t slot);
-  void account(const Event& e);
-  void dispatch_next(std::uint32_t replica);
   void request_dispatch(std::uint32_t replica);
   void dispatch(std::uint32_t replica);
   void start_batch(std::uint32_t replica);
@@ -204,7 +202,6 @@ class World final : public network::EventLoop {
   const Scenario& scenario_;
   std::uint64_t seed_;
   std::unique_ptr<network::Network> network_;
-  network::FluidNetwork* fluid_ = nullptr;  // the same, if it is one
   results::Recorder& recorder_;
   EventQueue queue_;
   Fingerprint fingerprint_;
