@@ -17,6 +17,8 @@ struct EngineCounters {
   std::uint64_t guessed_tokens = 0;   //!< by speculation
   std::uint64_t accepted_tokens = 0;  //!< of these, that became output
   std::uint64_t adapter_loads = 0;
+  //! Data-parallel ranks alone: their iterations, and those of padding, for which they had no work.
+  std::uint64_t rank_iterations = 0, dummy_iterations = 0;
 
   EngineCounters& operator+=(const EngineCounters& o) { return add(o, 1); }
   //! Differences may wrap around in between, sums of them are right again.
@@ -29,7 +31,8 @@ struct EngineCounters {
           &EngineCounters::prompt_tokens, &EngineCounters::cached_tokens,
           &EngineCounters::fetched_tokens, &EngineCounters::swapped_tokens,
           &EngineCounters::guessed_tokens, &EngineCounters::accepted_tokens,
-          &EngineCounters::adapter_loads})
+          &EngineCounters::adapter_loads, &EngineCounters::rank_iterations,
+          &EngineCounters::dummy_iterations})
       this->*field += sign * (o.*field);
     return *this;
   }

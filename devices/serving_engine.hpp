@@ -1,4 +1,5 @@
-// The engine of one LLM replica, whatever its layout: one scheduler, or a pipeline of micro-batches.
+// The engine of one LLM replica, whatever its layout: one scheduler, a pipeline of micro-batches, or
+// data-parallel ranks.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "devices/data_parallel_engine.hpp"
 #include "devices/llm_engine.hpp"
 #include "devices/pipelined_engine.hpp"
 
@@ -15,17 +17,19 @@ namespace isthmus::devices {
 //! What the owner of a replica asks of its engine; LlmEngine says what each call means. A closed set of
 //! engines and no virtual calls, because a replica asks several times per iteration.
 class ServingEngine {
-  using Engine = std::variant<LlmEngine, PipelinedEngine>;
+  using Engine = std::variant<LlmEngine, PipelinedEngine, DataParallelEngine>;
 
   template <class Question>
   decltype(auto) ask(Question question) {
     if (auto* e = std::get_if<LlmEngine>(&engine_)) return question(*e);
-    return question(*std::get_if<PipelinedEngine>(&engine_));
+    if (auto* e = std::get_if<PipelinedEngine>(&engine_)) return question(*e);
+    return question(*std::get_if<DataParallelEngine>(&engine_));
   }
   template <class Question>
   decltype(auto) ask(Question question) const {
     if (const auto* e = std::get_if<LlmEngine>(&engine_)) return question(*e);
-    return question(*std::get_if<PipelinedEngine>(&engine_));
+    if (const auto* e = std::get_if<PipelinedEngine>(&engine_)) return question(*e);
+    return question(*std::get_if<DataParallelEngine>(&engine_));
   }
 
  public:
@@ -72,7 +76,8 @@ class ServingEngine {
     return ask([](const auto& e) { return EngineCounters(e.counters()); });
   }
   double compute_share() const { return ask([](const auto& e) { return e.compute_share(); }); }
-  //! Share of the replica's units in use during the current span.
+  //! Share of the replica's units in use during the current span. Data-parallel ranks are, all of them:
+  //! who waits for the others does so in a collective operation.
   double busy_share() const {
     const auto* p = std::get_if<PipelinedEngine>(&engine_);
     return p ? p->busy_share() : 1.0;
@@ -89,6 +94,8 @@ class ServingEngine {
 
  private:
   static Engine make(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits) {
+    if (cost->layout().data > 1)
+      return Engine(std::in_place_type<DataParallelEngine>, std::move(cost), limits);
     if (cost->stages().empty())
       return Engine(std::in_place_type<LlmEngine>, std::move(cost), limits);
     return Engine(std::in_place_type<PipelinedEngine>, std::move(cost), limits);

@@ -30,7 +30,7 @@ struct LlmCost::Impl {
         layout(layout_in),
         part(part_in),
         ops(shape, variant, unit, layout, part, profile),
-        dense(parted() ? without_experts(ops.layers) : ops.layers),
+        dense(apart() ? without_experts(ops.layers) : ops.layers),
         heads(ops.heads) {
     // Launches of an iteration that computes tokens at all, with one attention pass.
     for (const auto& o : ops.layers) dense_launches += o.launches;
@@ -39,7 +39,7 @@ struct LlmCost::Impl {
     per_context_ns = std::max(ops.attention_flop_ns, ops.kv_bytes * ops.byte_ns);
 
     // More experts or neurons are read with every token: a table until practically all are read.
-    if (ops.varies() && !ops.kernels.experts && !parted()) {
+    if (ops.varies() && !ops.kernels.experts && !apart()) {
       for (double tokens = 0; tokens < 65536; ++tokens) {
         OperatorSum::Time sum;
         double share = 1;
@@ -56,6 +56,8 @@ struct LlmCost::Impl {
 
   // The experts are divided among units, of which the most loaded one sets the time.
   bool parted() const { return ops.expert_parts > 1; }
+  // Experts compute other tokens than the rest of the layer, or other shares of them.
+  bool apart() const { return parted() || layout.data > 1; }
   static std::vector<DenseOperator> without_experts(std::vector<DenseOperator> all) {
     std::erase_if(all, [](const DenseOperator& o) { return o.expert; });
     return all;
@@ -66,39 +68,72 @@ struct LlmCost::Impl {
     if (o.flop_ns(rows, share) > o.byte_ns(rows, share)) sum.compute_ns += ns;
   }
 
-  OperatorSum::Time dense_sum(std::int64_t count) const {
-    const double tokens = d(count);
-    if (parted()) {
-      OperatorSum::Time sum = dense(tokens);
-      const double rows = tokens * ops.imbalance(tokens), share = ops.most_loaded_share(tokens);
-      for (const auto& o : ops.layers)
-        if (o.expert) add(sum, o, rows, share);
-      return sum;
+  // An iteration of all data-parallel ranks together.
+  struct Step {
+    std::int64_t most = 0;  // tokens of the rank with the most
+    std::int64_t all = 0;   // of all ranks; one without work computes a padding token
+  };
+  // Rows of products and transfers in one rank of a step.
+  struct Rows {
+    std::int64_t own = 0, experts = 0, exchanged = 0;
+  };
+  Step step_of(const std::vector<IterationWork>& ranks) const {
+    Step step{0, layout.data};
+    for (const IterationWork& w : ranks) {
+      step.most = std::max(step.most, w.tokens());
+      step.all += std::max<std::int64_t>(1, w.tokens()) - 1;
     }
-    if (static_cast<std::size_t>(count) < mixture.size())
-      return mixture[static_cast<std::size_t>(count)];
-    return dense(tokens);
+    return step;
+  }
+  // With nothing to do for the other ranks.
+  Step alone(const IterationWork& w) const { return {w.tokens(), w.tokens() + layout.data - 1}; }
+
+  // All-to-alls last as long as the units of the fullest rank send.
+  Rows rows_of(const IterationWork& w, const Step& step) const {
+    return {w.tokens(), step.all, layout.all_to_all ? layout.data * step.most : step.all};
+  }
+  // Captured graphs exist for some numbers of tokens only; all ranks take that of the fullest one.
+  Rows padded_rows_of(const IterationWork& w, const Step& step) const {
+    const auto& sizes = unit.graph_sizes;
+    const auto it = std::lower_bound(sizes.begin(), sizes.end(), step.most);
+    if (it == sizes.end()) return rows_of(w, step);
+    return {*it, layout.data * *it, layout.data * *it};
   }
 
-  // Rows of the products and between them: captured graphs exist for some numbers of tokens only.
-  std::int64_t rows_of(std::int64_t tokens) const {
-    const auto& sizes = unit.graph_sizes;
-    const auto it = std::lower_bound(sizes.begin(), sizes.end(), tokens);
-    return it == sizes.end() ? tokens : *it;
+  OperatorSum::Time dense_sum(const Rows& rows) const {
+    const double tokens = d(rows.own);
+    if (apart()) {
+      OperatorSum::Time sum = dense(tokens);
+      const double all = d(rows.experts);
+      for (const auto& o : ops.layers)
+        if (o.expert) add(sum, o, expert_rows(all), expert_share(all));
+      return sum;
+    }
+    if (static_cast<std::size_t>(rows.own) < mixture.size())
+      return mixture[static_cast<std::size_t>(rows.own)];
+    return dense(tokens);
   }
+  // Of the tokens of all ranks, in the units with the most; the share of its experts that they choose.
+  double expert_rows(double tokens) const {
+    return parted() ? tokens * ops.imbalance(tokens) : tokens;
+  }
+  double expert_share(double tokens) const {
+    return parted() ? ops.most_loaded_share(tokens) : ops.expert_share(tokens);
+  }
+
   // Of an iteration's tokens as such: products, reductions, transfers.
-  double token_ns(std::int64_t count, double& compute_ns) const {
-    const double tokens = d(count);
-    const OperatorSum::Time sum = dense_sum(count);
+  double token_ns(const Rows& rows, double& compute_ns) const {
+    const double tokens = d(rows.own);
+    const OperatorSum::Time sum = dense_sum(rows);
     compute_ns += sum.compute_ns;
     double ns = sum.ns + reduce_ns(tokens) + ops.elementwise_ns_per_row * tokens;
-    if (layout.all_to_all) ns += exchange_ns(tokens);
+    if (layout.exchanges()) ns += exchange_ns(d(rows.exchanged));
     if (sends > 0) ns += sends * send_ns(tokens);
     return ns;
   }
-  double token_ns(std::int64_t count) const {
+  double token_ns(const Rows& rows) const {
     double ignored = 0;
-    return token_ns(count, ignored);
+    return token_ns(rows, ignored);
   }
 
   // Decode attention over the sum of the contexts, as the line on which it lies there.
@@ -149,11 +184,26 @@ struct LlmCost::Impl {
   }
   double total_ns(const IterationWork& w) const {
     double ignored = 0;
-    return total_ns(w, ignored);
+    return total_ns(w, alone(w), ignored);
   }
-  // Adds to compute_ns what is spent in compute-bound parts.
-  double total_ns(const IterationWork& w, double& compute_ns) const {
-    return std::max(unhidden_ns(w, compute_ns), beside_ns(w));
+  // Of one rank in a step. Adds to compute_ns what is spent in compute-bound parts.
+  double total_ns(const IterationWork& w, const Step& step, double& compute_ns) const {
+    return std::max(unhidden_ns(w, step, compute_ns), beside_ns(w));
+  }
+  // The rank for which all others wait, and how long; null without any work.
+  struct Slowest {
+    const IterationWork* work = nullptr;
+    double ns = 0, compute_ns = 0;
+  };
+  Slowest slowest(const std::vector<IterationWork>& ranks, const Step& step) const {
+    Slowest s;
+    for (const IterationWork& w : ranks) {
+      if (w.tokens() == 0) continue;
+      double compute = 0;
+      const double ns = total_ns(w, step, compute);
+      if (!s.work || ns > s.ns) s = {&w, ns, compute};
+    }
+    return s;
   }
   // What passes beside the computation and counts only where it is longer: linear in nothing but the
   // tokens.
@@ -166,13 +216,13 @@ struct LlmCost::Impl {
     return ops.host_share > 0 && tokens > 0 ? ops.copied_bytes(d(tokens)) * ops.host_byte_ns : 0;
   }
   // As if nothing were hidden behind it.
-  double unhidden_ns(const IterationWork& w) const {
+  double unhidden_ns(const IterationWork& w, const Step& step) const {
     double ignored = 0;
-    return unhidden_ns(w, ignored);
+    return unhidden_ns(w, step, ignored);
   }
-  double unhidden_ns(const IterationWork& w, double& compute_ns) const {
+  double unhidden_ns(const IterationWork& w, const Step& step, double& compute_ns) const {
     const KernelCurve::Piece p = decode_piece(w);
-    const double context = d(w.decode_context), base = base_ns(w, compute_ns);
+    const double context = d(w.decode_context), base = base_ns(w, step, compute_ns);
     if (w.decode_sequences > 0 &&
         ops.attention_flop_ns * queries_per_decode(w) > ops.kv_bytes * ops.byte_ns)
       compute_ns += p.base + p.slope * context;
@@ -186,13 +236,13 @@ struct LlmCost::Impl {
   // Everything but the reading of the running contexts and what is hidden.
   double base_ns(const IterationWork& w) const {
     double ignored = 0;
-    return base_ns(w, ignored);
+    return base_ns(w, alone(w), ignored);
   }
-  double base_ns(const IterationWork& w, double& compute_ns) const {
+  double base_ns(const IterationWork& w, const Step& step, double& compute_ns) const {
     double ns = unit.overlap_overhead ? 0 : host_ns(w);
     if (!variant.prefetch) ns += copy_ns(w);
-    const std::int64_t tokens = w.tokens();
-    if (tokens > 0) ns += dense_launches * ops.launch_ns + token_ns(rows_of(tokens), compute_ns);
+    if (w.tokens() > 0)
+      ns += dense_launches * ops.launch_ns + token_ns(padded_rows_of(w, step), compute_ns);
     if (w.logits > 0 && part.last) {
       const OperatorSum::Time sum = heads(d(w.logits));
       compute_ns += sum.compute_ns;
@@ -280,16 +330,16 @@ struct LlmCost::Impl {
   }
 
   // Calls row(name, kind, flops, bytes, flop_ns, byte_ns, ns, extra_ns, evidence) for every part of
-  // an iteration; it takes ns + extra_ns, of which flop_ns and byte_ns are the roofline's terms.
+  // one rank's iteration; it takes ns + extra_ns, of which flop_ns and byte_ns are the roofline's terms.
   template <class Row>
-  void visit(const IterationWork& w, Row row) const {
+  void visit(const IterationWork& w, const Step& step, Row row) const {
     const auto host_row = [&](const char* name, double ns) {
       row(name, "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, ns,
           Evidence{PredictionKind::measured, unit.efficiency_error});
     };
     if (unit.overlap_overhead) {
       // Of what is hidden only what lasts longer than the computation.
-      host_row("unhidden_overhead", std::max(0.0, host_ns(w) - unhidden_ns(w)));
+      host_row("unhidden_overhead", std::max(0.0, host_ns(w) - unhidden_ns(w, step)));
     } else {
       host_row("iteration_overhead", ops.overhead_ns);
       if (ops.sequence_ns > 0) host_row("sequence_overhead", ops.sequence_ns * d(w.logits));
@@ -303,14 +353,15 @@ struct LlmCost::Impl {
     };
     const double tokens = d(w.tokens());
     if (tokens > 0) {
+      const Rows rows = rows_of(w, step), padded = padded_rows_of(w, step);
       for (const auto& o : ops.layers)
-        if (o.expert && parted())
-          dense_row(o, tokens * ops.imbalance(tokens), ops.most_loaded_share(tokens));
+        if (o.expert && apart())
+          dense_row(o, expert_rows(d(rows.experts)), expert_share(d(rows.experts)));
         else
           dense_row(o, tokens, ops.share_of(o, tokens));
       if (ops.host_share > 0) {
         // Of copies that run ahead only what lasts longer than everything else.
-        const double hidden = std::max(unhidden_ns(w), unit.overlap_overhead ? host_ns(w) : 0);
+        const double hidden = std::max(unhidden_ns(w, step), unit.overlap_overhead ? host_ns(w) : 0);
         const double copy = copy_ns(w), ns = variant.prefetch ? std::max(0.0, copy - hidden) : copy;
         row("host_weights", "communication", 0.0, ops.copied_bytes(tokens), 0.0, ns, ns, 0.0,
             Evidence{PredictionKind::roofline, unit.efficiency_error});
@@ -319,9 +370,8 @@ struct LlmCost::Impl {
         row("elementwise", "overhead", 0.0, ops.elementwise_bytes_per_row * tokens, 0.0,
             ops.elementwise_ns_per_row * tokens, ops.elementwise_ns_per_row * tokens, 0.0,
             Evidence{PredictionKind::measured, unit.efficiency_error});
-      if (const std::int64_t rows = rows_of(w.tokens()); rows > w.tokens())
-        row("graph_padding", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0,
-            token_ns(rows) - token_ns(w.tokens()),
+      if (padded.experts > rows.experts || padded.own > rows.own)
+        row("graph_padding", "overhead", 0.0, 0.0, 0.0, 0.0, 0.0, token_ns(padded) - token_ns(rows),
             Evidence{PredictionKind::roofline, unit.efficiency_error});
       const double launches = ops.attention_launches * ops.launch_ns;
       if (w.prefill_tokens > 0)
@@ -339,9 +389,10 @@ struct LlmCost::Impl {
       if (layout.tensor > 1)
         row("all_reduce", "communication", 0.0, ops.reduce_bytes_per_row * tokens, 0.0, 0.0, 0.0,
             reduce_ns(tokens), evidence(ops.kernels.all_reduce, tokens));
-      if (layout.all_to_all)
-        row("all_to_all", "communication", 0.0, ops.exchange_bytes_per_row * tokens, 0.0, 0.0, 0.0,
-            exchange_ns(tokens), evidence(ops.kernels.exchange, tokens));
+      if (const double exchanged = d(rows.exchanged); layout.exchanges())
+        row(layout.all_to_all ? "all_to_all" : "gather_scatter", "communication", 0.0,
+            ops.exchange_bytes_per_row * exchanged, 0.0, 0.0, 0.0, exchange_ns(exchanged),
+            evidence(ops.kernels.exchange, exchanged));
       if (sends > 0)
         row("stage_transfer", "communication", 0.0, sends * ops.send_bytes_per_row * tokens, 0.0,
             0.0, 0.0, sends * send_ns(tokens), evidence(ops.kernels.send, tokens));
@@ -366,11 +417,11 @@ struct LlmCost::Impl {
   }
 
   // The whole iteration: as good as its worst part, errors as if common to all parts.
-  Prediction iteration(const IterationWork& w) const {
+  Prediction iteration(const IterationWork& w, const Step& step) const {
     double compute = 0, error = 0;
-    const double total = total_ns(w, compute);
+    const double total = total_ns(w, step, compute);
     PredictionKind kind = PredictionKind::measured;
-    visit(w, [&](const char*, const char*, double, double, double, double, double ns,
+    visit(w, step, [&](const char*, const char*, double, double, double, double, double ns,
                  double extra_ns, const Evidence& e) {
       error += e.relative_error * (ns + extra_ns);
       kind = std::max(kind, e.kind);
@@ -469,18 +520,46 @@ DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) co
   return line;
 }
 
-Prediction LlmCost::iteration(const IterationWork& work) const { return impl_->iteration(work); }
+Prediction LlmCost::iteration(const IterationWork& work) const {
+  return impl_->iteration(work, impl_->alone(work));
+}
 
-IterationTime LlmCost::iteration_time(const IterationWork& work) const {
-  double compute = 0;
-  const double total = impl_->total_ns(work, compute);
+Prediction LlmCost::step(const std::vector<IterationWork>& ranks) const {
+  const Impl::Step step = impl_->step_of(ranks);
+  const Impl::Slowest s = impl_->slowest(ranks, step);
+  return s.work ? impl_->iteration(*s.work, step) : Prediction{};
+}
+
+namespace {
+
+IterationTime rounded(double total, double compute) {
   return {Duration(DecodeLine::whole_ns(total)), total > 0 ? std::min(1.0, compute / total) : 0};
 }
 
+}  // namespace
+
+IterationTime LlmCost::iteration_time(const IterationWork& work) const {
+  double compute = 0;
+  const double total = impl_->total_ns(work, impl_->alone(work), compute);
+  return rounded(total, compute);
+}
+
+IterationTime LlmCost::step_time(const std::vector<IterationWork>& ranks) const {
+  const Impl::Slowest s = impl_->slowest(ranks, impl_->step_of(ranks));
+  return rounded(s.ns, s.compute_ns);
+}
+
 std::vector<OperatorCost> LlmCost::explain(const IterationWork& work) const {
+  std::vector<IterationWork> ranks{work};
+  return explain_step(ranks);
+}
+
+std::vector<OperatorCost> LlmCost::explain_step(const std::vector<IterationWork>& ranks) const {
   std::vector<OperatorCost> rows;
+  const Impl::Step step = impl_->step_of(ranks);
+  const Impl::Slowest s = impl_->slowest(ranks, step);
   impl_->visit(
-      work, [&](const char* name, const char* kind, double flops, double bytes, double flop_ns,
+      s.work ? *s.work : ranks.front(), step, [&](const char* name, const char* kind, double flops, double bytes, double flop_ns,
                 double byte_ns, double ns, double extra_ns, const Evidence& e) {
         const Bound bound = extra_ns > ns       ? Bound::launch
                             : flop_ns > byte_ns ? Bound::compute
@@ -549,7 +628,7 @@ double sum_over(const std::vector<LlmCost>& stages, double (LlmCost::*figure)() 
 
 double LlmCost::weight_bytes() const {
   if (!impl_->stages.empty()) return sum_over(impl_->stages, &LlmCost::weight_bytes);
-  return models::weight_bytes(impl_->shape, impl_->variant, impl_->part);
+  return impl_->memory().weight_bytes() * impl_->layout.data;
 }
 
 double LlmCost::host_weight_bytes() const {
@@ -562,7 +641,7 @@ double LlmCost::kv_bytes_per_token() const {
 
 double LlmCost::workspace_bytes() const {
   if (!impl_->stages.empty()) return sum_over(impl_->stages, &LlmCost::workspace_bytes);
-  return impl_->memory().workspace_bytes();
+  return impl_->memory().workspace_bytes() * impl_->layout.data;
 }
 
 std::int64_t LlmCost::kv_capacity_tokens(double memory_utilization) const {

@@ -74,6 +74,12 @@ class LlmCost {
   Prediction iteration(const IterationWork& work) const;
   //! The same without evidence: for engines.
   IterationTime iteration_time(const IterationWork& work) const;
+  //! Time of one iteration of all data-parallel ranks in step, each with its own work; those without
+  //! any, and those that are not named, compute one padding token. It lasts as long as the slowest
+  //! rank: attention and dense products of its own tokens, experts and exchange for those of all ranks.
+  //! iteration() says the same of one rank beside which all others are without work.
+  Prediction step(const std::vector<IterationWork>& ranks) const;
+  IterationTime step_time(const std::vector<IterationWork>& ranks) const;
   //! In ns only.
   std::int64_t iteration_ns(const IterationWork& work) const;
   //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode at `context` and
@@ -83,6 +89,8 @@ class LlmCost {
   DecodeLine decode_line(std::int64_t sequences, std::int64_t context) const;
   //! Per-operator table of one iteration; its times add up to iteration() without the rounding.
   std::vector<OperatorCost> explain(const IterationWork& work) const;
+  //! The same of the slowest rank in step(); at least one rank.
+  std::vector<OperatorCost> explain_step(const std::vector<IterationWork>& ranks) const;
   //! Expected time of one request alone: prompt of `prompt` tokens of which `image` come from
   //! images, `output` tokens decoded one by one. For views (output is an estimate there).
   Prediction request(std::int64_t prompt, std::int64_t image, double output) const;
@@ -100,16 +108,18 @@ class LlmCost {
   //! tokens; 1 unless a mixture's experts are divided.
   double expert_imbalance(std::int64_t tokens) const;
 
-  double weight_bytes() const;        //!< per replica (all units together, and in host memory)
+  //! Per replica: all units together, and in host memory. Every data-parallel rank has all weights
+  //! but the experts'.
+  double weight_bytes() const;
   double host_weight_bytes() const;   //!< per replica, of these: in host memory
-  double kv_bytes_per_token() const;  //!< per replica
+  double kv_bytes_per_token() const;  //!< per replica, once
   //! Bytes kept free of KV blocks per replica: on every stage activations of 2,048 tokens, 5 % of the
   //! memory for runtime, allocator and captured graphs, on the last one 256 rows of logits in fp32;
   //! what a layer has in host memory, twice with prefetch.
   double workspace_bytes() const;
   //! KV tokens that fit beside weights and workspace: floor((memory*utilization - weights not
-  //! in host memory - workspace)/kv_bytes), of the stage with the least room; throws InputError with the arithmetic
-  //! when weights do not fit.
+  //! in host memory - workspace)/kv_bytes), of the stage with the least room, of one data-parallel
+  //! rank; throws InputError with the arithmetic when weights do not fit.
   std::int64_t kv_capacity_tokens(double memory_utilization = 0.9) const;
   //! Evidence and relative standard error of a request of 512 tokens in and 128 out.
   PredictionKind kind() const;

@@ -95,7 +95,8 @@ std::optional<MeasuredCurve> sum(const std::vector<std::optional<MeasuredCurve>>
 
 LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& layout,
                        const LlmStage& stage, const KernelProfile& profile) {
-  const double p = layout.tensor, layers = d(stage.layers), hidden = d(s.hidden), ffn = d(s.ffn);
+  const double p = layout.tensor, shared = layout.expert_units();
+  const double layers = d(stage.layers), hidden = d(s.hidden), ffn = d(s.ffn);
   const double query = d(s.heads * s.head_dim), kv = d(s.kv_heads * s.head_dim);
   // A product whose weights are narrower than its activations has other kernels than the tables.
   const auto gemm = [&](Precision weights, double count, double n,
@@ -115,7 +116,7 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
                           {"experts", d(s.experts)},
                           {"experts_active", d(s.experts_active)},
                           {"skew", 0},
-                          {"tensor_parallel", p / layout.expert},
+                          {"tensor_parallel", shared / layout.expert},
                           {"expert_parallel", layout.expert}},
                          "tokens"))
         experts = scaled(std::move(*c), layers);
@@ -183,13 +184,16 @@ LlmKernels::LlmKernels(const LlmShape& s, const LlmVariant& v, const LlmLayout& 
   if (layout.pipeline > 1)
     if (auto c = curve(profile, "send_recv", state, {{"devices", 2}}, "bytes"))
       send = scaled(std::move(*c), 1, 1 / row_bytes);
-  if (layout.tensor > 1) {
+  if (layout.tensor > 1)
     if (auto c = curve(profile, "all_reduce", state, {{"devices", p}}, "bytes"))
-      all_reduce = scaled(std::move(*c), (layout.all_to_all ? 1 : 2) * layers, 1 / row_bytes);
-    const double sent = d(std::max<std::int64_t>(1, s.experts_active)) / p * row_bytes;
-    if (layout.all_to_all)
-      if (auto c = curve(profile, "all_to_all", state, {{"devices", p}}, "bytes"))
-        exchange = scaled(std::move(*c), 2 * layers, 1 / sent);
+      all_reduce = scaled(std::move(*c), layout.reduces() * layers, 1 / row_bytes);
+  if (layout.all_to_all && shared > 1) {
+    const double sent = d(std::max<std::int64_t>(1, s.experts_active)) / shared * row_bytes;
+    if (auto c = curve(profile, "all_to_all", state, {{"devices", shared}}, "bytes"))
+      exchange = scaled(std::move(*c), 2 * layers, 1 / sent);
+  } else if (layout.exchanges()) {
+    if (auto c = curve(profile, "all_reduce", state, {{"devices", shared}}, "bytes"))
+      exchange = scaled(std::move(*c), layers, 1 / row_bytes);
   }
 
   if (stage.first && s.vision.layers > 0) {

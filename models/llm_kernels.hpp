@@ -28,7 +28,8 @@ struct LlmKernels {
   std::optional<MeasuredCurve> head, sampler;          //!< over rows (sampled tokens)
   std::optional<MeasuredCurve> prefill_attention;      //!< over the tokens of one prompt
   std::optional<MeasuredCurve> all_reduce;             //!< over rows, both of every layer
-  std::optional<MeasuredCurve> exchange;               //!< over rows, both all-to-alls of every layer
+  //! Over rows of all data-parallel ranks: both all-to-alls of every layer, or what is in their place.
+  std::optional<MeasuredCurve> exchange;
   std::optional<MeasuredCurve> send;                   //!< over rows, to the next stage
   std::optional<MeasuredCurve> vision_blocks;          //!< over patches
   std::optional<MeasuredCurve> vision_attention;       //!< over the patches of one image

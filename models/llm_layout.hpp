@@ -9,19 +9,24 @@
 
 namespace isthmus::models {
 
-//! A replica of tensor x pipeline units: `pipeline` stages of consecutive layers, whose every layer
-//! is shared by `tensor` units.
+//! A replica of tensor x data x pipeline units: `pipeline` stages of consecutive layers, whose every
+//! layer is shared by `tensor` units, or `data` times by as many.
 struct LlmLayout {
   int tensor = 1;             //!< units that share every product of a layer, >= 1
+  //! Data-parallel ranks of `tensor` units each, >= 1: each computes attention of its own sequences
+  //! with all of its weights, in step with the others. They share a mixture's experts, which are
+  //! spread over the units of all.
+  int data = 1;
   int pipeline = 1;           //!< stages, >= 1, at most one per layer
   //! Layers of each stage; empty: see pipeline_stages().
   std::vector<std::int64_t> stage_layers = {};
-  //! Parts into which a mixture's experts are divided, >= 1; divides `tensor`. Each part's experts are
-  //! shared by tensor / expert units.
+  //! Parts into which a mixture's experts are divided, >= 1; divides expert_units(). Each part's
+  //! experts are shared by expert_units() / expert units.
   int expert = 1;
-  //! How tokens reach their experts. False: every unit has all tokens and all-reduces add up what the
-  //! experts say (attention under tensor parallelism in vLLM and TensorRT-LLM). True: every unit has its
-  //! share of the tokens and sends them to the units of their experts and back.
+  //! How tokens reach their experts. False: every unit has all tokens (data-parallel ranks gather them)
+  //! and all-reduces add up what the experts say (attention under tensor parallelism in vLLM and
+  //! TensorRT-LLM). True: every unit has its share of the tokens and sends them to the units of their
+  //! experts and back.
   bool all_to_all = false;
   double expert_skew = 0;       //!< popularity of experts, see ExpertLaw
   double expert_imbalance = 0;  //!< largest over mean load if measured, in [1, expert]; 0 = from the law
@@ -30,7 +35,13 @@ struct LlmLayout {
   //! Bytes/s from host memory to each unit; needed by variants with weights there.
   double host_bandwidth = 0;
 
-  int units() const { return tensor * pipeline; }
+  //! Tokens are sent to the experts beside the all-reduces of each rank.
+  bool exchanges() const { return all_to_all || data > 1; }
+  //! All-reduces of a layer within a rank.
+  int reduces() const { return exchanges() ? 1 : 2; }
+  //! That share the experts of a layer.
+  int expert_units() const { return tensor * data; }
+  int units() const { return expert_units() * pipeline; }
 };
 
 //! What one pipeline stage computes.

@@ -15,6 +15,13 @@ double d(std::int64_t v) { return static_cast<double>(v); }
 
 }  // namespace
 
+double LlmMemory::weight_bytes() const {
+  const double all = models::weight_bytes(shape, variant, part);
+  if (layout.data == 1) return all;
+  const double experts = stored_bytes(shape.expert_params(), variant.weights, variant);
+  return all - experts + experts / layout.data;
+}
+
 double LlmMemory::workspace_bytes() const {
   const double active = d(std::max<std::int64_t>(1, shape.experts_active));
   const double wide = 4 * d(shape.hidden) + (shape.gated_ffn ? 2 : 1) * d(shape.ffn) * active;
@@ -28,7 +35,7 @@ double LlmMemory::workspace_bytes() const {
 std::int64_t LlmMemory::kv_capacity_tokens(double memory_utilization) const {
   const int units = layout.tensor;
   const double memory = unit.memory * units * memory_utilization;
-  const double weights = weight_bytes(shape, variant, part) - host_weight_bytes;
+  const double weights = weight_bytes() - host_weight_bytes;
   const double room = memory - weights - workspace_bytes();
   const double tokens = std::floor(room / kv_bytes_per_token);
   if (tokens >= 1) return static_cast<std::int64_t>(tokens);
@@ -38,6 +45,10 @@ std::int64_t LlmMemory::kv_capacity_tokens(double memory_utilization) const {
                        part.first  ? " and the embedding"
                        : part.last ? " and the output head"
                                    : "");
+  if (layout.data > 1)
+    what = fmt::format(", of which each of {} data-parallel ranks has everything but its share of "
+                       "the experts",
+                       layout.data);
   throw InputError(fmt::format(
       "model '{}' ({}){} does not fit on {} x '{}': weights {:.2f} GB + workspace {:.2f} GB leave "
       "no room for KV blocks in {:.2f} GB x {:.2f} = {:.2f} GB; use more units, fewer bits, a "

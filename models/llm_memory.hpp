@@ -9,7 +9,8 @@
 
 namespace isthmus::models {
 
-//! Everything about one stage, all its units together. References must outlive it.
+//! Everything about one stage or one data-parallel rank, all its units together. References must
+//! outlive it.
 struct LlmMemory {
   const LlmShape& shape;
   const LlmVariant& variant;
@@ -19,6 +20,8 @@ struct LlmMemory {
   double host_weight_bytes = 0;  //!< of its weights, in host memory
   double kv_bytes_per_token = 0;
 
+  //! Host memory included; of a rank: its share of the experts and everything else.
+  double weight_bytes() const;
   //! As LlmCost::workspace_bytes() says, in bytes.
   double workspace_bytes() const;
   //! As LlmCost::kv_capacity_tokens() says, in tokens; throws InputError where nothing is left.

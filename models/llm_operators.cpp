@@ -46,15 +46,22 @@ void validate(const LlmShape& s, const LlmVariant& v, const ComputeUnit& u,
   need(layout.pipeline == 1 || (layout.pipeline > 1 && layout.pipeline <= s.layers),
        fmt::format("model '{}': {} pipeline stages for {} layers; every stage needs one", s.name,
                    layout.pipeline, s.layers));
+  need(layout.data >= 1, fmt::format("model '{}': data_parallel must be at least 1", s.name));
+  need(layout.data == 1 || s.experts > 0,
+       fmt::format("model '{}' is no mixture of experts: data-parallel ranks would share nothing; use "
+                   "replicas",
+                   s.name));
+  need(layout.data == 1 || layout.pipeline == 1,
+       fmt::format("model '{}': data_parallel goes with no pipeline", s.name));
   if (layout.expert != 1 && s.experts == 0)
     need(false, fmt::format("model '{}' is no mixture of experts: nothing to divide into {} parts",
                             s.name, layout.expert));
   else
-    need(layout.expert >= 1 && layout.tensor % layout.expert == 0 &&
+    need(layout.expert >= 1 && layout.expert_units() % layout.expert == 0 &&
              s.experts % layout.expert == 0,
          fmt::format("model '{}': expert parallelism {} must divide the {} units of a stage and the {} "
                      "experts of a layer",
-                     s.name, layout.expert, layout.tensor, s.experts));
+                     s.name, layout.expert, layout.expert_units(), s.experts));
   need(layout.expert_skew >= 0 && layout.expert_skew <= 10,
        fmt::format("model '{}': expert_skew must be in [0, 10], not {}", s.name, layout.expert_skew));
   need(layout.expert_imbalance == 0 ||
@@ -79,8 +86,9 @@ void validate(const LlmShape& s, const LlmVariant& v, const ComputeUnit& u,
           fmt::format("host_weights must be in [0, 1], not {}", v.host_weights));
   variant(v.host_weights == 0 || layout.host_bandwidth > 0,
           "weights in host memory need the bandwidth from there, the node's unit_transfer");
-  variant(v.host_weights == 0 || (layout.pipeline == 1 && layout.expert == 1),
-          "weights in host memory go with neither pipeline nor expert_parallel");
+  variant(v.host_weights == 0 ||
+              (layout.pipeline == 1 && layout.expert == 1 && layout.data == 1),
+          "weights in host memory go with neither pipeline nor expert_parallel nor data_parallel");
   variant(v.host_weights > 0 || !v.prefetch, "prefetch needs host_weights");
   need(u.memory_bandwidth > 0, fmt::format("unit '{}': memory_bandwidth must be positive", u.name));
   fraction(u.compute_efficiency, "compute_efficiency");
@@ -99,7 +107,7 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
                            const LlmLayout& layout, const LlmStage& stage,
                            const KernelProfile* profile) {
   validate(s, v, unit, layout);
-  const double p = layout.tensor;
+  const double p = layout.tensor, shared = layout.expert_units();
   const Precision state = state_format(v.activations);
   const double state_bytes = bytes_of(state);
 
@@ -113,16 +121,17 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
   launch_ns = d(unit.launch_overhead.ns());
 
   // A product of `count` weight matrices n x k with rows of k inputs and n outputs; `active` of
-  // `stored` copies take part per row (mixtures).
+  // `stored` copies take part per row (mixtures), which all ranks share.
   const auto dense = [&](const char* name, double count, double n, double k, Precision weights,
                          double stored, double active) {
     DenseOperator o;
     o.name = name;
     o.expert = stored > 1;
     o.launches = count;
-    o.flops_per_row = 2 * count * n * k * active / p;
-    o.fixed_bytes = stored_bytes(count * n * k * stored, weights, v) / p;
-    o.bytes_per_row = count * (n + k) * active * bytes_of(v.activations) / p;
+    const double units = o.expert ? shared : p;
+    o.flops_per_row = 2 * count * n * k * active / units;
+    o.fixed_bytes = stored_bytes(count * n * k * stored, weights, v) / units;
+    o.bytes_per_row = count * (n + k) * active * bytes_of(v.activations) / units;
     o.flop_ns_per_row = o.flops_per_row * ns_per_flop(weights, v.activations);
     o.fixed_ns = o.fixed_bytes * byte_ns;
     o.byte_ns_per_row = o.bytes_per_row * byte_ns;
@@ -190,19 +199,28 @@ LlmOperators::LlmOperators(const LlmShape& s, const LlmVariant& v, const Compute
     patches_per_token = d(t.merge * t.merge);
   }
 
-  // Two all-reduces per layer: a tree of ceil(log2 p) hops deep, through which each unit sends
-  // 2 (p-1)/p of the hidden state.
+  // `reduces` all-reduces among `units`: a tree of ceil(log2 units) hops deep, through which each unit
+  // sends 2 (units-1)/units of the hidden state.
+  const auto reduce = [&](double reduces, double units, double& fixed_ns, double& bytes_per_row) {
+    fixed_ns = reduces * std::ceil(std::log2(units)) * d(layout.link_latency.ns());
+    bytes_per_row = reduces * 2 * (units - 1) / units * hidden * state_bytes;
+  };
+  // Two per layer, of which the second one is for the experts.
   if (layout.tensor > 1) {
-    const double reduces = (layout.all_to_all ? 1 : 2) * count;
-    reduce_fixed_ns = reduces * std::ceil(std::log2(p)) * d(layout.link_latency.ns());
-    reduce_bytes_per_row = reduces * 2 * (p - 1) / p * hidden * state_bytes;
+    reduce(layout.reduces() * count, p, reduce_fixed_ns, reduce_bytes_per_row);
     reduce_ns_per_row = reduce_bytes_per_row / layout.link_bandwidth * 1e9;
   }
-  // Instead of the second one: each unit has 1/p of the tokens, sends every choice to the unit of its
-  // expert, and gets the answers back.
-  if (layout.all_to_all) {
-    exchange_fixed_ns = 2 * count * d(layout.link_latency.ns());
-    exchange_bytes_per_row = 2 * count * active / p * (p - 1) / p * hidden * state_bytes;
+  // Instead of the second one: each unit has its share of the tokens, sends every choice to the unit of
+  // its expert, and gets the answers back. Or all units gather the tokens of all data-parallel ranks and
+  // scatter the sums, which together are the two halves of an all-reduce.
+  if (layout.exchanges()) {
+    if (layout.all_to_all) {
+      exchange_fixed_ns = 2 * count * d(layout.link_latency.ns());
+      exchange_bytes_per_row =
+          2 * count * active / shared * (shared - 1) / shared * hidden * state_bytes;
+    } else {
+      reduce(count, shared, exchange_fixed_ns, exchange_bytes_per_row);
+    }
     exchange_ns_per_row = exchange_bytes_per_row / layout.link_bandwidth * 1e9;
   }
   // Each unit of a stage sends the hidden states to its counterpart in the next one.

@@ -66,11 +66,13 @@ struct LlmOperators {
   double vision_flop_ns = 0;          //!< per flop of the tower
   double vision_patch_bytes = 0;      //!< q, k, v and output per patch, all layers
   double patches_per_token = 0;
-  double reduce_fixed_ns = 0;    //!< all-reduce latency of an iteration
+  double reduce_fixed_ns = 0;    //!< all-reduce latency of an iteration, within a data-parallel rank
   double reduce_ns_per_row = 0;  //!< all-reduce transfer per token
   double reduce_bytes_per_row = 0;
-  double exchange_fixed_ns = 0;  //!< both all-to-alls of every layer: latency
-  double exchange_ns_per_row = 0;
+  //! Both all-to-alls of every layer, or gathering the tokens of data-parallel ranks for the experts
+  //! and adding up what these say: latency.
+  double exchange_fixed_ns = 0;
+  double exchange_ns_per_row = 0;  //!< per token of all ranks
   double exchange_bytes_per_row = 0;
   double send_fixed_ns = 0;      //!< latency between two stages
   double send_ns_per_row = 0;    //!< hidden state of a token to the next stage

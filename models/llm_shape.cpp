@@ -18,6 +18,10 @@ double LlmShape::attention_params() const {
   return d(layers) * d(hidden) * d((2 * heads + 2 * kv_heads) * head_dim);
 }
 
+double LlmShape::expert_params() const {
+  return d(layers) * (gated_ffn ? 3 : 2) * d(hidden) * d(ffn) * d(experts);
+}
+
 double LlmShape::text_params() const {
   const double attention = d(hidden) * d((2 * heads + 2 * kv_heads) * head_dim);
   const double one_ffn = (gated_ffn ? 3 : 2) * d(hidden) * d(ffn);

@@ -33,6 +33,8 @@ struct LlmShape {
   double embedding_params() const;
   //! Weights of q, k, v and output projections of all layers.
   double attention_params() const;
+  //! Weights of the experts of all layers; 0: not a mixture.
+  double expert_params() const;
   //! Weights of the language part: attention, feed-forward (all experts and the router), norms and
   //! embeddings; biases are left out (below 0.1 % of any shape here).
   double text_params() const;

@@ -33,6 +33,7 @@ def explain(
     context: int,
     image_tokens: int,
     parallel: int,
+    data_parallel: int,
     pipeline: int,
     overrides: list[tuple[str, str]],
 ) -> str: ...

@@ -98,7 +98,8 @@ std::string explain(const std::string& model, const std::string& device,
                     const std::string& scenario, const std::string& service,
                     const std::string& variant, const std::string& profile, std::int64_t batch,
                     std::int64_t sequence, std::int64_t context, std::int64_t image_tokens,
-                    std::int64_t parallel, std::int64_t pipeline, const Pairs& overrides) {
+                    std::int64_t parallel, std::int64_t data_parallel, std::int64_t pipeline,
+                    const Pairs& overrides) {
   scenarios::ExplainQuestion q;
   q.model = model;
   q.device = device;
@@ -111,6 +112,7 @@ std::string explain(const std::string& model, const std::string& device,
   q.context = context;
   q.image_tokens = image_tokens;
   q.parallel = parallel;
+  q.data_parallel = data_parallel;
   q.pipeline = pipeline;
   q.set = overrides_of(overrides);
   py::gil_scoped_release release;
@@ -266,7 +268,7 @@ PYBIND11_MODULE(_isthmus, m) {
   m.def("explain", &explain, py::kw_only(), py::arg("model"), py::arg("device"),
         py::arg("scenario"), py::arg("service"), py::arg("variant"), py::arg("profile"),
         py::arg("batch"), py::arg("sequence"), py::arg("context"), py::arg("image_tokens"),
-        py::arg("parallel"), py::arg("pipeline"), py::arg("overrides"));
+        py::arg("parallel"), py::arg("data_parallel"), py::arg("pipeline"), py::arg("overrides"));
   m.def("split", &split, py::kw_only(), py::arg("model"), py::arg("tiers"), py::arg("bandwidth"),
         py::arg("down_bandwidth"), py::arg("rtt"), py::arg("slowdown"), py::arg("variant"),
         py::arg("batch"), py::arg("sequence"), py::arg("image"), py::arg("input"),

@@ -75,6 +75,7 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"load_peak.<service>", "B", "host memory that a replica needs while it loads"},
       {"weights.<service>", "B", "bytes of the weights of the service's model"},
       {"bubbles.<service>", "1", "fraction of the time of pipeline stages without a micro-batch"},
+      {"dummy_iterations.<service>", "1", "fraction of the iterations of data-parallel ranks without work"},
       {"weight_hits.<service>", "1", "fraction of batches that found their weights in memory", false, true},
       {"weight_loads.<service>", "1", "times that the model was loaded into shared memory"},
       {"weight_evictions.<service>", "1", "times that the model left it for another"},

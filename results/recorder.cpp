@@ -231,6 +231,8 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     if (v.load_peak > 0) s.metrics.push_back({"load_peak." + v.name, v.load_peak, "B"});
     if (v.weight_bytes > 0) s.metrics.push_back({"weights." + v.name, v.weight_bytes, "B"});
     if (v.bubbles) s.metrics.push_back({"bubbles." + v.name, *v.bubbles, "1"});
+    if (v.dummy_iterations)
+      s.metrics.push_back({"dummy_iterations." + v.name, *v.dummy_iterations, "1"});
     if (const auto& c = v.weight_cache) {
       put("weight_hits." + v.name, c->hits, c->batches);
       s.metrics.push_back({"weight_loads." + v.name, static_cast<double>(c->loads), "1"});

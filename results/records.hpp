@@ -167,6 +167,8 @@ struct ServiceTotals {
   std::optional<Engine> engine;
   //! Pipelines: share of the stages' time in which no micro-batch is in them, while a replica has work.
   std::optional<double> bubbles;
+  //! Data-parallel ranks: share of their iterations for which they had no work but padding.
+  std::optional<double> dummy_iterations;
   //! Counted requests by variant and by exit, of services that choose; else empty.
   std::vector<std::pair<std::string, std::uint64_t>> variants;
   std::vector<std::uint64_t> exits;

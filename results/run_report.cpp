@@ -72,6 +72,9 @@ std::string service_section(const Summary& s) {
     if (t.bubbles)
       evidence += fmt::format("pipeline of {}: bubbles take {} of its stages' time\n", t.name,
                               format_percent(*t.bubbles));
+    if (t.dummy_iterations)
+      evidence += fmt::format("data-parallel ranks of {}: {} of their iterations without work\n", t.name,
+                              format_percent(*t.dummy_iterations));
     if (!t.timing.empty()) evidence += fmt::format("timing of {}: {}\n", t.name, t.timing);
   }
   return table.empty() ? "" : "\n" + table.text() + evidence;

@@ -161,6 +161,7 @@ Json from_service(const ServiceTotals& s) {
   if (s.cold_start > 0) j["cold_start"] = from_double(s.cold_start);
   if (s.load_peak > 0) j["load_peak"] = from_double(s.load_peak);
   if (s.bubbles) j["bubbles"] = from_double(*s.bubbles);
+  if (s.dummy_iterations) j["dummy_iterations"] = from_double(*s.dummy_iterations);
   if (s.weight_cache)
     j["weight_cache"] = {{"batches", s.weight_cache->batches},
                          {"hits", s.weight_cache->hits},
@@ -205,6 +206,7 @@ ServiceTotals to_service(const Json& j) {
                 e.at("adapter_loads")};
   }
   if (j.contains("bubbles")) s.bubbles = to_double(j.at("bubbles"));
+  if (j.contains("dummy_iterations")) s.dummy_iterations = to_double(j.at("dummy_iterations"));
   if (j.contains("weight_cache")) {
     const Json& c = j.at("weight_cache");
     s.weight_cache = {c.at("batches"), c.at("hits"), c.at("loads"), c.at("evictions")};

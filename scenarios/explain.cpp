@@ -29,10 +29,14 @@ LoadedScenario as_scenario(const ExplainQuestion& q) {
   json node{{"device", q.device.substr(0, slash)}};
   need(q.parallel >= 1 && q.parallel <= 1024, "--parallel", "between 1 and 1024", q.parallel);
   need(q.pipeline >= 1 && q.pipeline <= 1024, "--pipeline", "between 1 and 1024", q.pipeline);
-  if (q.parallel * q.pipeline > 1) node["accelerators"] = q.parallel * q.pipeline;
+  need(q.data_parallel >= 1 && q.data_parallel <= 1024, "--data-parallel", "between 1 and 1024",
+       q.data_parallel);
+  const std::int64_t units = q.parallel * q.data_parallel * q.pipeline;
+  if (units > 1) node["accelerators"] = units;
   const json own = own_model(q.model, {q.sequence, q.image, q.axes});
   json service{
       {"model", own.is_null() ? q.model : "own"}, {"on", "node"}, {"parallel", q.parallel}};
+  if (q.data_parallel > 1) service["data_parallel"] = q.data_parallel;
   if (q.pipeline > 1) service["pipeline"] = q.pipeline;
   if (slash != std::string::npos) service["unit"] = q.device.substr(slash + 1);
   if (!q.variant.empty()) service["variant"] = q.variant;
@@ -82,6 +86,42 @@ ExplainedPhase phase_of(const models::LlmCost& cost, std::string name,
   return phase;
 }
 
+// The sequences of one iteration of data-parallel ranks, spread over them as evenly as possible.
+ExplainedPhase step_of(const models::LlmCost& cost, std::string name,
+                       const std::vector<models::IterationWork>& works) {
+  ExplainedPhase phase{std::move(name), cost.step(works), cost.explain_step(works), {}};
+  ExplainedRanks& r = phase.ranks;
+  r.ranks = cost.layout().data;
+  r.idle = r.ranks - static_cast<std::int64_t>(works.size());
+  std::int64_t tokens = r.idle;
+  for (const models::IterationWork& w : works) tokens += w.tokens();
+  r.own_ns = d(phase.total.time.ns());
+  for (const models::OperatorCost& row : phase.rows) {
+    const double ns = d(row.prediction.time.ns());
+    const bool exchange = row.name == "all_to_all" || row.name == "gather_scatter";
+    if (!exchange && row.name != "gate_up" && row.name != "down" && row.name != "experts") continue;
+    (exchange ? r.exchange_ns : r.experts_ns) += ns;
+    r.own_ns -= ns;
+  }
+  phase.imbalance = cost.expert_imbalance(tokens);
+  return phase;
+}
+
+ExplainedPhase decode_of(const models::LlmCost& cost, std::int64_t batch, std::int64_t context) {
+  std::string name = fmt::format("decode of {} sequence{} at context {}", batch, batch > 1 ? "s" : "",
+                                 context);
+  const auto sequences = [&](std::int64_t n) {
+    return models::IterationWork{.decode_sequences = n, .decode_context = n * context, .logits = n};
+  };
+  const std::int64_t ranks = cost.layout().data;
+  if (ranks == 1) return phase_of(cost, std::move(name), sequences(batch));
+  std::vector<models::IterationWork> works;
+  for (std::int64_t i = 0; i < std::min(ranks, batch); ++i)
+    works.push_back(sequences(batch / ranks + (i < batch % ranks ? 1 : 0)));
+  if (batch > 1) name += fmt::format(", {} in the fullest rank", works.front().decode_sequences);
+  return step_of(cost, std::move(name), works);
+}
+
 void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, Explanation& e) {
   const models::LlmCost& cost = *m.cost;
   const std::int64_t prompt = q.sequence > 0 ? q.sequence : 512 + q.image_tokens;
@@ -96,20 +136,15 @@ void explain_llm(const ExplainQuestion& q, const world::LlmModel& m, Explanation
                                       .prefill_context = prompt,
                                       .logits = 1,
                                       .image_tokens = q.image_tokens};
-  e.phases.push_back(phase_of(
-      cost,
+  std::string name =
       fmt::format("prefill of {} tokens", prompt) +
-          (q.image_tokens > 0 ? fmt::format(", {} of an image", q.image_tokens) : std::string()),
-      prefill));
-  const models::IterationWork decode{
-      .decode_sequences = q.batch, .decode_context = q.batch * context, .logits = q.batch};
-  e.phases.push_back(phase_of(cost,
-                              fmt::format("decode of {} sequence{} at context {}", q.batch,
-                                          q.batch > 1 ? "s" : "", context),
-                              decode));
+      (q.image_tokens > 0 ? fmt::format(", {} of an image", q.image_tokens) : std::string());
+  e.phases.push_back(cost.layout().data > 1 ? step_of(cost, std::move(name), {prefill})
+                                            : phase_of(cost, std::move(name), prefill));
+  e.phases.push_back(decode_of(cost, q.batch, context));
 
   const models::Precision format = m.variant.activations;
-  e.peak = models::usable_peak(cost.unit(), m.variant.weights, format) * cost.layout().tensor;
+  e.peak = models::usable_peak(cost.unit(), m.variant.weights, format) * cost.layout().expert_units();
   e.weight_bytes = cost.weight_bytes();
   e.host_weight_bytes = cost.host_weight_bytes();
   e.kv_bytes_per_token = cost.kv_bytes_per_token();
@@ -150,7 +185,7 @@ Explanation explain(const ExplainQuestion& q) {
   double units = 1;
   if (const auto* llm = std::get_if<world::LlmModel>(&s.work)) {
     explain_llm(q, *llm, e);
-    units = llm->cost->layout().tensor;  // a micro-batch is in one stage at a time
+    units = llm->cost->layout().expert_units();  // a micro-batch is in one stage at a time
   } else {
     const auto& graph = std::get<world::GraphModel>(s.work);
     if (q.context > 0 || q.image_tokens > 0)
@@ -184,6 +219,12 @@ std::string to_json(const Explanation& e) {
     json phase{
         {"name", p.name}, {"prediction", prediction(p.total)}, {"operators", std::move(rows)}};
     if (p.imbalance > 1) phase["expert_imbalance"] = p.imbalance;
+    if (p.ranks.ranks > 1)
+      phase["ranks"] = {{"ranks", p.ranks.ranks},
+                        {"idle", p.ranks.idle},
+                        {"own_ns", p.ranks.own_ns},
+                        {"experts_ns", p.ranks.experts_ns},
+                        {"exchange_ns", p.ranks.exchange_ns}};
     if (!p.stages.empty()) {
       phase["send_ns"] = p.send_ns;
       for (const models::Prediction& stage : p.stages) phase["stages"].push_back(prediction(stage));

@@ -27,11 +27,21 @@ struct ExplainQuestion {
   std::int64_t image = 0;         //!< side of a built-in graph's input, pixels; 0 = as published
   std::map<std::string, std::int64_t> axes;  //!< sizes of the named axes of an ONNX file
   std::int64_t parallel = 1;                 //!< accelerators that share every layer
+  std::int64_t data_parallel = 1;            //!< ranks of so many accelerators that share experts
   std::int64_t pipeline = 1;                 //!< stages of so many accelerators each
   std::vector<Override> set;                 //!< further settings of the service, by JSON pointer
   //! Explains a service of this scenario file instead; model and device must be empty.
   std::filesystem::path scenario;
   std::string service;  //!< its name; "" = the only one with a model
+};
+
+//! What data-parallel ranks spend one iteration on.
+struct ExplainedRanks {
+  std::int64_t ranks = 1;   //!< 1: no data parallelism, nothing of the rest
+  std::int64_t idle = 0;    //!< of these, with a token of padding alone
+  double own_ns = 0;        //!< of the slowest one: attention and what it shares with nobody
+  double experts_ns = 0;    //!< the tokens of all ranks
+  double exchange_ns = 0;   //!< to the experts and back
 };
 
 //! One execution: a batch through a graph, a prefill, or a decode iteration.
@@ -42,6 +52,7 @@ struct ExplainedPhase {
   //! Per pipeline stage, and to the next one; empty without a pipeline.
   std::vector<models::Prediction> stages;
   double send_ns = 0;
+  ExplainedRanks ranks = {};
   double imbalance = 1;  //!< load of the busiest experts' units over the mean; language models
 };
 

@@ -87,6 +87,15 @@ void phase_text(std::string& out, const ExplainedPhase& p, std::size_t top) {
 void waiting_text(std::string& out, const ExplainedPhase& p) {
   if (p.imbalance > 1)
     out += fmt::format("  experts: the busiest units have {:.3g} times the mean load\n", p.imbalance);
+  if (p.ranks.ranks > 1) {
+    out += fmt::format("  ranks: the slowest of {} takes {} for itself, {} for the experts of all, {} to "
+                       "exchange tokens\n",
+                       p.ranks.ranks, time_text(p.ranks.own_ns), time_text(p.ranks.experts_ns),
+                       time_text(p.ranks.exchange_ns));
+    if (p.ranks.idle > 0)
+      out += fmt::format("  ranks without work: {} ({:.0f} %), a token of padding each\n", p.ranks.idle,
+                         100.0 * static_cast<double>(p.ranks.idle) / static_cast<double>(p.ranks.ranks));
+  }
   if (p.stages.empty()) return;
   double slowest = 0;
   for (std::size_t i = 0; i < p.stages.size(); ++i) {
@@ -206,8 +215,9 @@ std::string to_text(const Explanation& e, std::size_t top) {
   if (e.activation_bytes > 0)
     out += fmt::format("  activations {} at their peak\n", si(e.activation_bytes, "B"));
   if (e.kv_bytes_per_token > 0)
-    out += fmt::format("  KV cache   {} per token, room for {} tokens\n",
-                       si(e.kv_bytes_per_token, "B"), e.kv_capacity_tokens);
+    out += fmt::format("  KV cache   {} per token, room for {} tokens{}\n",
+                       si(e.kv_bytes_per_token, "B"), e.kv_capacity_tokens,
+                       !e.phases.empty() && e.phases.front().ranks.ranks > 1 ? " in each rank" : "");
   out += fmt::format("  kernels    {}\n",
                      e.profile.empty() ? "no profile: roofline alone" : e.profile);
   for (std::size_t i = 0; i < e.stages.size(); ++i)

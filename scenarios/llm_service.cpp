@@ -13,6 +13,7 @@ namespace isthmus::scenarios {
 models::LlmLayout layout_of(const ObjectView& s) {
   models::LlmLayout layout;
   layout.tensor = static_cast<int>(s.count("parallel"));
+  layout.data = static_cast<int>(s.count("data_parallel"));
   layout.pipeline = static_cast<int>(s.count("pipeline"));
   if (s.has("pipeline_layers"))
     for (const double layers : s.numbers("pipeline_layers"))
@@ -81,6 +82,12 @@ world::LlmModel llm_model(Resolution& r, const ObjectView& s, const ObjectView& 
                                  : c.swap                     ? "preemption by swapping"
                                  : c.speculation.tokens > 0 ? "speculation"
                                  : c.adapters.slots > 0 ? "adapters"
+                                                            : "kv_tiers"));
+  if (layout.data > 1 && (c.swap || c.speculation.tokens > 0 || !c.tiers.empty() || c.adapters.slots > 0))
+    throw InputError(fmt::format("{} data-parallel ranks have no {}", layout.data,
+                                 c.swap                     ? "preemption by swapping"
+                                 : c.speculation.tokens > 0 ? "speculation"
+                                 : c.adapters.slots > 0     ? "adapters"
                                                             : "kv_tiers"));
   Value storage;
   size_engine(r, service.name, policy_view(s, "batching", batching_spec(), storage), llm, c,

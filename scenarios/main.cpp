@@ -245,6 +245,8 @@ explain->add_option("--bind", o.graph.bind, "axis=size of an ONNX file; may be r
     ->type_size(1)
     ->allow_extra_args(false);
 explain->add_option("--parallel", o.question.parallel, "accelerators that share every layer");
+explain->add_option("--data-parallel", o.question.data_parallel,
+                    "ranks of so many accelerators each that share a mixture's experts");
 explain->add_option("--pipeline", o.question.pipeline, "stages of so many accelerators each");
 explain->add_option("--profile", o.question.profile, "kernel profile (HDF5) of the unit");
 explain->add_option("--set", o.run.set, "/pointer=value")->type_size(1)->allow_extra_args(false);

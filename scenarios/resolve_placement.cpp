@@ -100,7 +100,10 @@ void check_capacity(Resolution& r, const ObjectView& s, const world::Service& ou
   const std::uint32_t per_node = (cpu ? 1 : group.accelerators) / out.parallel;
   const std::uint64_t most = static_cast<std::uint64_t>(per_node) * group.count;
   if (per_node == 0) {
-    const char* field = s.has("parallel") || !s.has("pipeline") ? "parallel" : "pipeline";
+    const char* field = s.has("parallel")        ? "parallel"
+                        : s.has("pipeline")      ? "pipeline"
+                        : s.has("data_parallel") ? "data_parallel"
+                                                 : "parallel";
     r.problems.add(s.at(field), s.pointer_to(field),
                    fmt::format("a replica needs {} accelerators, a machine of \"{}\" has {}; a "
                                "replica is on one machine",

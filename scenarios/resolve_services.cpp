@@ -164,7 +164,7 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     } else {
       if (out.parallel > 1) throw InputError("only language models run on several accelerators");
       for (const char* field :
-           {"pipeline_layers", "expert_parallel", "expert_exchange", "expert_skew", "expert_imbalance"})
+           {"pipeline_layers", "data_parallel", "expert_parallel", "expert_exchange", "expert_skew", "expert_imbalance"})
         if (s.has(field))
           r.problems.add(s.at(field), s.pointer_to(field), "only for language models");
       world::GraphModel graph;
@@ -381,7 +381,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
     out.timing = "given";
     for (const char* other :
          {"variant", "variants", "variant_policy", "loading", "parallel", "pipeline",
-          "pipeline_layers", "expert_parallel", "expert_exchange", "expert_skew",
+          "pipeline_layers", "data_parallel", "expert_parallel", "expert_exchange", "expert_skew",
           "expert_imbalance", "unit", "units", "scheduler", "priority", "workspace"})
       if (s.has(other))
         r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");

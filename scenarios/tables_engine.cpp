@@ -64,12 +64,12 @@ std::vector<Field> continuous_batching_fields() {
            "batches of which the next starts when the longest sequence of the last has ended, and "
            "which complete as a whole (FasterTransformer); KV blocks as with orca")
           .by_default("decode-first"),
-      integer("max_batch", "sequences running at once, of a pipeline in each micro-batch").at_least(1).at_most(1e6).by_default("64"),
-      integer("max_batched_tokens", "tokens per iteration, prompts and decodes together; not orca, static")
+      integer("max_batch", "sequences running at once, of a pipeline in each micro-batch, in each data-parallel rank").at_least(1).at_most(1e6).by_default("64"),
+      integer("max_batched_tokens", "tokens per iteration, prompts and decodes together, in each data-parallel rank; not orca, static")
           .at_least(1)
           .by_default("8192"),
       integer("block_size", "KV tokens per block").at_least(1).at_most(65536).by_default("16"),
-      integer("kv_tokens", "KV capacity in tokens; 0 = what fits into memory")
+      integer("kv_tokens", "KV capacity in tokens, of data-parallel ranks in each; 0 = what fits into memory")
           .at_most(1e15)
           .by_default("0"),
       quantity("memory_utilization", Unit::fraction,

@@ -196,15 +196,21 @@ const ObjectSpec& service_spec() {
              "layers of each stage, if not as even as possible")
             .at_least(1)
             .default_is("even; layers that remain go to the stages before the last"),
+        integer("data_parallel",
+                "mixtures: ranks of `parallel` accelerators each, with attention, KV cache and "
+                "scheduler of their own, which step together and share the experts")
+            .at_least(1)
+            .at_most(1024)
+            .by_default("1"),
         integer("expert_parallel",
-                "mixtures: parts into which the experts are divided; divides `parallel`, whose units "
-                "otherwise share every expert")
+                "mixtures: parts into which the experts are divided; divides `parallel` x "
+                "`data_parallel`, whose units otherwise share every expert")
             .at_least(1)
             .at_most(1024)
             .by_default("1"),
         word("expert_exchange", {"all-reduce", "all-to-all"},
-             "with expert_parallel: every unit has all tokens and sums are all-reduced, or tokens are "
-             "sent to the units of their experts and back")
+             "with expert_parallel: every unit has all tokens (data-parallel ranks gather them) and sums "
+             "are all-reduced, or tokens are sent to the units of their experts and back")
             .by_default("all-reduce"),
         quantity("expert_skew", Unit::none,
                  "with expert_parallel: exponent of the experts' popularity (Zipf), from which the "

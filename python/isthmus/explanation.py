@@ -93,6 +93,7 @@ def explain(
     context: int = 0,
     image_tokens: int = 0,
     parallel: int = 1,
+    data_parallel: int = 1,
     pipeline: int = 1,
     scenario: str | os.PathLike[str] = "",
     service: str = "",
@@ -116,6 +117,9 @@ def explain(
         prompt tokens that come from an image.
     parallel : int
         Accelerators that share every layer (tensor parallel).
+    data_parallel : int
+        Ranks of so many accelerators each, with attention of their own, that share a mixture's
+        experts.
     pipeline : int
         Stages of consecutive layers, of so many accelerators each.
     scenario, service
@@ -142,6 +146,7 @@ def explain(
                 context=context,
                 image_tokens=image_tokens,
                 parallel=parallel,
+                data_parallel=data_parallel,
                 pipeline=pipeline,
                 overrides=override_pairs(overrides),
             )

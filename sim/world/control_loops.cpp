@@ -9,15 +9,16 @@ namespace isthmus::world {
 
 namespace {
 
-// Micro-batches that a replica has in flight: one per pipeline stage.
-std::uint32_t micro_batches(const LlmModel& llm) {
-  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(llm.cost->stages().size()));
+// Batches that a replica has in flight: one per pipeline stage or data-parallel rank.
+std::uint32_t batches_of(const LlmModel& llm) {
+  return std::max({1U, static_cast<std::uint32_t>(llm.cost->stages().size()),
+                   static_cast<std::uint32_t>(llm.cost->layout().data)});
 }
 
 // Slots of one replica as load signals count them.
 std::uint32_t slots_of(const Service& s) {
   if (const auto* llm = std::get_if<LlmModel>(&s.work))
-    return s.batching.continuous.max_sequences * micro_batches(*llm);
+    return s.batching.continuous.max_sequences * batches_of(*llm);
   return s.slots;
 }
 
@@ -27,9 +28,12 @@ double speedup_of(const Service& s) {
     const auto b = static_cast<std::int64_t>(s.batching.continuous.max_sequences);
     const models::IterationWork one{.decode_sequences = 1, .decode_context = 1024, .logits = 1};
     const models::IterationWork all{.decode_sequences = b, .decode_context = 1024 * b, .logits = b};
-    return static_cast<double>(b * micro_batches(*llm)) *
-           static_cast<double>(llm->cost->iteration_ns(one)) /
-           static_cast<double>(llm->cost->iteration_ns(all));
+    const auto together = [&] {
+      if (llm->cost->layout().data == 1) return llm->cost->iteration_ns(all);
+      return llm->cost->step_time(std::vector(batches_of(*llm), all)).time.ns();
+    };
+    return static_cast<double>(b * batches_of(*llm)) *
+           static_cast<double>(llm->cost->iteration_ns(one)) / static_cast<double>(together());
   }
   return s.slots;
 }
@@ -138,7 +142,7 @@ devices::EngineLimits World::engine_limits(std::uint32_t service) const {
   limits.async_scheduling = c.async_scheduling;
   const std::int64_t tokens =
       c.kv_tokens > 0 ? c.kv_tokens : cost.kv_capacity_tokens(c.memory_utilization);
-  limits.kv_blocks = tokens / c.block_size;
+  limits.kv_blocks = tokens / c.block_size * cost.layout().data;
   limits.watermark_blocks =
       static_cast<std::int64_t>(c.watermark * static_cast<double>(limits.kv_blocks));
   const double block_bytes = c.block_size * cost.kv_bytes_per_token();

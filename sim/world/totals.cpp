@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "sim/world/world.hpp"
 
@@ -12,6 +13,11 @@ namespace {
 results::ServiceTotals::Engine engine_totals(const devices::EngineCounters& c) {
   return {c.prompt_tokens,  c.cached_tokens,   c.fetched_tokens, c.swapped_tokens,
           c.guessed_tokens, c.accepted_tokens, c.adapter_loads};
+}
+
+std::optional<double> dummy_iterations(const devices::EngineCounters& c) {
+  if (c.rank_iterations == 0) return std::nullopt;
+  return static_cast<double>(c.dummy_iterations) / static_cast<double>(c.rank_iterations);
 }
 
 }  // namespace
@@ -164,6 +170,7 @@ results::WorldTotals World::totals() {
         all_stages += engine->stage_seconds();
       }
     if (all_stages > 0) out.bubbles = 1 - busy_stages / all_stages;
+    out.dummy_iterations = dummy_iterations(engines);
     out.iterations = s.batches + engines.iterations;
     out.preemptions = engines.preemptions;
     if (std::holds_alternative<LlmModel>(spec.work)) out.engine = engine_totals(engines);
@@ -187,6 +194,7 @@ results::WorldTotals World::totals() {
       w.all_stages += all_stages;
       whole.engine = engine_totals(w.engines);
       if (w.all_stages > 0) whole.bubbles = 1 - w.busy_stages / w.all_stages;
+      whole.dummy_iterations = dummy_iterations(w.engines);
     }
     t.services.push_back(out);
   }

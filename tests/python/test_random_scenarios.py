@@ -182,7 +182,7 @@ def random_device(seed: int) -> tuple[dict, dict]:
 
 
 def divide_replicas(seed: int, node: dict, service: dict) -> None:
-    """Spreads replicas over several accelerators, by layers, stages or experts."""
+    """Spreads replicas over several accelerators, by layers, stages, ranks or experts."""
     r = random.Random(f"divide {seed}")
     if r.random() < 0.6:
         return
@@ -199,6 +199,11 @@ def divide_replicas(seed: int, node: dict, service: dict) -> None:
         if service["expert_parallel"] > 1:
             service["expert_skew"] = r.choice([0, 1.1])
             service["expert_exchange"] = r.choice(["all-reduce", "all-to-all"])
+        if r.random() < 0.5 and not (batching.get("preemption") == "swap"
+                                     or {"speculation", "kv_tiers", "adapters"} & batching.keys()):
+            service.pop("pipeline", None)
+            service["data_parallel"] = 2
+            service["parallel"] = r.choice([2, 4])
 
 
 def random_scenario(seed: int) -> dict:

@@ -125,6 +125,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   edge.cold_start = 1.5;
   edge.load_peak = 14e6;
   edge.bubbles = 0.25;
+  edge.dummy_iterations = 0.125;
   edge.weight_cache = {.batches = 20, .hits = 15, .loads = 3, .evictions = 2};
   ServiceTotals cloud = edge;
   cloud.name = "cloud";

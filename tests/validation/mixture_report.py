@@ -3,7 +3,7 @@
 
 Usage: ./isthmus python tests/validation/mixture_report.py [--rows]
 
-Two comparisons, with data below $ISTHMUS_DATA (default ../shared):
+Three comparisons, with data below $ISTHMUS_DATA (default ../shared):
 
 * The layer's kernels (data/kernels/aiconfigurator/h100_sxm): the table has balanced loads and loads
   drawn from a power law, of which the busiest part was timed. Does the balanced time at the busiest
@@ -13,6 +13,13 @@ Two comparisons, with data below $ISTHMUS_DATA (default ../shared):
   TensorRT-LLM (data/measured_e2e/aiconfigurator_silicon): simulated with the constants that
   silicon_report.py fitted to dense models, and nothing fitted here. No table has this mixture's
   layer: its experts are on the roofline.
+
+* Serving runs of gpt-oss-120b on two and four B200 under TensorRT-LLM 1.2.0rc2, with attention under tensor
+  parallelism or data parallelism: the catalogue's B200 on its roofline, nothing fitted. The number of GPUs
+  and of the experts' parts is in the runs' names; the sample's columns multiply both where attention is
+  data-parallel. Its sliding windows (128 tokens in every other layer) are not modelled. Other runs with
+  data-parallel attention are of models with latent attention, or of MiniMax-M2.5, of which it is not
+  clear how they were laid out (docs/validation.md).
 
 There are no measured runs with pipeline stages in the data.
 """
@@ -26,6 +33,7 @@ import csv
 import os
 import pathlib
 import random
+import re
 import sys
 import tempfile
 
@@ -141,6 +149,73 @@ def serving(runs: list[silicon.Run], tables: list[pathlib.Path], rows: bool) -> 
                   f"TTFT {r.run.ttft:.0f} measured, {r.ttft:.0f} ms")
 
 
+# openai/gpt-oss-120b, its config.json: 36 layers, 128 experts of 2,880, of which a token chooses 4.
+GPT_OSS = {"layers": 36, "hidden": 2880, "heads": 64, "kv_heads": 8, "head_dim": 64, "ffn": 2880,
+           "vocab": 201088, "experts": 128, "experts_active": 4}
+# MXFP4 experts beside attention and output head in 16 bits.
+GPT_OSS_FORMATS = {"weights": "fp4", "activations": "fp8", "attention": "bf16", "head": "bf16",
+                   "kv": "fp8"}
+
+
+def rank_runs_of(path: pathlib.Path) -> list[tuple[silicon.Run, bool, int]]:
+    """Runs, whether their attention is data-parallel, and the parts of their experts."""
+    runs = []
+    with path.open() as file:
+        for r in csv.DictReader(file):
+            if (r["model_path"] != "openai/gpt-oss-120b" or r["system"] != "b200_sxm"
+                    or r["backend"] != "trtllm" or not r["backend_version"].startswith("1.2.0rc2")):
+                continue
+            layout = re.search(r"_tp(\d+)(?:_0)?_ep(\d+)_", r["id"])
+            if not layout or int(layout[1]) not in (2, 4):
+                continue
+            run = silicon.Run("mixture", "trtllm", True, int(layout[1]), int(r["isl"]), int(r["osl"]),
+                              int(r["silicon_concurrency"]), float(r["silicon_ttft_ms"]),
+                              float(r["silicon_tpot_ms"]))
+            each = (run, int(r["attention_dp_size"]) > 1, int(layout[2]))
+            if each not in runs:  # some are listed twice
+                runs.append(each)
+    return sorted(runs, key=lambda e: (e[1], e[0].parallel, e[0].prompt, e[0].output, e[0].clients))
+
+
+def ranks(runs: list[tuple[silicon.Run, bool, int]], plain, rows: bool) -> None:
+    framework = silicon.FRAMEWORKS["trtllm"]
+
+    def simulate(each: tuple[silicon.Run, bool, int]) -> tuple[float, float]:
+        run, data_parallel, parts = each
+        s = plain(run, framework)
+        s["duration"] = f"{20 * silicon.ROUNDS * (run.ttft + run.output * run.tpot) / 1e3} s"
+        s["models"] = {"mixture": {"llm": GPT_OSS}}
+        s["nodes"]["server"] = {"device": "nvidia-b200", "accelerators": run.parallel}
+        service = s["services"]["llm"]
+        service |= {"variant": GPT_OSS_FORMATS, "expert_parallel": parts,
+                    "parallel": 1 if data_parallel else run.parallel,
+                    "data_parallel": run.parallel if data_parallel else 1}
+        service["batching"]["max_batched_tokens"] = 16384  # a whole answer must fit: prompts are not cut
+        if data_parallel and parts > 1:
+            service["expert_exchange"] = "all-to-all"
+        with tempfile.TemporaryDirectory() as name:
+            return silicon.simulate(run, framework, pathlib.Path(name), s)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        times = list(pool.map(simulate, runs))
+    print("\n| attention | GPUs | runs | metric | median of errors, % | median, largest absolute error, % |")
+    print("|---|---|---|---|---|---|")
+    results = [(silicon.Result(e[0], True, *t), e[1]) for e, t in zip(runs, times)]
+    for data_parallel in (False, True):
+        for parallel in (2, 4):
+            of = [r for r, d in results if d == data_parallel and r.run.parallel == parallel]
+            for metric in ("TPOT", "TTFT"):
+                errors = [r.error(metric) for r in of]
+                sizes = [abs(e) for e in errors]
+                print(f"| {'data' if data_parallel else 'tensor'}-parallel | {parallel} | {len(of)} | {metric} | "
+                      f"{100 * quantile(errors, 0.5):+.1f} | {100 * quantile(sizes, 0.5):.1f}, "
+                      f"{100 * max(sizes):.1f} |")
+    if rows:
+        for (r, data_parallel), each in zip(results, runs):
+            print(f"{r.run.name} {'DP' if data_parallel else 'TP'} EP{each[2]}: TPOT {r.run.tpot:.2f} measured, "
+                  f"{r.tpot:.2f} ms; TTFT {r.run.ttft:.0f} measured, {r.ttft:.0f} ms")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", action="store_true", help="print every run")
@@ -152,6 +227,7 @@ def main() -> int:
         print(f"skipped: no measurements below {data_folder()}; name the folder with ISTHMUS_DATA")
         return 0
     kernels(table)
+    ranks(rank_runs_of(sample), silicon.scenario, options.rows)
     wanted = [t for t in sorted(folder.glob("*.csv"))
               if t.name.startswith(("gemm", "attention", "custom_allreduce"))]
     serving(runs_of(sample), wanted, options.rows)

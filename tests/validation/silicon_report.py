@@ -153,11 +153,12 @@ def scenario(run: Run, framework: Framework) -> dict:
     }
 
 
-def simulate(run: Run, framework: Framework, work: pathlib.Path) -> tuple[float, float]:
-    """Mean TTFT and TPOT in ms."""
+def simulate(run: Run, framework: Framework, work: pathlib.Path,
+             simulated: dict | None = None) -> tuple[float, float]:
+    """Mean TTFT and TPOT in ms; of another scenario, if there is one."""
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = pathlib.Path(name)
-        (folder / "scenario.json").write_text(json.dumps(scenario(run, framework)))
+        (folder / "scenario.json").write_text(json.dumps(simulated or scenario(run, framework)))
         program("run", str(folder / "scenario.json"), "--csv", "--out", str(folder / "result"))
         ttft = tpot = 0.0
         wanted = ROUNDS * run.clients
