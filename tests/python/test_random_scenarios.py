@@ -199,7 +199,7 @@ def divide_replicas(seed: int, node: dict, service: dict) -> None:
         if service["expert_parallel"] > 1:
             service["expert_skew"] = r.choice([0, 1.1])
             service["expert_exchange"] = r.choice(["all-reduce", "all-to-all"])
-        if r.random() < 0.5 and not (batching.get("preemption") == "swap"
+        if r.random() < 0.9 and not (batching.get("preemption") == "swap"
                                      or {"speculation", "kv_tiers", "adapters"} & batching.keys()):
             service.pop("pipeline", None)
             service["data_parallel"] = 2
