@@ -40,6 +40,9 @@ class DataParallelEngine {
   void set_cost(std::shared_ptr<const models::LlmCost> cost);
   void clear(std::vector<std::uint64_t>& lost);
 
+  std::int64_t left(std::uint64_t tag, Instant, std::uint32_t& place) const { return left_of(ranks_, tag, place); }
+  Instant next_boundary(Instant) const { return span_end_; }
+
   bool busy() const { return span_active_; }
   bool has_work() const;
   std::uint32_t waiting() const;

@@ -231,14 +231,14 @@ void LlmEngine::apply_decode_steps(std::int64_t steps) {
       if (slab_[slot].decoding) waiting_.charge(slab_[slot].client, 2 * steps);
 }
 
-// Of a pure decode iteration. Contexts grow slowly, so that the line of the one before often holds.
-Duration LlmEngine::decode_time(std::int64_t sequences, std::int64_t context) {
-  const auto x = static_cast<double>(context);
-  if (sequences != line_sequences_ || !line_.holds(x)) {
-    line_ = cost_->decode_line(sequences, context);
-    line_sequences_ = sequences;
-  }
-  return Duration(line_.ns(x));
+// The time of pure decodes around a context. Contexts grow slowly, so that the line of the last time
+// often holds.
+const models::DecodeLine& LlmEngine::line_of(std::int64_t decodes, std::int64_t context) {
+  const auto i = static_cast<std::size_t>(decodes);
+  if (i >= lines_.size()) lines_.resize(i + 1);
+  models::DecodeLine& line = lines_[i];
+  if (!line.holds(static_cast<double>(context))) line = cost_->decode_line(decodes, context);
+  return line;
 }
 
 Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
@@ -262,7 +262,14 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
   }
 
   first_work_ = work;
-  models::IterationTime p = cost_->iteration_time(work);
+  models::IterationTime p;
+  if (work.decode_sequences > 0 && chunks_.empty() && lockstep()) {
+    const models::DecodeLine& line = line_of(work.decode_sequences, work.decode_context);
+    const auto context = static_cast<double>(work.decode_context);
+    p = {Duration(line.ns(context)), line.compute_share(context)};
+  } else {
+    p = cost_->iteration_time(work);
+  }
   if (speculates()) p = with_draft(p, work);
   adapter_time_ = adapter_time();
   span_first_ = p.time + adapter_time_;
@@ -280,14 +287,61 @@ Instant LlmEngine::begin(Instant now, std::vector<Admission>& admitted) {
     drop_stale_completions();
     std::int64_t steps = completions_.top().step - decode_steps_;
     steps = 1 + steps_before_blocks_run_out(steps - 1);
-    boundaries_.assign(1, span_end_);
-    for (; span_steps_ < steps; ++span_steps_) {
-      last_start_ = span_end_;
-      span_end_ += adapter_time_ + decode_time(work.decode_sequences, work.decode_context += decoding_);
-      boundaries_.push_back(span_end_);
-    }
+    leap(steps, work);
   }
   return span_end_;
+}
+
+// Adds iterations to the span until it has `steps`; `work` is the first one's.
+void LlmEngine::leap(std::int64_t steps, const models::IterationWork& work) {
+  if (boundaries_.size() < static_cast<std::size_t>(steps)) boundaries_.resize(static_cast<std::size_t>(steps));
+  Instant* const boundaries = boundaries_.data();
+  const std::int64_t rows = decoding_;
+  const Duration adapters = adapter_time_;
+  std::int64_t context = work.decode_context;
+  Instant end = boundaries[0] = span_end_;
+  for (std::int64_t i = 1; i < steps;) {
+    const models::DecodeLine line = line_of(work.decode_sequences, context + rows);
+    do {
+      context += rows;
+      end += adapters + Duration(line.ns(static_cast<double>(context)));
+      boundaries[i++] = end;
+    } while (i < steps && line.holds(static_cast<double>(context + rows)));
+  }
+  if (steps > 1) last_start_ = boundaries[steps - 2];
+  span_steps_ = std::max<std::int64_t>(1, steps);
+  span_end_ = end;
+}
+
+std::int64_t LlmEngine::left(std::uint64_t tag, Instant now, std::uint32_t& place) const {
+  if (place >= slab_.size() || !slab_[place].live || slab_[place].tag != tag)
+    for (place = head_; place != none && slab_[place].tag != tag;) place = slab_[place].next;
+  if (place == none) return -1;
+  const Sequence& s = slab_[place];
+  return s.output - (s.decoding ? decode_steps_ + steps_done(now) - s.joined : 0);
+}
+
+std::int64_t left_of(const std::vector<LlmEngine>& engines, std::uint64_t tag, std::uint32_t& place) {
+  for (const LlmEngine& e : engines) {
+    std::uint32_t own = place;
+    const std::int64_t left = e.left(tag, Instant::zero(), own);  // nothing of running spans
+    if (left < 0) continue;
+    place = own;
+    return left;
+  }
+  return -1;
+}
+
+// Decode steps of the running span that are over.
+std::int64_t LlmEngine::steps_done(Instant now) const {
+  if (!span_active_ || span_rows_ == 0) return 0;
+  if (span_steps_ == 1) return span_end_ <= now && !speculates() ? 1 : 0;
+  return std::upper_bound(boundaries_.begin(), boundaries_.begin() + span_steps_, now) - boundaries_.begin();
+}
+
+Instant LlmEngine::next_boundary(Instant now) const {
+  if (span_steps_ == 1) return span_end_;
+  return *std::upper_bound(boundaries_.begin(), boundaries_.begin() + (span_steps_ - 1), now);
 }
 
 std::vector<Share> LlmEngine::scheduled() const {

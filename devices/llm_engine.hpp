@@ -113,7 +113,7 @@ class LlmEngine {
   //! at another clock. Must not be called while a span runs.
   void set_cost(std::shared_ptr<const models::LlmCost> cost) {
     cost_ = std::move(cost);
-    line_sequences_ = -1;
+    lines_.clear();
   }
 
   //! What each iteration of the running span computes: decodes in order of admission, then prompts.
@@ -122,6 +122,13 @@ class LlmEngine {
 
   //! What the first iteration of the running span computes; of the last one, if none runs.
   const models::IterationWork& work() const { return first_work_; }
+
+  //! Output tokens that a running request has yet to emit after `now`, the date of the end of the last
+  //! span or one within the running span; -1: it does not run. Of several samples, one counts.
+  //! `place` speeds up the next call for this tag.
+  std::int64_t left(std::uint64_t tag, Instant now, std::uint32_t& place) const;
+  //! The first end of an iteration after `now`, a date within the running span.
+  Instant next_boundary(Instant now) const;
 
   bool busy() const { return span_active_; }
   bool has_work() const { return running_ > 0 || !waiting_.empty() || !arriving_.empty(); }
@@ -279,7 +286,9 @@ class LlmEngine {
   bool cancel_one(std::uint64_t tag, bool& one_of_several);
   void drop_stale_completions();
   void apply_decode_steps(std::int64_t steps);
-  Duration decode_time(std::int64_t sequences, std::int64_t context);
+  std::int64_t steps_done(Instant now) const;
+  void leap(std::int64_t steps, const models::IterationWork& work);
+  const models::DecodeLine& line_of(std::int64_t decodes, std::int64_t context);
 
   // llm_engine_samples.cpp
   void fork(std::uint32_t slot);
@@ -327,8 +336,7 @@ class LlmEngine {
   Instant span_start_, span_end_;
   models::IterationWork first_work_;
   Duration span_first_;                    // its first iteration, swaps not counted
-  models::DecodeLine line_;                // of decodes of that many sequences; -1: none
-  std::int64_t line_sequences_ = -1;
+  std::vector<models::DecodeLine> lines_;  // the last ones used, by decodes
   Instant last_start_;                     // of its last iteration
   std::vector<Instant> boundaries_;        // ends of its iterations, if it leaps over several
   std::int64_t span_steps_ = 0;            // decode iterations in it (>= 1)
@@ -339,5 +347,8 @@ class LlmEngine {
   EngineCounters counters_;
   std::uint64_t serials_ = 0;
 };
+
+//! LlmEngine::left of engines that share a clock which is not theirs: tokens count at the ends of spans.
+std::int64_t left_of(const std::vector<LlmEngine>& engines, std::uint64_t tag, std::uint32_t& place);
 
 }  // namespace isthmus::devices

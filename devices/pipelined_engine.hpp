@@ -45,6 +45,10 @@ class PipelinedEngine {
   void set_cost(std::shared_ptr<const models::LlmCost> cost) { cost_ = std::move(cost); }
   void clear(std::vector<std::uint64_t>& lost);
 
+  //! See LlmEngine; tokens count when their micro-batch is through.
+  std::int64_t left(std::uint64_t tag, Instant, std::uint32_t& place) const { return left_of(engines_, tag, place); }
+  Instant next_boundary(Instant) const { return span_end_; }
+
   bool busy() const { return span_active_; }
   bool has_work() const;
   std::uint32_t waiting() const;

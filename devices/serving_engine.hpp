@@ -58,6 +58,12 @@ class ServingEngine {
   void finish(std::vector<Progress>& progress) {
     ask([&](auto& e) { e.finish(progress); });
   }
+  std::int64_t left(std::uint64_t tag, Instant now, std::uint32_t& place) const {
+    return ask([&](const auto& e) { return e.left(tag, now, place); });
+  }
+  Instant next_boundary(Instant now) const {
+    return ask([&](const auto& e) { return e.next_boundary(now); });
+  }
   void set_cost(std::shared_ptr<const models::LlmCost> cost) {
     ask([&](auto& e) { e.set_cost(std::move(cost)); });
   }

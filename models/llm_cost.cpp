@@ -161,6 +161,11 @@ struct LlmCost::Impl {
   static double queries_per_decode(const IterationWork& w) {
     return 1 + d(w.draft_tokens) / d(w.decode_sequences);
   }
+  // Is decode attention bound by its arithmetic?
+  bool computes_attention(const IterationWork& w) const {
+    return w.decode_sequences > 0 &&
+           ops.attention_flop_ns * queries_per_decode(w) > ops.kv_bytes * ops.byte_ns;
+  }
   // Decode attention of an iteration, as a line over the contexts.
   KernelCurve::Piece decode_piece(const IterationWork& w) const {
     // Guesses share the reading of the context with the token before them, not the arithmetic.
@@ -223,9 +228,7 @@ struct LlmCost::Impl {
   double unhidden_ns(const IterationWork& w, const Step& step, double& compute_ns) const {
     const KernelCurve::Piece p = decode_piece(w);
     const double context = d(w.decode_context), base = base_ns(w, step, compute_ns);
-    if (w.decode_sequences > 0 &&
-        ops.attention_flop_ns * queries_per_decode(w) > ops.kv_bytes * ops.byte_ns)
-      compute_ns += p.base + p.slope * context;
+    if (computes_attention(w)) compute_ns += p.base + p.slope * context;
     return (base + p.base) + p.slope * context;
   }
   // What the framework takes for an iteration.
@@ -500,10 +503,17 @@ std::int64_t LlmCost::iteration_ns(const IterationWork& work) const {
 DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) const {
   const KernelCurve::Piece p = impl_->decode_piece(sequences, d(context));
   const IterationWork work{.decode_sequences = sequences, .logits = sequences};
-  DecodeLine line{.base_ns = impl_->base_ns(work) + p.base,
+  double compute_ns = 0;
+  const double base_ns = impl_->base_ns(work, impl_->alone(work), compute_ns);
+  DecodeLine line{.base_ns = base_ns + p.base,
                   .per_context_ns = p.slope,
                   .first_context = p.start,
-                  .end_context = impl_->decode_end(sequences, d(context))};
+                  .end_context = impl_->decode_end(sequences, d(context)),
+                  .compute_ns = compute_ns};
+  if (impl_->computes_attention(work)) {
+    line.attention_ns = p.base;
+    line.attention_per_context_ns = p.slope;
+  }
   const double beside = impl_->beside_ns(work);
   if (beside == 0) return line;
   // Where framework or copies are slower, the time does not depend on the contexts.

@@ -1,6 +1,7 @@
 // Times of LLM engine iterations on one replica: equal units under tensor and pipeline parallelism.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -44,10 +45,18 @@ struct DecodeLine {
   double per_context_ns = 0;
   double first_context = 0;
   double end_context = 0;  //!< infinity without a profile
+  // What of it is compute-bound: a part, and attention as a line over the context (0 if it is not).
+  double compute_ns = 0, attention_ns = 0, attention_per_context_ns = 0;
 
   bool holds(double context) const { return context >= first_context && context < end_context; }
   //! What LlmCost::iteration_ns says there, to the bit.
   std::int64_t ns(double context) const { return whole_ns(base_ns + per_context_ns * context); }
+  //! What LlmCost::iteration_time says there, to the bit.
+  double compute_share(double context) const {
+    const double total = base_ns + per_context_ns * context;
+    const double compute = compute_ns + (attention_ns + attention_per_context_ns * context);
+    return total > 0 ? std::min(1.0, compute / total) : 0;
+  }
   //! Rounds times of at least 1 ns, without a call.
   static std::int64_t whole_ns(double ns) { return static_cast<std::int64_t>(ns + 0.5); }
 };

@@ -33,6 +33,7 @@ struct RunInfo {
   std::vector<std::string> workloads, services, nodes;
   //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
   std::vector<std::string> lanes, operators;
+  bool streams = false;       //!< answers are streamed: rows of requests say when they were received
   bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation

@@ -56,6 +56,8 @@ struct RequestRecord {
   //! KV cache sent from a prefill to a decode replica: bytes, first and last byte; else 0, never.
   double kv_bytes = 0;
   Instant kv_sent = Instant::never(), kv_received = Instant::never();
+  //! Of a streamed answer: its first and its last message are at the client; else never.
+  Instant first_received = Instant::never(), last_received = Instant::never();
   std::uint32_t batch = 0;  //!< size of the batch that served it (batch servers)
   std::uint16_t attempts = 1;
   double upload = 0, download = 0;  //!< bytes
@@ -63,6 +65,7 @@ struct RequestRecord {
   double accuracy = 0;              //!< of the variant that answered
   std::uint16_t variant = 0;        //!< among those that its service chooses from
   std::uint16_t exit = 0;           //!< at which it left a graph with early exits
+  bool streamed = false;            //!< its tokens travel as they are computed
   bool counted = true;              //!< created after the warm-up
 };
 

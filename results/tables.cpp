@@ -107,6 +107,10 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
   t.push_back(plain<R, &R::variant>("variant", "1", "variant, among those its service chooses from"));
   t.push_back(plain<R, &R::exit>("exit", "1", "at which it left a graph with early exits"));
   t.push_back(flag<R, &R::counted>("counted", "1 = created after the warm-up, enters metrics"));
+  if (info.streams) {
+    t.push_back(date<R, &R::first_received>("first_received", "first streamed token is at the client"));
+    t.push_back(date<R, &R::last_received>("last_received", "last streamed token is at the client"));
+  }
   if (info.kv_transfers) {
     t.push_back(plain<R, &R::kv_bytes>("kv_bytes", "B", "keys and values sent to a decode replica"));
     t.push_back(date<R, &R::kv_sent>("kv_sent", "their first byte leaves the prefill replica"));

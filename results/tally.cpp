@@ -17,6 +17,9 @@ bool is_token_request(const RequestRecord& r) {
   return r.prompt_tokens > 0 || r.output_tokens > 0 || !r.first_token.is_never();
 }
 
+// When the client, or without a stream the service, has the first token.
+Instant first_seen(const RequestRecord& r) { return r.streamed ? r.first_received : r.first_token; }
+
 }  // namespace
 
 std::vector<ObjectiveRule> ObjectiveRule::of(const std::vector<Objective>& objectives) {
@@ -88,14 +91,15 @@ void RequestTally::add(const RequestRecord& r) {
   }
   timed(Timed::network_time).add(network);
 
-  // Tokens: definitions of vLLM's serving benchmark, at the service instead of at the client.
+  // Tokens: definitions of vLLM's serving benchmark, at the service or, of streams, at the client.
   double ttft = -1, tpot = -1;
-  if (!r.first_token.is_never() && !r.served.is_never()) {
-    ttft = between(r.created, r.first_token);
+  if (!first_seen(r).is_never() && !r.served.is_never()) {
+    const Instant first = first_seen(r), last = r.streamed ? r.last_received : r.served;
+    ttft = between(r.created, first);
     timed(Timed::ttft).add(ttft);
-    timed(Timed::e2e).add(between(r.created, r.served));
+    timed(Timed::e2e).add(between(r.created, last));
     if (r.output_tokens > 1) {
-      const double decoding = between(r.first_token, r.served);
+      const double decoding = between(first, last);
       tpot = decoding / (r.output_tokens - 1);
       timed(Timed::tpot).add(tpot);
       gap_time += decoding;
@@ -135,8 +139,8 @@ void RequestTally::settle(const RequestRecord& r, Instant end) {
     const ObjectiveRule& rule = (*rules_)[i];
     if (rule.kind == Kind::latency && age > rule.target) decide(i, false);
     if (rule.kind != Kind::ttft || !is_token_request(r)) continue;
-    if (!r.first_token.is_never())
-      decide(i, between(r.created, r.first_token) <= rule.target);
+    if (!first_seen(r).is_never())
+      decide(i, between(r.created, first_seen(r)) <= rule.target);
     else if (age > rule.target)
       decide(i, false);
   }

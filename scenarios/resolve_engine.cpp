@@ -99,6 +99,7 @@ void read_engine(Resolution& r, const ObjectView& v, world::ContinuousBatching& 
   c.reserve_prompt = v.flag("reserve_prompt");
   c.prefix_caching = v.flag("prefix_caching");
   c.async_scheduling = v.flag("async_scheduling");
+  c.leap = v.text("mode") == "leap";
   c.watermark = v.number("watermark");
   c.swap = v.text("preemption") == "swap";
   c.swap_bandwidth = v.number("swap_bandwidth");

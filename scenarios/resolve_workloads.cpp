@@ -171,6 +171,15 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   for (const char* other : {"output_tokens", "samples"})
     if (q.embedding && v.has(other))
       r.problems.add(v.at(other), v.pointer_to(other), "an embedding generates no tokens; leave it out");
+  q.streaming = v.flag("streaming");
+  q.stream_interval = v.duration("stream_interval");
+  if (v.has("stream_interval") && !q.streaming)
+    r.problems.add(v.at("stream_interval"), v.pointer_to("stream_interval"),
+                   "needs \"streaming\": true");
+  for (const char* other : {"embedding", "samples"})
+    if (q.streaming && v.has(other))
+      r.problems.add(v.at("streaming"), v.pointer_to("streaming"),
+                     fmt::format("does not go together with \"{}\": one answer of tokens is streamed", other));
   q.upload = v.distribution("upload", r.problems);
   q.download = v.distribution("download", r.problems);
   q.upload_per_token = v.number("upload_per_token");
@@ -341,6 +350,8 @@ void check_requests(Resolution& r, const ObjectView& root) {
     if (engines.empty() && (w.request.samples > 1 || w.request.embedding))
       note(w.request.embedding ? "request.embedding" : "request.samples",
            "no language model answers it");
+    if (engines.empty() && w.request.streaming)
+      note("request.streaming", "no language model answers it");
   }
 }
 

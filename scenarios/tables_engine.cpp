@@ -87,6 +87,10 @@ std::vector<Field> continuous_batching_fields() {
            "(trace with tokens_per_hash) and preempted sequences use them again; needs "
            "reserve_prompt")
           .by_default("false"),
+      word("mode", {"leap", "step"},
+           "leap: runs of decode iterations in closed form; step: one by one, for checking. The dates "
+           "are the same to the nanosecond")
+          .by_default("leap"),
       flag("async_scheduling",
            "plan an iteration while the one before it runs: arrivals and freed blocks count one "
            "iteration later; decode-first only")

@@ -62,6 +62,13 @@ const ObjectSpec& request_spec() {
        flag("embedding", "of language models: the pass over the prompt is the answer; no tokens are "
             "generated")
            .by_default("false"),
+       flag("streaming", "of language models: tokens travel to the client as they are computed, one "
+            "message at a time with all tokens that are there; ttft, tpot and e2e are then the client's")
+           .by_default("false"),
+       quantity("stream_interval", Unit::duration,
+                "at least this long between two messages of a streamed answer; 0: every token travels "
+                "at once unless a message is on its way")
+           .by_default("0 s"),
        distribution("upload", Unit::bytes, "sent to a remote service").by_default("0 B"),
        distribution("download", Unit::bytes, "sent back").by_default("0 B"),
        quantity("upload_per_token", Unit::bytes, "added per prompt token").by_default("0 B"),

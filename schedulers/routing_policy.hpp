@@ -30,6 +30,7 @@ struct RoutingView {
   //! start to the end of the block. Empty where nothing is known of the prompt.
   std::span<const std::uint64_t> prefix = {};
   std::uint32_t block_tokens = 0;      //!< of one block of the prefix
+  bool unweighted = false;             //!< true says that all weights are 1: no need to look
 };
 
 //! Keeps state of its own, one object per service.

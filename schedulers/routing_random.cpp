@@ -11,6 +11,8 @@ class Random final : public RoutingPolicy {
  public:
   bool wants_outstanding() const override { return false; }
   std::size_t choose(const RoutingView& view) override {
+    if (view.unweighted)
+      return static_cast<std::size_t>(view.uniform * static_cast<double>(view.replicas.size()));
     const bool equal = all_weightless(view.replicas);
     double total = 0;
     for (const ReplicaSignal& r : view.replicas) total += share_of(r, equal);

@@ -27,6 +27,7 @@ enum class EventKind : std::uint8_t {
   machine_tick,      //!< governors, trip points and batteries of a node
   weights_ready,     //!< a model is in the shared memory of a node
   kv_transfer,       //!< a KV cache starts on its way, or ends its way within a machine
+  token_due,         //!< the next token of a streamed answer is there
   count_
 };
 
@@ -57,6 +58,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::machine_tick, 8, "machine_tick"},
     {EventKind::weights_ready, 2, "weights_ready"},
     {EventKind::kv_transfer, 1, "kv_transfer"},
+    {EventKind::token_due, 6, "token_due"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -200,14 +200,18 @@ class EventQueue {
     heap_[i] = key;
   }
 
+  // Keys that the first-level cache holds beside other things.
+  static constexpr std::size_t cached = 512;
+
   // Writes `key` at the vacant place i or where it belongs below. The place of the least child is
   // computed, not branched to: its outcome is a coin toss that no predictor learns.
   void sift_down(std::size_t i, Key key) {
     Key* const h = heap_.data();
     const std::size_t end = end_;
+    const bool large = end > cached;
     for (std::size_t c = first_child(i); c < end; c = first_child(i)) {
       // Large heaps wait for memory: ask for the next level while this one is compared.
-      if (const std::size_t next = first_child(c); next < end)
+      if (const std::size_t next = first_child(c); large && next < end)
         for (std::size_t line = 0; line < 16; line += 4) __builtin_prefetch(h + next + line);
       const std::size_t a = c + (h[c + 1] < h[c]);
       const std::size_t b = c + 2 + (h[c + 3] < h[c + 2]);
@@ -215,7 +219,7 @@ class EventQueue {
       if (key < h[least]) break;
       h[i] = h[least];
       // A key that rises to just below the root runs soon: ask for its record.
-      if (c - first_child(first_child(root)) < 16) __builtin_prefetch(&slab_[slot_of(h[least])]);
+      if (large && c - first_child(first_child(root)) < 16) __builtin_prefetch(&slab_[slot_of(h[least])]);
       i = least;
     }
     h[i] = key;

@@ -140,6 +140,7 @@ devices::EngineLimits World::engine_limits(std::uint32_t service) const {
   limits.reserve_prompt = c.reserve_prompt;
   limits.prefix_caching = c.prefix_caching;
   limits.async_scheduling = c.async_scheduling;
+  limits.leap = c.leap;
   const std::int64_t tokens =
       c.kv_tokens > 0 ? c.kv_tokens : cost.kv_capacity_tokens(c.memory_utilization);
   limits.kv_blocks = tokens / c.block_size * cost.layout().data;

@@ -198,6 +198,8 @@ void World::land(std::uint32_t slot) {
 void World::started_to_decode(Request& r) {
   replicas_[r.replica].promised_blocks -= r.handover->blocks;
   r.handover.reset();
+  if (r.stream && !r.stream->flow.valid())
+    replicas_[r.replica].streams.push_back(handle_of(static_cast<std::uint32_t>(&r - requests_.data())).pack());
 }
 
 // The engine's work or room has changed from outside.

@@ -59,6 +59,7 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
           ? tasks_[r.task].record.identity
           : hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
   schedulers::RoutingView view{now_, session, uniform01(g), signals_};
+  view.unweighted = true;
   if (s.routes_by_load) {
     if (s.routing->signal_period() == Duration::zero()) scrape_for_router(s);
     for (std::size_t k = 0; k < signals_.size(); ++k) {
@@ -118,8 +119,8 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
     c.healthy = p.phase == ReplicaPhase::ready;
     c.observed_at = now_;
     c.slots = s.slots_per_replica;
-    c.queued = static_cast<std::uint32_t>(p.shown_queued);
-    c.running = static_cast<std::uint32_t>(p.shown_running);
+    c.queued = p.shown.queued;
+    c.running = p.shown.running;
     c.load = std::min(1.0, p.busy.value() / s.slots_per_replica);
   } else {
     node = s.ready.empty() ? group.first : replicas_[s.ready.front()].node;

@@ -228,6 +228,7 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   Request& r = requests_[slot];
   const RequestShape& shape = scenario_.workloads[r.record.workload].request;
   if (r.handover) give_up_handover(slot);
+  drop_stream(r);
   if (r.replica != ~0U && r.record.served.is_never()) {
     --replicas_[r.replica].outstanding;
     const std::uint32_t replica = r.replica;
@@ -240,6 +241,8 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
   r.record.kv_bytes = 0;
   r.record.kv_sent = r.record.kv_received = Instant::never();
+  r.record.first_received = Instant::never();
+  r.record.streamed = false;
   r.replica = ~0U;
   r.split = nullptr;
   r.part = 0;
@@ -282,9 +285,11 @@ void World::served(std::uint32_t slot, Instant at) {
   const std::uint32_t node = replicas_[replica].node;
   --replicas_[replica].outstanding;
   if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
-  if (r.host == ~0U || node == r.host) return complete(slot);
-  if (scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud && warm_)
+  const bool remote = r.host != ~0U && node != r.host;
+  if (remote && scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud && warm_)
     egress_cost_ += r.record.download * scenario_.egress_price;
+  if (r.stream) return end_of_stream(slot);
+  if (!remote) return complete(slot);
   r.stage = Stage::downloading;
   r.transfer_start = now_;
   set_radio(r.host, 0, 1);
@@ -352,6 +357,8 @@ void World::withdraw(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::uint64_t tag = handle_of(slot).pack();
   if (r.handover) give_up_handover(slot);
+  const bool streamed = r.stream != nullptr;
+  drop_stream(r);
   switch (r.stage) {
     case Stage::handing_over: break;
     case Stage::preparing:
@@ -366,6 +373,7 @@ void World::withdraw(std::uint32_t slot) {
     }
     case Stage::uploading:
     case Stage::downloading: {
+      if (streamed) break;
       end_transfer(r);
       network_->cancel(r.flow, now_);
       break;

@@ -33,7 +33,10 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   info.network = std::move(network);
   info.duration = s.duration;
   info.warmup = s.warmup;
-  for (const auto& w : s.workloads) info.workloads.push_back(w.name);
+  for (const auto& w : s.workloads) {
+    info.workloads.push_back(w.name);
+    info.streams = info.streams || w.request.streaming;
+  }
   for (const auto& v : s.services) {
     info.services.push_back(v.name);
     info.kv_transfers = info.kv_transfers || (v.pools && !v.pools->decode.empty());

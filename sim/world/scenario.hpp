@@ -146,6 +146,7 @@ struct ContinuousBatching {
   bool chunked_prefill = true;         //!< split prompts that exceed the token budget
   bool reserve_prompt = false;         //!< start a prompt only when all of it fits into free blocks
   bool prefix_caching = false;         //!< freed blocks keep their contents until they are taken
+  bool leap = true;                    //!< runs of decode iterations at once
   bool async_scheduling = false;       //!< plan an iteration while the one before it runs
   double watermark = 0;                //!< share of the KV blocks that starting prompts leave free
   bool swap = false;                   //!< preempted sequences move to host memory
@@ -293,6 +294,8 @@ struct RequestShape {
   std::uint32_t samples = 1;                                //!< answers from one prompt
   std::vector<double> adapters;                             //!< weights, summed up; empty: none
   bool embedding = false;                                   //!< no tokens are generated
+  bool streaming = false;                                   //!< tokens travel as they are computed
+  Duration stream_interval = Duration::zero();              //!< at least, between two messages of a stream
   Distribution upload = Distribution::constant(0), download = Distribution::constant(0);  //!< bytes
   double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added
   Distribution preprocess = Distribution::constant(0);      //!< s on the client before sending

@@ -272,6 +272,7 @@ void World::dispatch_engine(std::uint32_t replica) {
   occupy(p.node, service.unit, p.span_units, p.span_watts);
   p.span_end = end;
   p.work = queue_.push(end, EventKind::work_done, replica, 0);
+  if (!p.streams.empty()) wake_streams(p);
 }
 
 void World::interrupt_span(std::uint32_t replica) {
@@ -297,7 +298,9 @@ void World::on_span_done(std::uint32_t replica) {
     Request* r = find(h);
     if (!r) continue;
     if (e.what == devices::Progress::What::first_token) {
-      if (service.role != PoolRole::decode) r->record.first_token = e.at;
+      if (service.role == PoolRole::decode) continue;
+      r->record.first_token = e.at;
+      if (scenario_.workloads[r->record.workload].request.streaming) begin_stream(h.slot);
       continue;
     }
     if (service.role == PoolRole::prefill && r->record.output_tokens > 1) {
@@ -321,27 +324,23 @@ void World::on_work_done(std::uint32_t replica, std::uint64_t payload) {
 // Keeps the service's totals in step with one replica.
 void World::show_load(std::uint32_t replica) {
   Replica& p = replicas_[replica];
-  ServiceState& s = services_[p.service];
-  double queued = 0, running = 0, busy = 0;
-  if (p.engine) {
-    queued = p.engine->waiting();
-    running = busy = p.engine->running();
-  } else if (p.server) {
-    queued = p.server->waiting();
-    running = p.server->in_service();
-    busy = p.server->busy_slots();
-  }
-  const auto show = [&](ServiceState& state) {
-    if (queued != p.shown_queued) state.queued.change(now_, queued - p.shown_queued);
-    if (running != p.shown_running) state.running.change(now_, running - p.shown_running);
-    if (busy != p.busy.value()) state.busy_slots.change(now_, busy - p.busy.value());
+  Replica::Load load;
+  if (p.engine) load = {p.engine->waiting(), p.engine->running(), p.engine->running()};
+  else if (p.server) load = {p.server->waiting(), p.server->in_service(), p.server->busy_slots()};
+  if (load == p.shown) return;
+  const auto change = [&](TimeAverage& total, std::uint32_t from, std::uint32_t to) {
+    if (to != from) total.change(now_, static_cast<double>(to) - static_cast<double>(from));
   };
-  show(s);
+  const auto show = [&](ServiceState& state) {
+    change(state.queued, p.shown.queued, load.queued);
+    change(state.running, p.shown.running, load.running);
+    change(state.busy_slots, p.shown.busy, load.busy);
+  };
+  show(services_[p.service]);
   if (const std::uint32_t front = scenario_.services[p.service].front; front != ~0U)
     show(services_[front]);
-  if (busy != p.busy.value()) p.busy.set(now_, busy);
-  p.shown_queued = queued;
-  p.shown_running = running;
+  if (load.busy != p.shown.busy) p.busy.set(now_, load.busy);
+  p.shown = load;
 }
 
 }  // namespace isthmus::world

@@ -48,7 +48,8 @@ void World::split_conditions(const Request& r, const Replica& own, ServiceState&
   p.down_bandwidth.assign(tiers - 1, 0);
   p.latency.assign(tiers - 1, 0);
   p.slowdown.assign(tiers, 1);
-  p.slowdown[0] = 1 + (own.shown_queued + own.shown_running) / services_[own.service].slots_per_replica;
+  p.slowdown[0] =
+      1 + static_cast<double>(own.shown.queued + own.shown.running) / services_[own.service].slots_per_replica;
   std::uint32_t here = r.host;
   for (std::size_t t = 1; t < tiers; ++t) {
     const Service& service = scenario_.services[s.tiers[t]];

@@ -72,6 +72,18 @@ struct KvHandover {
   bool landed = false;                 // all of it is there
 };
 
+//! An answer that travels while it is computed (sim/world/streaming.cpp).
+struct AnswerStream {
+  std::uint32_t tokens = 0, sent = 0;  // computed, as far as was looked; sent or on their way
+  std::uint32_t place = 0;             // hint to the engine
+  FlowId flow;                         // the message on its way
+  EventHandle timer;                   // for the next token
+  Instant since;                       // start of the message
+  Instant earliest;                    // date of the next message
+};
+//! In the tag of a flow: it carries a message of a stream.
+inline constexpr std::uint64_t stream_bit = 1ULL << 31;
+
 struct Request {
   results::RequestRecord record;
   std::uint32_t generation = 0;
@@ -92,6 +104,7 @@ struct Request {
   Instant transfer_start;
   FlowId flow;
   EventHandle timer, queue_timer, deadline_timer;
+  std::unique_ptr<AnswerStream> stream;  // from its first token to its end
   std::unique_ptr<KvHandover> handover;  // from the choice of a decode replica to its start there
   std::shared_ptr<const SplitPlan> split;  // of this attempt; null: not (yet) split
   std::uint32_t part = 0;              // tier of the plan that it is at or on its way to
@@ -147,6 +160,7 @@ struct Replica {
   std::vector<Batch> batches;          // one per slot
   EventHandle work, look_again, ready;
   bool dispatch_pending = false;
+  std::vector<std::uint64_t> streams;  // requests that ask for the date of their next token
   Instant loaded_at = Instant::never();  // all weights are there; never: nobody has asked for them
   double span_watts = 0;               // power above idle of the running span
   double span_units = 0;               // that it keeps busy
@@ -155,7 +169,10 @@ struct Replica {
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
   TimeAverage busy;                    // busy share of slots since the last scrape
   Instant started_at, ready_since;
-  double shown_queued = 0, shown_running = 0;  // what the service totals already count
+  struct Load {
+    std::uint32_t queued = 0, running = 0, busy = 0;
+    bool operator==(const Load&) const = default;
+  } shown;                             // what the service totals already count
   std::uint32_t scraped_waiting = 0;   // what the router of its service knows
   double scraped_kv_usage = 0;
   std::int64_t kv_blocks = 0;          // of the engine

@@ -95,7 +95,10 @@ void World::handle(const Event& e) {
   switch (e.kind) {
     case EventKind::condition_change: on_condition_change(e.target, e.payload == 0); break;
     case EventKind::flow_ended:
-      on_flow_ended(Handle::unpack(e.payload), static_cast<network::Outcome>(e.target));
+      if (e.payload & stream_bit)
+        on_message_ended(Handle::unpack(e.payload & ~stream_bit), static_cast<network::Outcome>(e.target));
+      else
+        on_flow_ended(Handle::unpack(e.payload), static_cast<network::Outcome>(e.target));
       break;
     case EventKind::work_done: on_work_done(e.target, e.payload); break;
     case EventKind::replica_ready: on_replica_ready(e.target); break;
@@ -130,6 +133,7 @@ void World::handle(const Event& e) {
     case EventKind::machine_work: on_machine_work(e.target); break;
     case EventKind::weights_ready: on_weights_ready(e.target); break;
     case EventKind::machine_tick: on_machine_tick(e.target); break;
+    case EventKind::token_due: on_token_due(Handle::unpack(e.payload)); break;
     case EventKind::kv_transfer: on_kv_event(e.target, Handle::unpack(e.payload)); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }

@@ -168,6 +168,19 @@ class World final : public network::EventLoop {
   void lose_handovers(std::uint32_t node);
   void look_again(std::uint32_t replica);
 
+  // streaming.cpp: answers that travel while they are computed
+  void begin_stream(std::uint32_t slot);
+  std::uint32_t tokens_computed(std::uint32_t slot) const;
+  void send_tokens(std::uint32_t slot);
+  void await_token(std::uint32_t slot);
+  void wake_streams(Replica& replica);
+  void on_token_due(Handle handle);
+  void end_message(Request& request);
+  void on_message_ended(Handle handle, network::Outcome outcome);
+  void received(std::uint32_t slot);
+  void end_of_stream(std::uint32_t slot);
+  void drop_stream(Request& request);
+
   // control_loops.cpp: replicas come and go
   void start_services();
   void open_routing(Router& router, const schedulers::PolicyEntry<schedulers::RoutingPolicy>& entry,
@@ -229,7 +242,7 @@ class World final : public network::EventLoop {
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;
   std::vector<schedulers::ReplicaSignal> signals_;
-  std::vector<std::uint64_t> batch_;
+  std::vector<std::uint64_t> batch_, wakeful_;
   std::vector<devices::Admission> admitted_;
   std::vector<devices::Progress> progress_;
   std::vector<network::FlowEnd> ends_;

@@ -127,11 +127,15 @@ Scenario prefix_scenario(const std::filesystem::path& trace, std::uint32_t reque
 }  // namespace
 
 int main(int argc, char** argv) {
-  // "llm" or "rest": only those.
+  // "llm", "sixteen" (replicas) or "rest": only those.
   const std::string_view only = argc > 1 ? argv[1] : "";
+  const auto sixteen = [&] {
+    report_llm("LLM 512/128, sixteen replicas, 8 req/s each", run(llm_scenario(16, 8, argc > 2 ? 500 : 8000), {}), 128);
+  };
+  if (only == "sixteen") return sixteen(), 0;
   if (only != "rest") {
     report_llm("LLM 512/128, one replica, 8 req/s", run(llm_scenario(1, 8, 125000), {}), 128);
-    report_llm("LLM 512/128, sixteen replicas, 8 req/s each", run(llm_scenario(16, 8, 8000), {}), 128);
+    sixteen();
     const auto trace = std::filesystem::temp_directory_path() / "isthmus_bench_prefix.jsonl";
     report_llm("LLM 512/128, prefix caching, from a trace", run(prefix_scenario(trace, 200000), {}),
                128);

@@ -102,9 +102,11 @@ TEST(LlmCost, DecodeLineIsBitIdentical) {
     for (const std::int64_t b : {1, 2, 31, 256}) {
       const DecodeLine line = cost.decode_line(b, 1);
       EXPECT_FALSE(std::isfinite(line.end_context));
-      for (std::int64_t c = 1; c < 3000000; c = c * 3 + 7)
-        ASSERT_EQ(cost.iteration_ns(decode(b, c)),
-                  std::llround(line.base_ns + line.per_context_ns * static_cast<double>(c)));
+      for (std::int64_t c = 1; c < 3000000; c = c * 3 + 7) {
+        const auto x = static_cast<double>(c);
+        ASSERT_EQ(cost.iteration_ns(decode(b, c)), std::llround(line.base_ns + line.per_context_ns * x));
+        ASSERT_EQ(cost.iteration_time(decode(b, c)).compute_share, line.compute_share(x));
+      }
     }
   }
 }

@@ -145,9 +145,11 @@ TEST(LlmKernels, LinesAgreeWithTimesAcrossKnots) {
       ASSERT_LE(line.first_context, d(c));
       ASSERT_GT(line.end_context, d(c));
       const auto last = static_cast<std::int64_t>(std::min(line.end_context, 9000.0 * d(b))) - 1;
-      for (const std::int64_t x : {c, (c + last) / 2, std::max(c, last)})
-        ASSERT_EQ(cost.iteration_ns({.decode_sequences = b, .decode_context = x, .logits = b}),
-                  std::llround(line.base_ns + line.per_context_ns * d(x)));
+      for (const std::int64_t x : {c, (c + last) / 2, std::max(c, last)}) {
+        const IterationWork work{.decode_sequences = b, .decode_context = x, .logits = b};
+        ASSERT_EQ(cost.iteration_ns(work), std::llround(line.base_ns + line.per_context_ns * d(x)));
+        ASSERT_EQ(cost.iteration_time(work).compute_share, line.compute_share(d(x)));
+      }
       c = std::max(c, last) + 1;
       ++knots;
     }

@@ -160,6 +160,8 @@ TEST(LlmHostWeights, DecodeLineIsBitIdentical) {
                 if (std::isfinite(at) && line.holds(std::ceil(at))) {
                   const double whole = std::ceil(at);
                   ASSERT_EQ(cost.iteration_ns(decode(b, std::llround(whole))), line.ns(whole));
+                  ASSERT_EQ(cost.iteration_time(decode(b, std::llround(whole))).compute_share,
+                            line.compute_share(whole));
                 }
               (line.per_context_ns == 0 ? below : above) = true;
             }

@@ -261,6 +261,8 @@ def random_scenario(seed: int) -> dict:
         request["adapters"] = {"count": r.choice([1, 20]), "skew": 1}
     if r.random() < 0.2:
         request["samples"] = min(r.choice([2, 5]), services["llm"]["batching"]["max_batch"])
+    elif random.Random(f"stream {seed}").random() < 0.4:
+        request |= {"streaming": True, "stream_interval": "50 ms" if seed % 3 == 0 else "0 s"}
     elif r.random() < 0.1:
         request["embedding"] = True
         del request["output_tokens"]
