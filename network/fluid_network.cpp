@@ -180,7 +180,7 @@ void FluidNetwork::finish(std::uint32_t slot, Outcome outcome, Instant at) {
   if (moved > 0)
     for (const Element& e : f.elements) carried_[e.resource / 2] += moved * e.crossings;
   last_ = std::max(last_, at);
-  report({f.tag, outcome, last_});
+  report({f.tag, outcome, last_, f.left});
   flows_.release(slot);
 }
 
@@ -215,7 +215,7 @@ void FluidNetwork::apply(LinkId link, const LinkChange& change) {
   const bool was_up = link.valid() && link.value() < links_.size() && links_.up(link);
   links_.apply(link, change);
   if (was_up && !links_.up(link)) fail_flows_on(link);
-  if (change.bandwidth || change.latency) retune_flows_on(link);
+  if (change.bandwidth || change.latency || change.scale) retune_flows_on(link);
 }
 
 // Transfers on a failing link fail, those in their latency phase too (they are in no list: scan).

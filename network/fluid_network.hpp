@@ -33,6 +33,9 @@ class FluidNetwork final : public Network {
   FlowId start(const Transfer& transfer, Instant now) override;
   void cancel(FlowId flow, Instant now) override;
   void change_link(LinkId link, const LinkChange& change, Instant now) override;
+  void set_access(std::uint32_t host, std::size_t place, LinkId link) override {
+    router_.set_access(host, place, link);
+  }
   void run(EventLoop& loop, Instant horizon) override;
   std::size_t in_flight() const override { return flows_.live(); }
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;

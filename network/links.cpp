@@ -59,8 +59,18 @@ void LinkTable::apply(LinkId link, const LinkChange& change) {
   if (change.bandwidth) {
     if (!(*change.bandwidth > 0) || !std::isfinite(*change.bandwidth))
       throw InputError("a link's bandwidth must stay above 0; use `up: false` for an outage");
-    s.bandwidth[0] = s.bandwidth[1] = *change.bandwidth;
+    if (change.ways != Ways::both && s.sharing != Sharing::split_duplex)
+      throw InputError("only split-duplex links have a bandwidth per direction");
+    if (change.ways != Ways::down) s.nominal[0] = *change.bandwidth;
+    if (change.ways != Ways::up) s.nominal[1] = *change.bandwidth;
   }
+  if (change.scale) {
+    if (!(*change.scale > 0) || !std::isfinite(*change.scale))
+      throw InputError("a brown-out must leave some bandwidth; use `up: false` for an outage");
+    s.scale = *change.scale;
+  }
+  if (change.bandwidth || change.scale)
+    for (int way : {0, 1}) s.bandwidth[way] = s.nominal[way] * s.scale;
   if (change.latency) {
     if (*change.latency < Duration::zero())
       throw InputError("a link's latency must not be negative");

@@ -72,10 +72,12 @@ class LinkTable {
 
  private:
   struct State {
-    double bandwidth[2];
+    double bandwidth[2];  // as scaled
     Duration latency;
     Sharing sharing;
     bool up = true;
+    double scale = 1;
+    double nominal[2] = {bandwidth[0], bandwidth[1]};
   };
   std::vector<State> links_;
 };

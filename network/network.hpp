@@ -21,6 +21,7 @@ struct Transfer {
   double bytes = 0;       //!< >= 0; 0 takes the path latency alone
   double rate_cap = 0;    //!< bytes/s; 0 = none
   std::uint64_t tag = 0;  //!< handed back in FlowEnd
+  std::uint32_t policy = 0;  //!< what follows a failure: AccessRules::policies, from 1; 0: it ends
 };
 
 //! The end of one transfer.
@@ -28,6 +29,17 @@ struct FlowEnd {
   std::uint64_t tag = 0;
   Outcome outcome = Outcome::delivered;
   Instant at;
+  double left = 0;  //!< bytes that were not moved, of failed and cancelled ones
+};
+
+//! What became of transfers, since the start.
+struct TransferCounters {
+  std::uint64_t retries = 0, resumes = 0;  //!< attempts after a failure, from the start or not
+  std::uint64_t given_up = 0;              //!< failed with all attempts used
+  std::uint64_t promotions = 0;            //!< of radios
+  std::uint64_t handovers = 0;             //!< that transfers in flight had to wait for or failed in
+  double resent = 0;                       //!< bytes that retries send once more
+  double waited = 0;                       //!< s in promotions, jitter and handovers, over transfers
 };
 
 //! The event loop that a network runs beside. Implemented by the world (and by small test drivers).
@@ -80,6 +92,9 @@ class Network {
   virtual void cancel(FlowId flow, Instant now) = 0;
   //! Changes a link from `now` on (both directions when `bandwidth` is set).
   virtual void change_link(LinkId link, const LinkChange& change, Instant now) = 0;
+  //! Puts `link` in the place of an access link of a host, for transfers that start from now on.
+  //! No transfer of the host may be in flight.
+  virtual void set_access(std::uint32_t host, std::size_t place, LinkId link) = 0;
   //! Runs the loop and the network together until loop.next() is never() and no flow is in flight
   //! or until `horizon` is reached by both.
   virtual void run(EventLoop& loop, Instant horizon) = 0;
@@ -91,6 +106,7 @@ class Network {
   virtual double path_bandwidth(std::uint32_t from, std::uint32_t to) const = 0;
   //! Bytes carried so far by a link (sum of both directions).
   virtual double carried_bytes(LinkId link) const = 0;
+  virtual TransferCounters counters() const { return {}; }
   //! Name for the summary, e.g. "fluid" or "simgrid 3.32 CM02".
   virtual std::string describe() const = 0;
 };
@@ -103,6 +119,11 @@ std::unique_ptr<Network> make_fluid_network(const Topology& topology, const Flow
 //! `options`: further SimGrid settings "name:value", passed through.
 std::unique_ptr<Network> make_simgrid_network(const Topology& topology, const FlowModel& model,
                                               const std::vector<std::string>& options);
+
+//! Puts Topology::access around a backend of the same topology, which must outlive it; draws come from `seed`. Gives the
+//! backend back when there is nothing to add.
+std::unique_ptr<Network> with_access_rules(std::unique_ptr<Network> backend,
+                                           const Topology& topology, std::uint64_t seed);
 
 //! Throws InputError listing what is wrong (dangling indices, non-positive bandwidths, unconnected
 //! zones that `hosts` need are found at the first transfer).

@@ -56,6 +56,12 @@ Router::Router(const Topology& topology) {
   }
 }
 
+void Router::set_access(std::uint32_t host, std::size_t place, LinkId link) {
+  if (host >= zone_of_.size() || place >= access_begin_[host + 1] - access_begin_[host])
+    throw InputError(fmt::format("host {} has no access link {}", host, place));
+  access_[access_begin_[host] + place] = link;
+}
+
 Router::Ref Router::store(const std::vector<LinkUse>& links) {
   Ref ref;
   ref.begin = static_cast<std::uint32_t>(uses_.size());

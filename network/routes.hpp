@@ -26,6 +26,8 @@ class Router {
     append_path(from, to, out);
     return out;
   }
+  //! Replaces one access link of a host.
+  void set_access(std::uint32_t host, std::size_t place, LinkId link);
   std::size_t host_count() const { return zone_of_.size(); }
 
  private:

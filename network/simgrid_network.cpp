@@ -53,6 +53,9 @@ class SimGridNetwork final : public Network {
   FlowId start(const Transfer& transfer, Instant now) override;
   void cancel(FlowId flow, Instant now) override;
   void change_link(LinkId link, const LinkChange& change, Instant now) override;
+  void set_access(std::uint32_t host, std::size_t place, LinkId link) override {
+    platform_.set_access(host, place, link);
+  }
   void run(EventLoop& loop, Instant horizon) override;
   std::size_t in_flight() const override { return flows_.live(); }
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
@@ -81,8 +84,8 @@ class SimGridNetwork final : public Network {
   void launch(std::uint32_t slot, double clock);
   void harvest();
   void on_completion(const sg::Activity& activity);
-  void end(std::uint32_t slot, Outcome outcome, Instant at);
-  void end_soon(std::uint32_t slot, Outcome outcome, Instant at);
+  void end(std::uint32_t slot, Outcome outcome, Instant at, double left = 0);
+  void end_soon(std::uint32_t slot, Outcome outcome, Instant at, double left = 0);
   void deliver_soon();
   void withdraw(Flow& f);
   void apply(LinkId link, const LinkChange& change, Instant now);
@@ -160,7 +163,7 @@ FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
   if (transfer.from == transfer.to) {
     end_soon(slot, Outcome::delivered, now);
   } else if (!links.path_up(f.path) || !links.path_up(f.back)) {
-    end_soon(slot, Outcome::failed, now);
+    end_soon(slot, Outcome::failed, now, transfer.bytes);
   } else {
     const double delay =
         platform_.native() ? 0.0 : model_.latency_factor * links.path_latency(f.path).seconds();
@@ -217,11 +220,11 @@ double SimGridNetwork::moved(const Flow& f) const {
 }
 
 // Books an end and tells the loop.
-void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at) {
+void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at, double left) {
   Flow& f = flows_[slot];
   if (outcome == Outcome::delivered)
     for (const LinkUse& u : f.path) carried_[u.link.value()] += f.transfer.bytes;
-  const FlowEnd report{f.transfer.tag, outcome, at};
+  const FlowEnd report{f.transfer.tag, outcome, at, left};
   if (f.comm) {
     by_activity_.erase(f.comm->get_impl());
     buried_.push_back({sg::Engine::get_clock(), std::move(f.comm)});
@@ -235,16 +238,16 @@ void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at) {
 }
 
 // Ends that come up inside EventLoop::step are reported after it: the caller has no FlowId yet.
-void SimGridNetwork::end_soon(std::uint32_t slot, Outcome outcome, Instant at) {
+void SimGridNetwork::end_soon(std::uint32_t slot, Outcome outcome, Instant at, double left) {
   Flow& f = flows_[slot];
   f.phase = Flow::Phase::ended;
-  soon_.push_back({flows_.id(slot), FlowEnd{f.transfer.tag, outcome, at}});
+  soon_.push_back({flows_.id(slot), FlowEnd{f.transfer.tag, outcome, at, left}});
 }
 
 void SimGridNetwork::deliver_soon() {
   for (std::size_t i = 0; i < soon_.size(); ++i) {
     const auto [id, report] = soon_[i];
-    end(flows_.find(id), report.outcome, report.at);
+    end(flows_.find(id), report.outcome, report.at, report.left);
   }
   soon_.clear();
 }
@@ -256,7 +259,7 @@ void SimGridNetwork::cancel(FlowId flow, Instant now) {
   const double bytes = moved(f);
   for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
   withdraw(f);
-  end_soon(slot, Outcome::cancelled, now);
+  end_soon(slot, Outcome::cancelled, now, f.transfer.bytes - bytes);
 }
 
 // Stops a flow in SimGrid, which calls back twice for that; we have forgotten the flow by then. A
@@ -287,13 +290,13 @@ void SimGridNetwork::apply(LinkId link, const LinkChange& change, Instant now) {
       const double bytes = moved(f);
       for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
       withdraw(f);
-      end_soon(i, Outcome::failed, now);
+      end_soon(i, Outcome::failed, now, f.transfer.bytes - bytes);
     }
   }
   platform_.apply(link, change);
 
   // Weights, windows and fatpipe bounds follow the new state.
-  if (platform_.native() || !(change.bandwidth || change.latency)) return;
+  if (platform_.native() || !(change.bandwidth || change.latency || change.scale)) return;
   for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
     Flow& f = flows_[i];
     if (!f.used || f.phase != Flow::Phase::running || !crosses(f)) continue;
@@ -322,7 +325,9 @@ void SimGridNetwork::harvest() {
   }
   for (Action& a : *platform_.model().get_failed_action_set()) {
     const auto it = by_activity_.find(a.get_activity());
-    if (it != by_activity_.end()) end(it->second, Outcome::failed, now_in_simgrid());
+    if (it == by_activity_.end()) continue;
+    const double left = a.get_remains();
+    end(it->second, Outcome::failed, now_in_simgrid(), left);
   }
 }
 
@@ -330,7 +335,8 @@ void SimGridNetwork::on_completion(const sg::Activity& activity) {
   const auto it = by_activity_.find(activity.get_impl());
   if (it == by_activity_.end()) return;
   const bool good = activity.get_state() == sg::Activity::State::FINISHED;
-  end(it->second, good ? Outcome::delivered : Outcome::failed, now_in_simgrid());
+  const double left = good ? 0.0 : flows_[it->second].transfer.bytes - moved(flows_[it->second]);
+  end(it->second, good ? Outcome::delivered : Outcome::failed, now_in_simgrid(), left);
   if (!in_gate_) arm();
 }
 

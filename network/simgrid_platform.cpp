@@ -243,13 +243,18 @@ void SimGridPlatform::append_path(std::uint32_t from, std::uint32_t to,
   }
 }
 
+void SimGridPlatform::set_access(std::uint32_t host, std::size_t place, LinkId link) {
+  if (!router_) throw InputError("the links of hosts from a platform file cannot be replaced");
+  router_->set_access(host, place, link);
+}
+
 void SimGridPlatform::apply(LinkId link, const LinkChange& change) {
   table_->apply(link, change);
   for (ResourceIndex r = 2 * link.value(); r < 2 * link.value() + 2; ++r) {
     sg::Link* s = resources_[r];
     if (s == nullptr) continue;
     const bool ours = !native_ && table_->sharing(link) == Sharing::fatpipe;
-    if (change.bandwidth && !ours) s->set_bandwidth(*change.bandwidth);
+    if ((change.bandwidth || change.scale) && !ours) s->set_bandwidth(table_->capacity(r));
     if (change.latency && native_) s->set_latency(change.latency->seconds());
     if (change.up && *change.up) s->turn_on();
     if (change.up && !*change.up) s->turn_off();

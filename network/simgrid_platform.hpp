@@ -41,6 +41,8 @@ class SimGridPlatform {
   ChangeStream& changes() { return *changes_; }
   //! Links crossed from one host to another, appended; InputError when there is no route.
   void append_path(std::uint32_t from, std::uint32_t to, std::vector<LinkUse>& out) const;
+  //! Not for platform files (InputError).
+  void set_access(std::uint32_t host, std::size_t place, LinkId link);
   //! Puts a change of links() into force in SimGrid too.
   void apply(LinkId link, const LinkChange& change);
   //! Whether SimGrid itself pays latencies and computes weights and bounds.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "network/access_rules.hpp"
 #include "sim/core/ids.hpp"
 #include "sim/core/time.hpp"
 
@@ -21,14 +22,6 @@ enum class Sharing : std::uint8_t {
 //! Which way a flow crosses a split-duplex link; ignored for the other kinds.
 enum class Direction : std::uint8_t { up, down };
 
-//! A new state of a link from `at` on.
-struct LinkChange {
-  Duration at;                      //!< since the start of the run (or of the loop period)
-  std::optional<double> bandwidth;  //!< bytes/s, > 0
-  std::optional<Duration> latency;  //!< one way, >= 0
-  std::optional<bool> up;           //!< false: the link fails, flows on it fail
-};
-
 //! One link. Bandwidth in bytes/s per direction (or in all, by `sharing`), latency one way.
 struct Link {
   std::string name;
@@ -38,6 +31,9 @@ struct Link {
   Sharing sharing = Sharing::split_duplex;
   std::vector<LinkChange> changes;  //!< by increasing date: traces, brown-outs, failures
   Duration loop_period;             //!< > 0: `changes` repeat with this period
+  //! Index into AccessRules::links: traces, promotion, jitter and loss; ~0: none of it.
+  std::uint32_t rule = 0xffffffffU;
+  Duration trace_offset{};  //!< where in the rule's traces this link starts
 };
 
 //! A link crossed in one direction.
@@ -83,6 +79,7 @@ struct Topology {
   //! Path of a SimGrid platform XML file; then links and routes come from it and `hosts` name its
   //! hosts.
   std::string platform_xml;
+  AccessRules access;  //!< what AccessNetwork adds around a backend
 };
 
 }  // namespace isthmus::network

@@ -1,6 +1,7 @@
 // Checks of what users hand in: topologies and flow models.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <unordered_set>
@@ -60,12 +61,96 @@ void check_link(const Link& l, Problems& problems) {
           "link '{}': change {} sets bandwidth {} B/s; it must stay above 0 (use up: false "
           "for an outage)",
           l.name, i, *c.bandwidth);
+    if (c.scale && !positive(*c.scale))
+      problems.add("link '{}': change {} scales by {}; it must stay above 0", l.name, i, *c.scale);
+    if (c.ways != Ways::both && l.sharing != Sharing::split_duplex)
+      problems.add("link '{}': change {} is about one direction; it has one capacity for both",
+                   l.name, i);
     if (c.latency && *c.latency < Duration::zero())
       problems.add("link '{}': change {} sets a negative latency", l.name, i);
     if (l.loop_period > Duration::zero() && c.at >= l.loop_period)
       problems.add("link '{}': change {} at {} ns lies outside the loop period of {} ns", l.name, i,
                    c.at.ns(), l.loop_period.ns());
   }
+}
+
+}  // namespace
+
+namespace {
+
+void check_trace(const LinkTrace& trace, const std::string& what, Problems& problems) {
+  Duration last = Duration(-1);
+  for (const LinkChange& c : trace.steps) {
+    if (c.at <= last) problems.add("{}: dates must increase, {} ns does not", what, c.at.ns());
+    last = c.at;
+    if (c.bandwidth && !positive(*c.bandwidth))
+      problems.add("{}: bandwidth must be above 0, got {} B/s", what, *c.bandwidth);
+    if (c.latency && *c.latency < Duration::zero())
+      problems.add("{}: latency must not be negative", what);
+  }
+  if (trace.steps.empty()) problems.add("{}: has no steps", what);
+  if (trace.period < Duration::zero() ||
+      (trace.period > Duration::zero() && last >= trace.period))
+    problems.add("{}: the loop must be longer than its steps", what);
+}
+
+void check_mobility(const Topology& t, const Mobility& m, std::vector<char>& mobile,
+                    Problems& problems) {
+  for (const LinkId cell : m.cells)
+    if (!cell.valid() || cell.value() >= t.links.size()) {
+      problems.add("mobility: a cell is link {}, there are {}", cell.value(), t.links.size());
+      return;
+    }
+  if (m.residence ? m.cells.size() < 2 : m.schedule.empty())
+    problems.add("mobility: needs two cells and a residence, or a schedule");
+  Duration last = Duration(-1);
+  for (const Mobility::Move& move : m.schedule) {
+    if (move.cell >= m.cells.size()) problems.add("mobility: there is no cell {}", move.cell);
+    if (move.at <= last) problems.add("mobility: dates of the schedule must increase");
+    last = move.at;
+  }
+  for (const std::uint32_t host : m.hosts) {
+    if (host >= t.hosts.size()) {
+      problems.add("mobility: there is no host {}", host);
+      continue;
+    }
+    const Host& h = t.hosts[host];
+    if (m.place >= h.access.size() ||
+        std::find(m.cells.begin(), m.cells.end(), h.access[m.place]) == m.cells.end())
+      problems.add("host '{}': its access link is none of its cells", h.name);
+    if (mobile[host]) problems.add("host '{}' moves twice", h.name);
+    mobile[host] = 1;
+  }
+}
+
+void check_access(const Topology& t, Problems& problems) {
+  const AccessRules& a = t.access;
+  if (!a.empty() && !t.platform_xml.empty())
+    problems.add("platform file '{}': its links take no traces, radios, losses or moves",
+                 t.platform_xml);
+  for (std::size_t i = 0; i < a.links.size(); ++i) {
+    const LinkRule& r = a.links[i];
+    const std::string what = fmt::format("link rule {}", i);
+    for (const auto& trace : {r.trace, r.trace_down})
+      if (trace) check_trace(*trace, what, problems);
+    if (!(r.loss >= 0 && r.loss < 1)) problems.add("{}: loss must be in [0, 1)", what);
+    if (r.idle_after < Duration::zero()) problems.add("{}: idle_after is negative", what);
+  }
+  for (const Link& l : t.links) {
+    if (l.rule != 0xffffffffU && l.rule >= a.links.size())
+      problems.add("link '{}': there is no rule {}", l.name, l.rule);
+    if (l.trace_offset < Duration::zero())
+      problems.add("link '{}': the offset into its trace is negative", l.name);
+  }
+  std::vector<char> mobile(t.hosts.size(), 0);
+  for (const Mobility& m : a.mobility) check_mobility(t, m, mobile, problems);
+  for (const TransferPolicy& p : a.policies)
+    if (p.attempts < 1 || !(p.factor >= 1) || !std::isfinite(p.factor) ||
+        !(p.jitter >= 0 && p.jitter <= 1) || p.initial < Duration::zero() ||
+        p.longest < Duration::zero())
+      problems.add("transfer policy: attempts and factor are at least 1, jitter is in [0, 1]");
+  if (!positive(a.segment) || !(a.timeout >= 0) || !std::isfinite(a.timeout))
+    problems.add("TCP: segment must be above 0, timeout not below 0");
 }
 
 }  // namespace
@@ -121,6 +206,7 @@ void validate(const Topology& t) {
                    t.hosts.size());
     check_uses(r.links, "host route", i);
   }
+  check_access(t, problems);
   problems.raise();
 }
 
