@@ -24,7 +24,7 @@ AccessNetwork::AccessNetwork(std::unique_ptr<Network> backend, const Topology& t
       topology_(topology),
       rules_(topology.access),
       router_(topology),
-      follower_(topology),
+      follower_(topology, seed),
       cells_(topology, seed),
       hosts_(topology.hosts.size()),
       of_mover_(cells_.size()),
@@ -240,8 +240,9 @@ void AccessNetwork::fail(std::uint32_t slot, Instant at, double left) {
   } else {
     ++counters_.resumes;
   }
-  double wait = policy->initial.seconds() * std::pow(policy->factor, s.attempts - 1);
-  wait = std::min(wait, policy->longest.seconds());
+  double wait = policy->initial.seconds();
+  if (wait > 0)
+    wait = std::min(wait * std::pow(policy->factor, s.attempts - 1), policy->longest.seconds());
   if (policy->jitter > 0) {
     Rng g = backoff_draws_.at(s.transfer.from, hosts_[s.transfer.from].draws++);
     wait *= 1 - policy->jitter * uniform01(g);

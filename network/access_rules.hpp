@@ -44,6 +44,7 @@ enum class TcpLoss : std::uint8_t { mathis, pftk };
 //! Properties of an access link that are not sharing; of all its instances.
 struct LinkRule {
   std::shared_ptr<const LinkTrace> trace, trace_down;  //!< null: none; down: `ways` is down
+  bool random_start = false;  //!< every link starts somewhere in its traces, drawn by its name
   Seconds promotion;      //!< radio: what the first transfer after `idle_after` waits; null: none
   Duration idle_after;
   Seconds jitter;         //!< what every transfer over it waits; null: none

@@ -48,7 +48,9 @@ LinkTable::LinkTable(const Topology& topology) {
   links_.reserve(topology.links.size());
   for (const Link& l : topology.links)
     links_.push_back(
-        {{l.bandwidth, l.bandwidth_down.value_or(l.bandwidth)}, l.latency, l.sharing, true});
+        {{l.bandwidth, l.bandwidth_down.value_or(l.bandwidth)},
+         {l.latency, l.latency_down.value_or(l.latency)},
+         l.sharing});
 }
 
 void LinkTable::apply(LinkId link, const LinkChange& change) {
@@ -74,14 +76,14 @@ void LinkTable::apply(LinkId link, const LinkChange& change) {
   if (change.latency) {
     if (*change.latency < Duration::zero())
       throw InputError("a link's latency must not be negative");
-    s.latency = *change.latency;
+    s.latency[0] = s.latency[1] = *change.latency;
   }
   if (change.up) s.up = *change.up;
 }
 
 Duration LinkTable::path_latency(const std::vector<LinkUse>& path) const {
   Duration sum;
-  for (const LinkUse& u : path) sum += latency(u.link);
+  for (const LinkUse& u : path) sum += latency(u);
   return sum;
 }
 

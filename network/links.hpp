@@ -53,7 +53,9 @@ class LinkTable {
   std::size_t size() const { return links_.size(); }
   Sharing sharing(LinkId l) const { return links_[l.value()].sharing; }
   bool up(LinkId l) const { return links_[l.value()].up; }
-  Duration latency(LinkId l) const { return links_[l.value()].latency; }
+  Duration latency(LinkUse u) const {
+    return links_[u.link.value()].latency[u.direction == Direction::down ? 1 : 0];
+  }
   //! bytes/s of one direction.
   double capacity(ResourceIndex r) const { return links_[r / 2].bandwidth[r % 2]; }
   ResourceIndex resource(LinkUse u) const {
@@ -73,7 +75,7 @@ class LinkTable {
  private:
   struct State {
     double bandwidth[2];  // as scaled
-    Duration latency;
+    Duration latency[2];
     Sharing sharing;
     bool up = true;
     double scale = 1;

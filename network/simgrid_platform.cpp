@@ -51,7 +51,7 @@ class RouterZone final : public routing::NetZoneImpl {
       // Fatpipes limit each flow by itself: SimGrid's own lets a light flow take less than that.
       if (!native_ && links_.sharing(u.link) == Sharing::fatpipe) continue;
       into->link_list_.push_back((*resources_)[links_.resource(u)]->get_impl());
-      if (native_ && latency != nullptr) *latency += links_.latency(u.link).seconds();
+      if (native_ && latency != nullptr) *latency += links_.latency(u).seconds();
     }
     // SimGrid takes an empty route for a missing one.
     if (into->link_list_.empty()) into->link_list_.push_back(wire_->get_impl());

@@ -28,6 +28,7 @@ struct Link {
   double bandwidth = 0;                  //!< bytes/s, > 0
   std::optional<double> bandwidth_down;  //!< bytes/s; split-duplex links only: asymmetric access
   Duration latency;                      //!< >= 0
+  std::optional<Duration> latency_down{};  //!< as bandwidth_down; a change of latency sets both
   Sharing sharing = Sharing::split_duplex;
   std::vector<LinkChange> changes;  //!< by increasing date: traces, brown-outs, failures
   Duration loop_period;             //!< > 0: `changes` repeat with this period

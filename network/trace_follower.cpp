@@ -5,7 +5,7 @@
 
 namespace isthmus::network {
 
-TraceFollower::TraceFollower(const Topology& topology) {
+TraceFollower::TraceFollower(const Topology& topology, std::uint64_t seed) {
   for (const LinkRule& rule : topology.access.links)
     for (const auto& trace : {rule.trace, rule.trace_down})
       if (trace) kept_.push_back(trace);
@@ -19,6 +19,12 @@ TraceFollower::TraceFollower(const Topology& topology) {
     for (const auto& trace : {rule.trace, rule.trace_down}) {
       if (!trace || trace->steps.empty()) continue;
       Follow f{trace.get(), l, link.trace_offset};
+      if (rule.random_start) {  // both ways from the same share of their traces
+        const Duration length =
+            trace->period > Duration::zero() ? trace->period : trace->steps.back().at;
+        Rng g = StreamKey(seed, "network/trace").at(hash_name(link.name));
+        f.offset += Duration::from_seconds(uniform01(g) * length.seconds());
+      }
       follows_.push_back(f);
       ++of_link_[l].count;
     }

@@ -12,7 +12,7 @@ namespace isthmus::network {
 //! any length costs an idle link nothing, and its steps exist once for all links.
 class TraceFollower {
  public:
-  explicit TraceFollower(const Topology& topology);
+  TraceFollower(const Topology& topology, std::uint64_t seed);
 
   bool empty() const { return follows_.empty(); }
   //! One more user; its state is that of `now` until the last user leaves.

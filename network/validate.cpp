@@ -45,6 +45,11 @@ void check_link(const Link& l, Problems& problems) {
     problems.add("link '{}': bandwidth_down needs a split-duplex link", l.name);
   if (l.latency < Duration::zero())
     problems.add("link '{}': latency must not be negative, got {} ns", l.name, l.latency.ns());
+  if (l.latency_down && *l.latency_down < Duration::zero())
+    problems.add("link '{}': latency_down must not be negative, got {} ns", l.name,
+                 l.latency_down->ns());
+  if (l.latency_down && l.sharing != Sharing::split_duplex)
+    problems.add("link '{}': latency_down needs a split-duplex link", l.name);
   if (l.loop_period < Duration::zero())
     problems.add("link '{}': loop period must not be negative", l.name);
 
@@ -125,7 +130,7 @@ void check_mobility(const Topology& t, const Mobility& m, std::vector<char>& mob
 
 void check_access(const Topology& t, Problems& problems) {
   const AccessRules& a = t.access;
-  if (!a.empty() && !t.platform_xml.empty())
+  if ((!a.links.empty() || !a.mobility.empty()) && !t.platform_xml.empty())
     problems.add("platform file '{}': its links take no traces, radios, losses or moves",
                  t.platform_xml);
   for (std::size_t i = 0; i < a.links.size(); ++i) {

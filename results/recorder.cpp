@@ -221,6 +221,19 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   for (const NodeTotals& n : totals.nodes) spent.energy += n.energy, spent.cost += n.cost;
   all.spent = spent;
   s.metrics = compute_metrics(all);
+  if (const auto& t = totals.transfers) {
+    const auto put = [&](const char* name, double value) {
+      s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
+    };
+    put("transfer_retries", static_cast<double>(t->retries));
+    put("transfer_resumes", static_cast<double>(t->resumes));
+    put("transfers_given_up", static_cast<double>(t->given_up));
+    put("resent_bytes", t->resent);
+    put("promotions", static_cast<double>(t->promotions));
+    put("handovers", static_cast<double>(t->handovers));
+    put("transfer_wait", t->waited);
+  }
+  if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
   for (const ServiceTotals& v : totals.services) {
     const auto put = [&](const std::string& name, std::uint64_t count, std::uint64_t all) {
       s.metrics.push_back({name,

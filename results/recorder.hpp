@@ -48,6 +48,16 @@ struct RecorderOptions {
   std::function<void(const RequestRecord&)> on_request = nullptr;  //!< sees every record; may be empty
 };
 
+//! What became of transfers beside their bytes, after the warm-up.
+struct TransferTotals {
+  std::uint64_t retries = 0, resumes = 0;  //!< attempts after a failure
+  std::uint64_t given_up = 0;              //!< failed with all attempts used
+  std::uint64_t promotions = 0;            //!< of radios
+  std::uint64_t handovers = 0;             //!< that met a transfer
+  double resent = 0;                       //!< bytes that retries sent once more
+  double waited = 0;                       //!< s in promotions, jitter and handovers
+};
+
 //! Totals that only the world knows.
 struct WorldTotals {
   std::uint64_t created = 0;  //!< requests created, warm-up included
@@ -58,6 +68,8 @@ struct WorldTotals {
   std::vector<ServiceTotals> services;
   std::vector<LinkTotals> links;
   double network_cost = 0;  //!< USD for egress
+  std::optional<TransferTotals> transfers;  //!< none: nothing delays or repeats transfers
+  std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
 };
 
 //! One named figure of a run. Names are those of docs/metrics.md.

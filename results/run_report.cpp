@@ -126,7 +126,16 @@ std::string link_section(const Summary& s) {
   TextTable table({"link", "bytes", "utilization"});
   for (const LinkTotals& l : s.links)
     table.add_row({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization)});
-  return table.empty() ? "" : "\n" + table.text();
+  std::string out = table.empty() ? "" : "\n" + table.text();
+  if (!std::isnan(s.value("transfer_retries")))
+    out += fmt::format(
+        "transfers: {:.0f} retried ({} sent again), {:.0f} resumed, {:.0f} given up, {:.0f} "
+        "promotions, {:.0f} handovers, waited {}\n",
+        s.value("transfer_retries"), format_quantity(s.value("resent_bytes"), "B"),
+        s.value("transfer_resumes"), s.value("transfers_given_up"), s.value("promotions"),
+        s.value("handovers"), seconds(s.value("transfer_wait")));
+  if (!std::isnan(s.value("outages"))) out += fmt::format("{:.0f} outages\n", s.value("outages"));
+  return out;
 }
 
 std::string objective_section(const Summary& s) {

@@ -114,7 +114,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   Checker(d.sources, names, problems).object(d.root, scenario_spec(), "");
   problems.throw_if_any();
 
-  Resolution r{d, catalogue, problems, {}, {}, {}, {}, {}, {}, false};
+  Resolution r{d, catalogue, problems, {}, {}, {}, {}, {}, {}, 0, false};
   const ObjectView root(&d.root, scenario_spec(), "", d.root.at);
   resolve_top(r, root);
   resolve_nodes(r, root);

@@ -28,6 +28,7 @@ struct Resolution {
   std::map<std::string, std::uint32_t> groups, zones, services;
   std::map<std::string, std::vector<std::uint32_t>> links;  //!< instances in the topology, by name
   std::vector<std::vector<std::uint32_t>> group_zones;      //!< zones that a group's machines take
+  std::uint32_t transfer_policy = 0;  //!< of services that state none
   bool joined = false;                                      //!< no network: everything is joined
 };
 
@@ -67,8 +68,22 @@ void resolve_faults(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 
-//! States of a link over time from a list or a CSV file; `row` is the link.
-std::vector<network::LinkChange> read_trace(Resolution& r, const ObjectView& row);
+//! States of a link over time from lists or files; `row` is the link. Bandwidths are multiplied by
+//! `goodput`.
+void read_traces(Resolution& r, const ObjectView& row, const network::Link& link, double goodput,
+                 network::LinkRule& rule);
+//! Lets the instances of the link follow the traces of the rule, each from its own start. A single
+//! one that starts at the start takes them as its changes, and the rule loses them.
+void spread_traces(const ObjectView& row, std::vector<network::Link>& links,
+                   const std::vector<std::uint32_t>& instances, network::LinkRule& rule);
+//! Promotion, jitter and loss of a link.
+void read_link_rule(Resolution& r, const ObjectView& row, network::Link& link, double& goodput,
+                    network::LinkRule& rule);
+//! The policy of an object row "transfers", as network::Transfer::policy; `other` when it is not
+//! there.
+std::uint32_t read_transfer_policy(Resolution& r, const ObjectView& owner, std::uint32_t other);
+//! Moves between cells and TCP. After the links.
+void resolve_access_rules(Resolution& r, const ObjectView& net);
 
 //! The view of an object row that may also be a bare policy name.
 ObjectView policy_view(const ObjectView& owner, std::string_view name, const ObjectSpec& spec,

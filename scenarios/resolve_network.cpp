@@ -46,32 +46,8 @@ std::vector<std::uint32_t> users_of(const Resolution& r, const Value* access,
 }
 
 // The instances of a link: one, or one per `per_nodes` machines of every group that hangs on it.
-void add_link(Resolution& r, const std::string& name, const ObjectView& v, const Value* access) {
-  network::Link link;
-  link.name = name;
-  if (!v.has("bandwidth")) {
-    r.problems.add(v.at(), v.pointer(),
-                   "needs the field \"bandwidth\", a bandwidth such as \"80 Mbps\"");
-    return;
-  }
-  link.bandwidth = v.number("bandwidth");
-  link.latency = v.duration("latency");
-  link.sharing = sharing_named(v.text("sharing"));
-  if (v.has("bandwidth_down")) {
-    if (link.sharing != network::Sharing::split_duplex)
-      r.problems.add(v.at("bandwidth_down"), v.pointer_to("bandwidth_down"),
-                     "only split-duplex links have a capacity per direction");
-    link.bandwidth_down = v.number("bandwidth_down");
-  }
-  link.changes = read_trace(r, v);
-  if (v.has("loop")) {
-    link.loop_period = v.duration("loop");
-    if (link.changes.empty())
-      r.problems.add(v.at("loop"), v.pointer_to("loop"), "there is no trace to repeat");
-    else if (link.changes.back().at >= link.loop_period)
-      r.problems.add(v.at("loop"), v.pointer_to("loop"), "must be longer than the trace");
-  }
-
+void add_instances(Resolution& r, const std::string& name, const network::Link& link,
+                   std::uint32_t per_nodes, const std::vector<std::uint32_t>& users) {
   auto& links = r.scenario.topology.links;
   std::vector<std::uint32_t>& instances = r.links[name];
   const auto add_instance = [&](const std::string& label) {
@@ -80,8 +56,6 @@ void add_link(Resolution& r, const std::string& name, const ObjectView& v, const
     links.back().name = label;
     return LinkId::of(instances.back());
   };
-  const std::uint32_t per_nodes = v.count("per_nodes");
-  const std::vector<std::uint32_t> users = users_of(r, access, name);
   if (users.empty() || per_nodes == 0) {
     const LinkId id = add_instance(name);
     for (const std::uint32_t g : users) {
@@ -99,6 +73,44 @@ void add_link(Resolution& r, const std::string& name, const ObjectView& v, const
       r.scenario.topology.hosts[group.first + i].access.push_back(id);
     }
   }
+}
+
+// A link with its instances, and what is special about them.
+void add_link(Resolution& r, const std::string& name, const ObjectView& v, const Value* access) {
+  network::Link link;
+  link.name = name;
+  if (!v.has("bandwidth")) {
+    r.problems.add(v.at(), v.pointer(),
+                   "needs the field \"bandwidth\", a bandwidth such as \"80 Mbps\"");
+    return;
+  }
+  link.bandwidth = v.number("bandwidth");
+  link.latency = v.duration("latency");
+  link.sharing = sharing_named(v.text("sharing"));
+  if (v.has("bandwidth_down")) {
+    if (link.sharing != network::Sharing::split_duplex)
+      r.problems.add(v.at("bandwidth_down"), v.pointer_to("bandwidth_down"),
+                     "only split-duplex links have a capacity per direction");
+    link.bandwidth_down = v.number("bandwidth_down");
+  }
+  if (v.has("latency_down")) {
+    if (link.sharing != network::Sharing::split_duplex)
+      r.problems.add(v.at("latency_down"), v.pointer_to("latency_down"),
+                     "only split-duplex links have a latency per direction");
+    link.latency_down = v.duration("latency_down");
+  }
+  network::LinkRule rule;
+  double goodput = 1;
+  read_link_rule(r, v, link, goodput, rule);
+  read_traces(r, v, link, goodput, rule);
+
+  add_instances(r, name, link, v.count("per_nodes"), users_of(r, access, name));
+  spread_traces(v, r.scenario.topology.links, r.links[name], rule);
+  if (!rule.trace && !rule.trace_down && !rule.promotion && !rule.jitter && rule.loss <= 0) return;
+  auto& rules = r.scenario.topology.access.links;
+  for (const std::uint32_t i : r.links[name])
+    r.scenario.topology.links[i].rule = static_cast<std::uint32_t>(rules.size());
+  rules.push_back(std::move(rule));
 }
 
 // Access links were added link by link; hosts list them in the order of the scenario.
@@ -182,6 +194,7 @@ void resolve_network(Resolution& r, const ObjectView& root) {
   r.scenario.simgrid = root.has("network") && net.text("model") == "simgrid";
   r.scenario.flow_model = flow_model_of(net.object("flow_model"));
   r.scenario.egress_price = net.number("egress_price");
+  r.transfer_policy = read_transfer_policy(r, net, 0);
   if (!root.has("network")) {
     r.joined = true;
     return;
@@ -204,7 +217,7 @@ void resolve_network(Resolution& r, const ObjectView& root) {
     } catch (const InputError& e) {
       r.problems.add(net.at("platform"), net.pointer_to("platform"), e.what());
     }
-    for (const char* other : {"links", "access", "routes", "node_routes"})
+    for (const char* other : {"links", "access", "routes", "node_routes", "mobility", "tcp"})
       if (net.has(other))
         r.problems.add(net.at(other), net.pointer_to(other),
                        "links and routes come from the platform file");
@@ -218,6 +231,7 @@ void resolve_network(Resolution& r, const ObjectView& root) {
                access);
   order_access(r, access);
   add_routes(r, net);
+  resolve_access_rules(r, net);
 }
 
 void complete_routes(Resolution& r, const ObjectView& root) {

@@ -355,6 +355,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
   if (queue.has("capacity")) out.queue_capacity = queue.count("capacity");
   out.request_overhead = s.duration("request_overhead");
   out.queue_timeout = queue.duration_or("timeout", Duration::max());
+  out.transfers = read_transfer_policy(r, s, r.transfer_policy);
 
   // What it runs: a model or a law.
   const bool law = s.has("service_time");

@@ -1,158 +1,123 @@
-// Bandwidth over time: inline steps or a CSV file.
+// Bandwidth over time: inline steps or a file, and how links follow it.
 #include <fmt/core.h>
 
-#include <cctype>
-#include <charconv>
+#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
+#include "scenarios/trace_files.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::scenarios {
 
 namespace {
 
-constexpr std::size_t largest_trace = 64U << 20U;
-
-// A column: its unit from the header ("bandwidth_Mbps", "time (s)"), or none: cells carry units.
-struct Column {
-  Unit unit = Unit::none;
-  std::string suffix;
-};
-
-std::string_view trimmed(std::string_view s) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '"'; };
-  while (!s.empty() && blank(s.front())) s.remove_prefix(1);
-  while (!s.empty() && blank(s.back())) s.remove_suffix(1);
-  return s;
-}
-
-std::vector<std::string_view> cells_of(std::string_view line) {
-  std::vector<std::string_view> cells;
-  for (;;) {
-    const std::size_t comma = line.find(',');
-    cells.push_back(trimmed(line.substr(0, comma)));
-    if (comma == std::string_view::npos) return cells;
-    line.remove_prefix(comma + 1);
-  }
-}
-
-bool same_letters(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return std::tolower(static_cast<unsigned char>(x)) ==
-                  std::tolower(static_cast<unsigned char>(y));
-         });
-}
-
-Column column_of(std::string_view header, std::string_view base, Unit unit,
-                 const std::string& place) {
-  if (!same_letters(header.substr(0, base.size()), base))
-    throw InputError(
-        fmt::format("{}: column \"{}\" should be called \"{}\"; the columns are time, "
-                    "bandwidth and optionally latency",
-                    place, header, base));
-  std::string_view suffix = header.substr(base.size());
-  while (!suffix.empty() &&
-         (suffix[0] == '_' || suffix[0] == ' ' || suffix[0] == '(' || suffix[0] == '['))
-    suffix.remove_prefix(1);
-  while (!suffix.empty() && (suffix.back() == ')' || suffix.back() == ']')) suffix.remove_suffix(1);
-  if (suffix.empty()) return {unit, ""};
-  for (const UnitName& u : units_of(unit))
-    if (u.name == suffix) return {unit, std::string(u.name)};
-  for (const UnitName& u : units_of(unit))
-    if (same_letters(u.name, suffix)) return {unit, std::string(u.name)};
-  throw InputError(fmt::format("{}: column \"{}\" has an unknown unit; write {}_{}", place, header,
-                               base, units_of(unit)[0].name));
-}
-
-double cell(std::string_view text, const Column& column, const std::string& place) {
-  const std::string full =
-      column.suffix.empty() ? std::string(text) : fmt::format("{} {}", text, column.suffix);
-  try {
-    return parse_quantity(full, column.unit);
-  } catch (const InputError& e) {
-    throw InputError(fmt::format("{}: {}", place, e.what()));
-  }
-}
-
-std::vector<network::LinkChange> read_csv(const std::filesystem::path& path) {
-  const std::string content = read_regular_file(path, largest_trace);
-  std::vector<network::LinkChange> changes;
-  std::vector<Column> columns;
-  bool down = false;
-  std::string_view rest = content;
-  for (std::size_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = rest.find('\n');
-    const std::string_view line = trimmed(rest.substr(0, end));
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.empty() || line[0] == '#') continue;
-    const std::string place = fmt::format("{}:{}", path.string(), number);
-    const auto cells = cells_of(line);
-    if (columns.empty()) {
-      if (cells.size() < 2 || cells.size() > 3)
-        throw InputError(place + ": the header is time,bandwidth or time,bandwidth,latency");
-      columns = {column_of(cells[0], "time", Unit::duration, place),
-                 column_of(cells[1], "bandwidth", Unit::bandwidth, place)};
-      if (cells.size() == 3)
-        columns.push_back(column_of(cells[2], "latency", Unit::duration, place));
-      continue;
-    }
-    if (cells.size() != columns.size())
-      throw InputError(
-          fmt::format("{}: {} cells, the header has {}", place, cells.size(), columns.size()));
-    network::LinkChange c;
-    const double at = cell(cells[0], columns[0], place);
-    const double bandwidth = cell(cells[1], columns[1], place);
-    if (at < 0 || at > 9e9) throw InputError(place + ": time must be >= 0");
-    if (bandwidth < 0) throw InputError(place + ": bandwidth must be >= 0");
-    c.at = Duration::from_seconds(at);
-    // A capacity of zero is an outage. `up` is stated at its edges only: a scheduled fault of the
-    // same link must not end with the next row.
-    if (bandwidth > 0) c.bandwidth = bandwidth;
-    if (down != (bandwidth <= 0)) {
-      down = !down;
-      c.up = !down;
-    }
-    if (columns.size() == 3) {
-      const double latency = cell(cells[2], columns[2], place);
-      if (latency < 0 || latency > 9e9) throw InputError(place + ": latency must be >= 0");
-      c.latency = Duration::from_seconds(latency);
-    }
-    if (!changes.empty() && c.at <= changes.back().at)
-      throw InputError(place + ": times must increase");
-    changes.push_back(c);
-  }
-  if (changes.empty()) throw InputError(path.string() + ": has no rows");
-  return changes;
-}
-
-}  // namespace
-
-std::vector<network::LinkChange> read_trace(Resolution& r, const ObjectView& row) {
-  const Value* trace = row.find("trace");
-  if (!trace) return {};
+TraceSteps steps_of(Resolution& r, const ObjectView& row, const char* name) {
+  const Value* trace = row.find(name);
+  TraceSteps out;
+  if (!trace) return out;
   if (trace->is(JsonKind::text)) {
     try {
-      return read_csv(expand_path(trace->text, r.document.folder));
+      return read_trace_file(expand_path(trace->text, r.document.folder), row.text("trace_format"),
+                             row.duration("trace_bin"));
     } catch (const InputError& e) {
-      r.problems.add(trace->at, row.pointer_to("trace"), e.what());
+      r.problems.add(trace->at, row.pointer_to(name), e.what());
       return {};
     }
   }
-  std::vector<network::LinkChange> changes;
   for (std::size_t i = 0; i < trace->items.size(); ++i) {
     const Value& step = trace->items[i];
     network::LinkChange c;
     c.at = Duration::from_seconds(number_of(step.items[0], Unit::duration));
     c.bandwidth = number_of(step.items[1], Unit::bandwidth);
-    if (!changes.empty() && c.at <= changes.back().at)
-      r.problems.add(step.at, child(row.pointer_to("trace"), i), "times must increase");
-    changes.push_back(c);
+    if (!out.steps.empty() && c.at <= out.steps.back().at)
+      r.problems.add(step.at, child(row.pointer_to(name), i), "times must increase");
+    out.steps.push_back(c);
   }
-  return changes;
+  out.length = out.steps.back().at +
+               (out.steps.size() > 1 ? out.steps.back().at - out.steps[out.steps.size() - 2].at
+                                     : Duration::from_seconds(1));
+  return out;
+}
+
+// Its period; zero: it ends.
+Duration period_of(Resolution& r, const ObjectView& row, const char* name, const TraceSteps& t) {
+  const Value* loop = row.find("loop");
+  if (!loop) return t.loops ? t.length : Duration::zero();
+  if (loop->is(JsonKind::boolean)) return loop->boolean ? t.length : Duration::zero();
+  const Duration period = Duration::from_seconds(number_of(*loop, Unit::duration));
+  if (t.steps.back().at >= period)
+    r.problems.add(loop->at, row.pointer_to("loop"),
+                   fmt::format("must be longer than the {}, whose last step is at {} s", name,
+                               t.steps.back().at.seconds()));
+  return period;
+}
+
+}  // namespace
+
+void read_traces(Resolution& r, const ObjectView& row, const network::Link& link, double goodput,
+                 network::LinkRule& rule) {
+  const bool any = row.has("trace") || row.has("trace_down");
+  for (const char* needs : {"loop", "trace_format", "trace_bin", "trace_start", "trace_offset"})
+    if (!any && row.has(needs))
+      r.problems.add(row.at(needs), row.pointer_to(needs), "there is no trace");
+  if (!any) return;
+  const bool split = link.sharing == network::Sharing::split_duplex;
+  if (row.has("trace_down") && !split)
+    r.problems.add(row.at("trace_down"), row.pointer_to("trace_down"),
+                   "only split-duplex links have a capacity per direction");
+  for (const char* name : {"trace", "trace_down"}) {
+    TraceSteps t = steps_of(r, row, name);
+    if (t.steps.empty()) continue;
+    const bool down = std::string(name) == "trace_down";
+    auto made = std::make_shared<network::LinkTrace>();
+    made->period = period_of(r, row, name, t);
+    if (row.has("trace_down"))
+      for (network::LinkChange& c : t.steps)
+        c.ways = down ? network::Ways::down : network::Ways::up;
+    for (network::LinkChange& c : t.steps)
+      if (c.bandwidth) *c.bandwidth *= goodput;
+    made->steps = std::move(t.steps);
+    (down ? rule.trace_down : rule.trace) = std::move(made);
+  }
+  rule.random_start = row.text("trace_start") == "random";
+}
+
+void spread_traces(const ObjectView& row, std::vector<network::Link>& links,
+                   const std::vector<std::uint32_t>& instances, network::LinkRule& rule) {
+  if (!rule.trace && !rule.trace_down) return;
+  const bool staggered = row.text("trace_start") == "staggered";
+  const Duration offset = row.duration("trace_offset");
+
+  // One link that starts at the start: its changes belong to the backend.
+  if (instances.size() == 1 && !rule.trace_down && !rule.random_start &&
+      offset == Duration::zero()) {
+    network::Link& link = links[instances.front()];
+    link.changes = rule.trace->steps;
+    link.loop_period = rule.trace->period;
+    // `up` is stated at its edges only: a fault of the same link must not end with the next step.
+    bool up = true;
+    for (network::LinkChange& c : link.changes) {
+      const bool now = c.up.value_or(true);
+      c.up.reset();
+      if (now != up) c.up = now;
+      up = now;
+    }
+    rule.trace = nullptr;
+    return;
+  }
+  const network::LinkTrace& t = rule.trace ? *rule.trace : *rule.trace_down;
+  const double length =
+      (t.period > Duration::zero() ? t.period : t.steps.back().at).seconds();
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    network::Link& link = links[instances[i]];
+    link.trace_offset = offset;
+    if (staggered)
+      link.trace_offset += Duration::from_seconds(length * static_cast<double>(i) /
+                                                  static_cast<double>(instances.size()));
+  }
 }
 
 }  // namespace isthmus::scenarios

@@ -385,43 +385,4 @@ void resolve_offload(Resolution& r, const ObjectView& root) {
   o.signal_age = v.duration("signal_age");
 }
 
-void resolve_faults(Resolution& r, const ObjectView& root) {
-  const auto add = [&](world::FaultKind kind, std::uint32_t target, const ObjectView& v) {
-    r.scenario.faults.push_back({kind, target, Instant::zero() + v.duration("at"),
-                                 v.duration_or("lasts", Duration::max())});
-  };
-  const auto add_each = [&](const ObjectView& v, world::FaultKind kind, std::uint32_t count,
-                            const auto& target_of) {
-    if (!v.has("index")) {
-      for (std::uint32_t i = 0; i < count; ++i) add(kind, target_of(i), v);
-    } else if (v.count("index") >= count) {
-      r.problems.add(v.at("index"), v.pointer_to("index"), fmt::format("must be below {}", count));
-    } else {
-      add(kind, target_of(v.count("index")), v);
-    }
-  };
-  for (const ObjectView& v : root.objects("faults")) {
-    if (v.has("link") == v.has("node")) {
-      r.problems.add(v.at(), v.pointer(), "give either \"link\" or \"node\"");
-    } else if (v.has("node")) {
-      const world::NodeGroup& g = r.scenario.nodes[r.groups.at(v.text("node"))];
-      add_each(v, world::FaultKind::node_down, g.count,
-               [&](std::uint32_t i) { return g.first + i; });
-    } else {
-      const auto& instances = r.links[v.text("link")];
-      add_each(v, world::FaultKind::link_down, static_cast<std::uint32_t>(instances.size()),
-               [&](std::uint32_t i) { return instances[i]; });
-    }
-  }
-  // Failures that a link itself lists.
-  if (!root.has("network")) return;
-  const ObjectView net = root.object("network");
-  if (const Value* links = net.find("links"))
-    for (const Member& m : links->members) {
-      const ObjectView link(&m.value, link_spec(), child("/network/links", m.key), m.at);
-      for (const ObjectView& v : link.objects("failures"))
-        for (const std::uint32_t i : r.links[m.key]) add(world::FaultKind::link_down, i, v);
-    }
-}
-
 }  // namespace isthmus::scenarios

@@ -22,6 +22,7 @@ const ObjectSpec& network_spec();  //!< tables_network.cpp
 const ObjectSpec& link_spec();
 const ObjectSpec& route_spec();
 const ObjectSpec& node_route_spec();
+const ObjectSpec& transfer_policy_spec();
 const ObjectSpec& flow_model_spec();
 const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 

@@ -4,6 +4,19 @@ namespace isthmus::scenarios {
 
 namespace {
 
+const ObjectSpec& promotion_spec() {
+  static const ObjectSpec spec{
+      "promotion",
+      "What a radio takes to wake up: the first transfer of a machine after idle time, in either "
+      "direction, waits for it; so do transfers that start meanwhile. At the start of a run radios "
+      "are asleep.",
+      {distribution("delay", Unit::duration, "until the radio is connected").needed(),
+       quantity("after", Unit::duration, "without a transfer, until it sleeps again").needed()},
+      "",
+      {}};
+  return spec;
+}
+
 std::vector<Field> carrier_fields() {
   return {
       quantity("bandwidth", Unit::bandwidth,
@@ -15,11 +28,25 @@ std::vector<Field> carrier_fields() {
           .above(0)
           .default_is("bandwidth"),
       quantity("latency", Unit::duration, "one way").by_default("0 s"),
+      quantity("latency_down", Unit::duration, "one way towards the machine; split-duplex only")
+          .default_is("latency"),
       word("sharing", {"shared", "split-duplex", "fatpipe"},
            "shared: both directions share the capacity (radio cell, half duplex); split-duplex: "
            "each "
            "direction has it; fatpipe: every flow has it (over-provisioned backbone)")
           .by_default("split-duplex"),
+      distribution("jitter", Unit::duration,
+                   "further delay of every transfer over the link, before its first byte")
+          .default_is("none"),
+      quantity("loss", Unit::fraction, "share of packets that the link loses")
+          .at_most(0.99)
+          .by_default("0"),
+      word("loss_model", {"link-layer", "tcp"},
+           "link-layer: the link sends again what it loses and keeps bandwidth * (1 - loss); tcp: "
+           "losses reach TCP and bound the rate of every transfer, see network.tcp")
+          .by_default("link-layer"),
+      object("promotion", promotion_spec, "sleep of the machine's radio; in access only")
+          .default_is("none"),
   };
 }
 
@@ -38,12 +65,31 @@ Field link_use() {
 const ObjectSpec& failure_spec() {
   static const ObjectSpec spec{
       "failure",
-      "A time during which a link is down; flows on it fail.",
+      "A time during which a link is down, so that flows on it fail, or has less capacity.",
       {quantity("at", Unit::duration, "start of the failure").needed(),
-       quantity("lasts", Unit::duration, "how long").above(0).default_is("to the end")},
+       quantity("lasts", Unit::duration, "how long").above(0).default_is("to the end"),
+       quantity("capacity", Unit::fraction, "brown-out: share of the bandwidth that is left")
+           .above(0)
+           .at_most(1)
+           .default_is("none: the link is down")},
       "",
       {}};
   return spec;
+}
+
+Field trace_field(const char* name, const std::string& help) {
+  return either(name,
+                {text("", "path of a trace file, relative to this file"),
+                 list("",
+                      tuple("",
+                            {quantity("", Unit::duration, "from"),
+                             quantity("", Unit::bandwidth, "bandwidth").above(0)},
+                            "a step"),
+                      "steps")
+                     .at_least(1)},
+                help +
+                    ": [[\"0 s\", \"40 Mbps\"], ...] or a file; formats: docs/access_networks.md")
+      .default_is("constant");
 }
 
 Field zones(const char* name, const char* help) {
@@ -71,22 +117,29 @@ const ObjectSpec& link_spec() {
                  "all groups share one")
              .at_most(max_nodes)
              .by_default("1"),
-         either("trace",
-                {text("", "path of a CSV file, relative to this file"),
-                 list("",
-                      tuple("",
-                            {quantity("", Unit::duration, "from"),
-                             quantity("", Unit::bandwidth, "bandwidth").above(0)},
-                            "a step"),
-                      "steps")
-                     .at_least(1)},
-                "bandwidth over time: [[\"0 s\", \"40 Mbps\"], ...] or a CSV file with the columns "
-                "time, bandwidth and optionally latency, either with unit strings or with units in "
-                "the header (time_s,bandwidth_Mbps,latency_ms)")
-             .default_is("constant"),
-         quantity("loop", Unit::duration, "the trace repeats with this period")
-             .above(0)
-             .default_is("no repetition"),
+         trace_field("trace", "bandwidth over time, of both ways unless trace_down is given"),
+         trace_field("trace_down",
+                     "the same for the way towards the machine; `trace`, if any, is then about the "
+                     "other way; split-duplex only"),
+         word("trace_format", {"auto", "csv", "mahimahi", "irish-5g"},
+              "of trace files; auto: by content")
+             .by_default("auto"),
+         quantity("trace_bin", Unit::duration,
+                  "mahimahi: packets are counted over this time to give a bandwidth")
+             .at_least(0.001)
+             .at_most(3600)
+             .by_default("100 ms"),
+         either("loop",
+                {flag("", "true: from the end of the trace; false: never"),
+                 quantity("", Unit::duration, "period").above(0)},
+                "the trace repeats: with this period, or (true) right after its end")
+             .default_is("false; mahimahi: true"),
+         word("trace_start", {"together", "staggered", "random"},
+              "where the instances of the link start in the trace: all at trace_offset; evenly "
+              "spread over its length; or each somewhere, drawn from the seed")
+             .by_default("together"),
+         quantity("trace_offset", Unit::duration, "where in the trace the run starts")
+             .by_default("0 s"),
          list("failures", object("", failure_spec, "a failure"), "times when the link is down")
              .default_is("none")});
     return s;
@@ -107,6 +160,88 @@ const ObjectSpec& link_preset_spec() {
   }();
   return spec;
 }
+
+const ObjectSpec& transfer_policy_spec() {
+  static const ObjectSpec backoff{
+      "backoff",
+      "Waits between the attempts of a transfer: initial, initial * factor, ... up to longest.",
+      {quantity("initial", Unit::duration, "after the first failure").by_default("200 ms"),
+       quantity("factor", Unit::none, "from one wait to the next").at_least(1).by_default("2"),
+       quantity("longest", Unit::duration, "no wait is longer").by_default("30 s"),
+       quantity("jitter", Unit::fraction, "a wait is drawn between (1 - jitter) and 1 of its length")
+           .at_most(1)
+           .by_default("0")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "transfer policy",
+      "What follows when a transfer fails: a link of its path goes down, is down when it starts, or "
+      "its machine has no cell.",
+      {word("on_failure", {"fail", "retry", "resume"},
+            "fail: the attempt of the request ends (see retries of requests); retry: all bytes are "
+            "sent again; resume: those that are left")
+           .by_default("fail"),
+       integer("attempts", "in all, the first included; then the transfer fails")
+           .at_least(1)
+           .at_most(1000000)
+           .by_default("5"),
+       object("backoff", backoff, "waits between attempts")},
+      "",
+      {}};
+  return spec;
+}
+
+namespace {
+
+const ObjectSpec& mobility_spec() {
+  static const ObjectSpec spec{
+      "mobility",
+      "Machines of a group that change their cell. One of the group's access links is their cell; "
+      "moves replace it by another link, or by another instance of the same link.",
+      {refer("on", Reference::group, "machines that move").needed(),
+       list("cells", refer("", Reference::link, "link"),
+            "links that are cells; every instance of a link is one")
+           .at_least(1)
+           .needed(),
+       distribution("residence", Unit::duration, "time in a cell, 1 ms or more").default_is("none"),
+       list("schedule",
+            tuple("",
+                  {quantity("", Unit::duration, "start of the move"),
+                   refer("", Reference::link, "cell, a link with one instance")},
+                  "a move"),
+            "instead: moves of every machine of the group")
+           .at_least(1)
+           .default_is("none"),
+       word("next", {"random", "in-order"},
+            "with residence: any other cell, or the next one of `cells` (a ring)")
+           .by_default("random"),
+       distribution("gap", Unit::duration, "between two cells, without any").by_default("0 s"),
+       word("in_flight", {"stall", "fail"},
+            "transfers that meet a move: stall: wait and go on in the next cell, after its latency; "
+            "fail: fail, see transfers")
+           .by_default("stall")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& tcp_spec() {
+  static const ObjectSpec spec{
+      "tcp",
+      "How loss on links with loss_model \"tcp\" bounds the rate of a transfer: by the loss of its "
+      "path and the round trip when it starts.",
+      {word("law", {"mathis", "pftk"},
+            "mathis: segment / (rtt sqrt(2 loss / 3)), Mathis et al. 1997; pftk: with timeouts, "
+            "Padhye et al. 1998")
+           .by_default("mathis"),
+       quantity("segment", Unit::bytes, "maximum segment size").above(0).by_default("1460 B"),
+       quantity("timeout", Unit::duration, "retransmission timeout (pftk)").by_default("200 ms")},
+      "",
+      {}};
+  return spec;
+}
+
+}  // namespace
 
 const ObjectSpec& route_spec() {
   static const ObjectSpec spec{
@@ -198,6 +333,10 @@ const ObjectSpec& network_spec() {
             "its hosts are named like the machines: by the group, with -0, -1, ... when the group "
             "has several")
            .default_is("none"),
+       list("mobility", object("", mobility_spec, "machines that move"), "moves between cells")
+           .default_is("none"),
+       object("transfers", transfer_policy_spec, "what follows when a transfer fails"),
+       object("tcp", tcp_spec, "rates under loss"),
        quantity("egress_price", Unit::price_per_byte, "of data that leaves cloud machines")
            .by_default("0 USD/GB")},
       "",

@@ -23,12 +23,40 @@ const ObjectSpec& objective_spec() {
 const ObjectSpec& fault_spec() {
   static const ObjectSpec spec{
       "fault",
-      "A scheduled failure of a link or of machines. Give either `link` or `node`.",
+      "A failure or brown-out, at a date or by chance. Say whom it hits with `link`, `node`, `zone`, "
+      "or with `links` and `nodes` for several together.",
       {refer("link", Reference::link, "link that fails").default_is("none"),
        refer("node", Reference::group, "node group that fails").default_is("none"),
-       integer("index", "which instance of the link or machine of the group").default_is("all"),
-       quantity("at", Unit::duration, "start").needed(),
-       quantity("lasts", Unit::duration, "how long").above(0).default_is("to the end")},
+       integer("index", "of `link` or `node`: which instance of the link or machine of the group")
+           .default_is("all"),
+       refer("zone", Reference::zone,
+             "zone that fails as a whole: its machines, their access links, and links of routes that "
+             "only its traffic crosses")
+           .default_is("none"),
+       list("links", refer("", Reference::link, "link"), "outage group: all instances of these links")
+           .at_least(1)
+           .default_is("none"),
+       list("nodes", refer("", Reference::group, "node group"),
+            "outage group: all machines of these groups")
+           .at_least(1)
+           .default_is("none"),
+       quantity("at", Unit::duration, "start; needed without time_to_failure").default_is("none"),
+       quantity("lasts", Unit::duration, "how long").above(0).default_is("to the end"),
+       distribution("time_to_failure", Unit::duration,
+                    "instead of `at`: failures by chance, this long after the start and after every "
+                    "repair (its mean is the MTBF); 1 ms or more")
+           .default_is("none"),
+       distribution("time_to_repair", Unit::duration, "instead of `lasts`, with time_to_failure")
+           .default_is("none"),
+       flag("together",
+            "with time_to_failure: one draw for all that the fault hits; else every link and machine "
+            "fails by itself")
+           .default_is("true for zone, links and nodes"),
+       quantity("capacity", Unit::fraction,
+                "brown-out: share of their bandwidth that links keep; machines are not touched")
+           .above(0)
+           .at_most(1)
+           .default_is("none: links and machines are down")},
       "",
       {}};
   return spec;
@@ -101,7 +129,7 @@ const ObjectSpec& scenario_spec() {
        object("offload", offload_spec, "where requests run").default_is("none"),
        list("slo", object("", objective_spec, "an objective"), "service-level objectives")
            .default_is("none"),
-       list("faults", object("", fault_spec, "a fault"), "scheduled failures").default_is("none"),
+       list("faults", object("", fault_spec, "a fault"), "failures and brown-outs").default_is("none"),
        pointers("compare",
                 "alternatives: a list of values per JSON pointer, all combinations; or "
                 "\"variants\": {\"name\": {\"/pointer\": value, ...}, ...}")

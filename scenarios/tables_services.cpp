@@ -242,6 +242,9 @@ const ObjectSpec& service_spec() {
                  "images); requests pass it side by side, and it takes no unit")
             .by_default("0 s"),
         object("queue", queue_spec, "limits of the queue in front of every replica"),
+        object("transfers", transfer_policy_spec,
+               "what follows when a transfer to or from it fails")
+            .default_is("that of the network"),
         policy("batching", batching_spec(), "how waiting requests form batches")
             .default_is("language models: continuous; else one request per batch"),
         policy("routing", routing_spec(), "which replica gets a request")

@@ -1,30 +1,78 @@
-// Failures by schedule: links go down and up, nodes lose what they run.
+// Failures by schedule or by chance: links go down and up or lose capacity, nodes lose what they run.
 #include <algorithm>
 
+#include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
 
 void World::schedule_faults() {
+  if (scenario_.faults.empty()) return;
+  link_holds_.assign(scenario_.topology.links.size(), 0);
+  node_holds_.assign(nodes_.size(), 0);
+  fault_counts_.assign(scenario_.faults.size(), 0);
   for (std::uint32_t i = 0; i < scenario_.faults.size(); ++i) {
     const Fault& f = scenario_.faults[i];
+    if (f.law) {
+      schedule_failure(i);
+      continue;
+    }
     queue_.push(f.at, EventKind::condition_change, i, 0);
     const Instant end = f.at + f.lasts;
     if (!end.is_never()) queue_.push(end, EventKind::condition_change, i, 1);
   }
 }
 
+// The next failure by chance, and its end.
+void World::schedule_failure(std::uint32_t index) {
+  const Fault& f = scenario_.faults[index];
+  const auto drawn = [&](const Distribution& law, std::uint64_t which) {
+    Rng g = fault_draws_.at(f.identity, 2 * fault_counts_[index] + which);
+    return std::max(Duration(1'000'000), saturated(law.sample(g)));
+  };
+  const Instant at = now_ + drawn(f.law->time_to_failure, 0);
+  const Instant end = at + drawn(f.law->time_to_repair, 1);
+  ++fault_counts_[index];
+  if (at.is_never()) return;
+  queue_.push(at, EventKind::condition_change, index, 0);
+  if (!end.is_never()) queue_.push(end, EventKind::condition_change, index, 1);
+}
+
+// A link or node is back when the last fault that holds it down has ended.
 void World::on_condition_change(std::uint32_t index, bool begins) {
   const Fault& f = scenario_.faults[index];
-  if (f.kind == FaultKind::link_down) {
+  if (begins && counted()) ++outages_;
+  for (const std::uint32_t link : f.links) {
+    if (f.capacity > 0) {
+      change_capacity(link, f.capacity, begins);
+      continue;
+    }
+    std::uint32_t& holds = link_holds_[link];
+    holds += begins ? 1 : ~0U;
+    if (holds > (begins ? 1U : 0U)) continue;
     network::LinkChange change;
     change.up = !begins;
-    network_->change_link(LinkId(f.target), change, now_);
-  } else if (begins) {
-    fail_node(f.target);
-  } else {
-    recover_node(f.target);
+    network_->change_link(LinkId(link), change, now_);
   }
+  for (const std::uint32_t node : f.nodes) {
+    std::uint32_t& holds = node_holds_[node];
+    holds += begins ? 1 : ~0U;
+    if (holds > (begins ? 1U : 0U)) continue;
+    if (begins) fail_node(node);
+    else recover_node(node);
+  }
+  if (f.law && !begins) schedule_failure(index);
+}
+
+// Of several brown-outs the deepest counts.
+void World::change_capacity(std::uint32_t link, double share, bool begins) {
+  std::multiset<double>& shares = brown_outs_[link];
+  if (begins) shares.insert(share);
+  else shares.erase(shares.find(share));
+  network::LinkChange change;
+  change.scale = shares.empty() ? 1.0 : *shares.begin();
+  if (shares.empty()) brown_outs_.erase(link);
+  network_->change_link(LinkId(link), change, now_);
 }
 
 // Everything that runs or waits on the node is lost; its clients retry if they may.
@@ -33,9 +81,10 @@ void World::fail_node(std::uint32_t node) {
   if (!n.up) return;
   n.up = false;
   std::vector<std::uint64_t> lost;
-  for (std::uint32_t id = 0; id < replicas_.size(); ++id) {
+  std::vector<std::uint32_t> here = n.replicas;  // removed ones leave the list
+  std::sort(here.begin(), here.end());
+  for (const std::uint32_t id : here) {
     Replica& p = replicas_[id];
-    if (p.node != node || p.phase == ReplicaPhase::gone) continue;
     if (p.engine) {
       p.engine->clear(lost);
       queue_.cancel(p.work);
@@ -111,9 +160,11 @@ void World::recover_node(std::uint32_t node) {
   } else {
     n.power.set(now_, Watts(watts));
   }
-  for (std::uint32_t id = 0; id < replicas_.size(); ++id) {
+  std::vector<std::uint32_t> here = n.replicas;
+  std::sort(here.begin(), here.end());
+  for (const std::uint32_t id : here) {
     Replica& p = replicas_[id];
-    if (p.node != node || p.phase != ReplicaPhase::starting) continue;
+    if (p.phase != ReplicaPhase::starting) continue;
     ++services_[p.service].cold_starts;
     p.ready = queue_.push(now_ + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
   }

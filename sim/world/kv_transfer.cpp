@@ -139,7 +139,8 @@ void World::send_kv(std::uint32_t slot, double bytes) {
   if (r.record.kv_sent.is_never()) r.record.kv_sent = now_;
   r.record.kv_bytes += bytes;
   if (from != to) {
-    r.handover->flow = network_->start({from, to, bytes, 0.0, tag}, now_);
+    const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
+    r.handover->flow = network_->start({from, to, bytes, 0.0, tag, policy}, now_);
     return;
   }
   const NodeGroup& group = scenario_.nodes[nodes_[from].group];
@@ -244,6 +245,7 @@ void World::give_up_handover(std::uint32_t slot) {
 // What was held on the node or was on its way to it is lost. Who has landed there is known to its
 // engine.
 void World::lose_handovers(std::uint32_t node) {
+  if (!disaggregated_) return;
   for (std::uint32_t slot = 0; slot < requests_.size(); ++slot) {
     const Request& r = requests_[slot];
     if (!r.live || !r.handover || r.handover->landed) continue;

@@ -189,7 +189,8 @@ void World::start_upload(std::uint32_t slot) {
   set_radio(r.from, 1, 0);
   const std::uint32_t node = replicas_[r.replica].node;
   const double bytes = r.split ? r.hop_bytes[r.part - 1] : r.record.upload;
-  r.flow = network_->start({r.from, node, bytes, 0.0, handle_of(slot).pack()}, now_);
+  const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
+  r.flow = network_->start({r.from, node, bytes, 0.0, handle_of(slot).pack(), policy}, now_);
 }
 
 // The radios rest, and the client pays for its own.
@@ -293,7 +294,8 @@ void World::served(std::uint32_t slot, Instant at) {
   r.stage = Stage::downloading;
   r.transfer_start = now_;
   set_radio(r.host, 0, 1);
-  r.flow = network_->start({node, r.host, r.record.download, 0.0, handle_of(slot).pack()}, now_);
+  const std::uint32_t policy = scenario_.services[replicas_[replica].service].transfers;
+  r.flow = network_->start({node, r.host, r.record.download, 0.0, handle_of(slot).pack(), policy}, now_);
 }
 
 void World::complete(std::uint32_t slot) {

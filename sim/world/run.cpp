@@ -55,6 +55,7 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
 results::Summary run_here(const Scenario& s, const RunOptions& o) {
   auto network = s.simgrid ? network::make_simgrid_network(s.topology, s.flow_model, s.simgrid_options)
                            : network::make_fluid_network(s.topology, s.flow_model);
+  network = network::with_access_rules(std::move(network), s.topology, seed_of(s, o.replication));
   results::RecorderOptions record;
   record.streaming = s.streaming;
   record.directory = o.directory;

@@ -225,6 +225,7 @@ struct Service {
   const schedulers::PolicyEntry<schedulers::RoutingPolicy>* routing = nullptr;
   std::optional<schedulers::Parameters> routing_parameters;
   Autoscaling autoscaling;
+  std::uint32_t transfers = 0;         //!< policy of transfers to and from it (network::Transfer::policy)
   double timing_error = 0;             //!< relative standard error of its service times
   std::string timing;                  //!< evidence in words, for the report
 
@@ -345,14 +346,20 @@ struct Offload {
   Duration signal_age = Duration::from_seconds(1);  //!< period of load reports to clients
 };
 
-enum class FaultKind : std::uint8_t { link_down, node_down };
+//! Failures that come by chance: times between the end of one and the start of the next, and how long
+//! each lasts, in seconds. Draws of less than a millisecond count as one.
+struct FaultLaw {
+  Distribution time_to_failure, time_to_repair;
+};
 
-//! A scheduled failure.
+//! Links and nodes that fail, or links that lose capacity, all at the same dates.
 struct Fault {
-  FaultKind kind = FaultKind::link_down;
-  std::uint32_t target = 0;            //!< link or node index
-  Instant at;
+  std::vector<std::uint32_t> links, nodes;
+  double capacity = 0;                 //!< share that links keep meanwhile; 0: they are down
+  Instant at;                          //!< of the only failure, without a law
   Duration lasts = Duration::max();
+  std::shared_ptr<const FaultLaw> law;
+  std::uint64_t identity = 0;          //!< of its draws
 };
 
 struct Scenario {

@@ -53,6 +53,7 @@ void World::reset_totals() {
     }
   }
   egress_cost_ = 0;
+  counters_before_ = network_->counters();
   carried_before_.clear();
   for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l)
     carried_before_.push_back(network_->carried_bytes(LinkId(l)));
@@ -124,6 +125,14 @@ results::WorldTotals World::totals() {
   t.fingerprint = fingerprint_.value();
   t.end = now_;
   t.network_cost = egress_cost_;
+  if (!scenario_.topology.access.empty()) {
+    const network::TransferCounters c = network_->counters(), &b = counters_before_;
+    t.transfers = results::TransferTotals{c.retries - b.retries,       c.resumes - b.resumes,
+                                          c.given_up - b.given_up,     c.promotions - b.promotions,
+                                          c.handovers - b.handovers,   c.resent - b.resent,
+                                          c.waited - b.waited};
+  }
+  if (!scenario_.faults.empty()) t.outages = outages_;
 
   for (const NodeGroup& group : scenario_.nodes) {
     results::NodeTotals n;

@@ -20,7 +20,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       service_draws_(seed, "service"),
       offload_draws_(seed, "offload"),
       routing_draws_(seed, "routing"),
-      difficulty_draws_(seed, "difficulty") {
+      difficulty_draws_(seed, "difficulty"),
+      fault_draws_(seed, "faults") {
   const bool open_ended = scenario.duration == Duration::max();
   horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
   for (const Workload& w : scenario.workloads)
@@ -55,6 +56,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   open_workloads();
   schedule_faults();
   publish_signals();
+  disaggregated_ =
+      std::any_of(scenario.services.begin(), scenario.services.end(),
+                  [](const Service& s) { return s.pools && !s.pools->decode.empty(); });
   const bool split = std::any_of(scenario.services.begin(), scenario.services.end(),
                                  [](const Service& s) { return s.split.has_value(); });
   if (offload_ || split) every(scenario.offload.signal_age, EventKind::scrape, ~0U);

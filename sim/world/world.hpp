@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "network/fluid_network.hpp"
@@ -203,6 +204,8 @@ class World final : public network::EventLoop {
   // faults.cpp
   void schedule_faults();
   void on_condition_change(std::uint32_t fault, bool begins);
+  void schedule_failure(std::uint32_t fault);
+  void change_capacity(std::uint32_t link, double share, bool begins);
   void fail_node(std::uint32_t node);
   void recover_node(std::uint32_t node);
 
@@ -223,6 +226,7 @@ class World final : public network::EventLoop {
   std::uint64_t events_ = 0, events_at_once_ = 0, created_ = 0;
   std::uint64_t open_sources_ = 0, live_requests_ = 0, live_tasks_ = 0, next_task_ = 0;
   double egress_cost_ = 0;
+  network::TransferCounters counters_before_;  // when the warm-up ended
   std::vector<double> carried_before_;   // bytes per link when the warm-up ended
 
   std::vector<NodeState> nodes_;
@@ -238,6 +242,15 @@ class World final : public network::EventLoop {
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
   std::uint64_t guess_seed_;  // of speculation
   StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
+
+  // Faults: how many hold a link or node down, shares that brown-outs leave to links, and how often
+  // each fault has come. Empty without faults.
+  std::vector<std::uint32_t> link_holds_, node_holds_;
+  std::map<std::uint32_t, std::multiset<double>> brown_outs_;
+  std::vector<std::uint64_t> fault_counts_;
+  std::uint64_t outages_ = 0;
+  bool disaggregated_ = false;           // KV caches travel
+  StreamKey fault_draws_;
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

@@ -143,6 +143,11 @@ TEST(AccessNetwork, BackoffIsBoundedAndItsJitterDrawnOnce) {
   // Dead from the start: 1 + 2 + 3 + 3 + 3 s, then it gives up.
   const std::vector<Op> ops = {change_at(0, 0, state(false)), with_policy(start_at(0, 0, 1, 1e6))};
   for (const auto& ends : both(t, ops)) expect_end(ends[0], 12, Outcome::failed);
+  // No wait at all, however fast it grows.
+  t.access.policies[0].initial = Duration::zero();
+  t.access.policies[0].factor = 1e308;
+  for (const auto& ends : both(t, ops)) expect_end(ends[0], 0, Outcome::failed);
+  t.access.policies[0] = p;
   t.access.policies[0].jitter = 0.5;
   const auto ends = both(t, ops);
   EXPECT_EQ(ends[0][0].at, ends[1][0].at);

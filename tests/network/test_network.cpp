@@ -201,7 +201,7 @@ TEST(Network, RunsAreBitIdentical) {
 TEST(Routes, UpAcrossDownAndBack) {
   Topology t;
   t.zones = {{"edge"}, {"cloud"}, {"island"}};
-  for (int i = 0; i < 6; ++i) t.links.push_back({"l" + std::to_string(i), 1e6, {}, {}, {}, {}, {}});
+  for (int i = 0; i < 6; ++i) t.links.push_back({"l" + std::to_string(i), 1e6, {}, {}, {}, {}, {}, {}});
   t.hosts = {{"phone", 0, {LinkId(0), LinkId(1)}},
              {"server", 1, {LinkId(2)}},
              {"gateway", 0, {LinkId(1)}},

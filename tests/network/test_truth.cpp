@@ -203,7 +203,7 @@ TEST(ClosedForm, WindowAndFatpipeBoundAFlow) {
   // Flows of different weight on a fatpipe take its capacity each.
   Topology t = star(4, 1e9, 0.01);
   t.links[1].latency = Duration::from_seconds(0.1);
-  t.links.push_back({"fat", 1e6, {}, Duration(), Sharing::fatpipe, {}, Duration()});
+  t.links.push_back({"fat", 1e6, {}, Duration(), {}, Sharing::fatpipe, {}, Duration()});
   t.zone_routes.push_back({0, 0, {{LinkId(4), Direction::up}}});
   const auto d = dates_of(t, {}, {start_at(0, 0, 2, 1e6), start_at(0, 1, 3, 1e6)});
   EXPECT_NEAR(d.at(0), 1.02, 2e-9);

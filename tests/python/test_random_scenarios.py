@@ -386,7 +386,60 @@ def pooled_scenario(seed: int) -> dict:
     return scenario
 
 
-@pytest.mark.parametrize("make", [random_scenario, split_scenario, pooled_scenario])
+def moving_scenario(seed: int) -> dict:
+    """A random scenario whose phones have radios, traces, cells and all kinds of trouble."""
+    r = random.Random(f"moves {seed}")
+    scenario = r.choice([random_scenario, random_scenario, split_scenario, pooled_scenario])(seed)
+    network = scenario["network"]
+    split = r.random() < 0.6
+    radio = {"bandwidth": f"{r.choice([2, 20])} Mbps", "latency": "15 ms",
+             "sharing": "split-duplex" if split else "shared",
+             "per_nodes": r.choice([1, 1, 3])}
+    if r.random() < 0.5:
+        radio["trace"] = [[f"{t} s", f"{r.choice([0.3, 3, 30])} Mbps"] for t in (0, 1, 3, 4)]
+        radio["loop"] = r.choice([True, False, "7 s"])
+        radio["trace_start"] = r.choice(["together", "staggered", "random"])
+        radio["trace_offset"] = r.choice(["0 s", "2500 ms"])
+        if split and r.random() < 0.5:
+            radio["trace_down"] = [["0 s", "10 Mbps"], ["2 s", "1 Mbps"]]
+    if r.random() < 0.5:
+        radio["promotion"] = {"delay": {"distribution": "uniform", "low": "0.2 s", "high": "1 s"},
+                              "after": r.choice(["0 s", "500 ms", "10.5 s"])}
+    if r.random() < 0.5:
+        radio["jitter"] = {"distribution": "exponential", "mean": "10 ms"}
+    if r.random() < 0.5:
+        radio |= {"loss": r.choice([0.001, 0.2]), "loss_model": r.choice(["tcp", "link-layer"])}
+    network["links"] |= {"radio": radio, "cell": {"bandwidth": "50 Mbps", "sharing": "shared",
+                                                  "per_nodes": r.choice([0, 2])},
+                         "other": {"bandwidth": "5 Mbps", "latency": "30 ms", "per_nodes": 0}}
+    network["access"]["phone"] = ["radio", "cell"]
+    if r.random() < 0.7:
+        network["mobility"] = [{
+            "on": "phone", "cells": ["cell", "other"], "next": r.choice(["random", "in-order"]),
+            "residence": r.choice(["1 ms", "700 ms", {"distribution": "exponential", "mean": "3 s"}]),
+            "gap": r.choice(["0 s", "200 ms", {"distribution": "uniform", "low": "0 s",
+                                               "high": "2 s"}]),
+            "in_flight": r.choice(["stall", "fail"])}]
+    for owner in (network, scenario["services"]["law"]):
+        if r.random() < 0.6:
+            owner["transfers"] = {
+                "on_failure": r.choice(["fail", "retry", "resume"]), "attempts": r.choice([1, 3, 50]),
+                "backoff": {"initial": r.choice(["0 s", "300 ms"]), "jitter": r.choice([0, 1])}}
+    network["tcp"] = {"law": r.choice(["mathis", "pftk"])}
+    chance = {"time_to_failure": {"distribution": "exponential", "mean": r.choice(["2 s", "15 s"])},
+              "time_to_repair": {"distribution": "uniform", "low": "0 s", "high": "2 s"}}
+    scenario["faults"] += r.sample([
+        {"link": "radio", **chance},
+        {"zone": r.choice(["field", "region"]), **chance},
+        {"links": ["cell", "other"], "nodes": ["box"], "at": "5 s", "lasts": "3 s"},
+        {"link": "wan", "capacity": 0.1, **chance},
+        {"node": "phone", "together": r.random() < 0.5, **chance},
+        {"links": ["wan", "radio"], "capacity": 0.5, "at": "2 s", "lasts": "9 s"},
+    ], r.randint(0, 4))
+    return scenario
+
+
+@pytest.mark.parametrize("make", [random_scenario, split_scenario, pooled_scenario, moving_scenario])
 @pytest.mark.parametrize("seed", seeds())
 def test_laws(seed, make):
     scenario = make(seed)

@@ -137,6 +137,8 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   t.services = {edge, cloud};
   t.links = {{"uplink", 1e6, 0.3}};
   t.network_cost = 0.005;
+  t.transfers = TransferTotals{3, 2, 1, 5, 4, 1e6, 2.5};
+  t.outages = 7;
   return t;
 }
 

@@ -145,6 +145,9 @@ TEST(Metrics, TasksEnergyAndCost) {
   EXPECT_DOUBLE_EQ(s.value("client_energy_per_request"), 0.5);
   EXPECT_DOUBLE_EQ(s.value("cost"), 0.035);
   EXPECT_DOUBLE_EQ(s.value("network_cost"), 0.005);
+  EXPECT_EQ(s.value("transfer_retries"), 3);
+  EXPECT_EQ(s.value("handovers"), 4);
+  EXPECT_EQ(s.value("outages"), 7);
   EXPECT_DOUBLE_EQ(s.value("cost_per_1000"), 8.75);
   EXPECT_DOUBLE_EQ(s.value("accuracy"), 0.8);
   EXPECT_DOUBLE_EQ(s.value("bytes_per_request"), 1024);

@@ -61,8 +61,10 @@ TEST(Extends, PathsOfTheBaseStayRelativeToIt) {
                                          "\"latency\": \"18 ms\", \"trace\": \"trace.csv\""));
   const auto path = folder.write("child.json", R"({"extends": "base/base.json"})");
   const LoadedScenario l = load(path);
-  ASSERT_EQ(l.scenario->topology.links.front().changes.size(), 2U);
-  EXPECT_DOUBLE_EQ(*l.scenario->topology.links.front().changes[1].bandwidth, 2.5e6);
+  const network::AccessRules& access = l.scenario->topology.access;
+  const auto& trace = access.links.at(l.scenario->topology.links.front().rule).trace;
+  ASSERT_EQ(trace->steps.size(), 2U);
+  EXPECT_DOUBLE_EQ(*trace->steps[1].bandwidth, 2.5e6);
 }
 
 TEST(Extends, ChainsAreShownWhenTheyFail) {

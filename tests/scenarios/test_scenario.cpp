@@ -217,12 +217,15 @@ TEST(Scenario, LinksInAllTheirForms) {
   EXPECT_EQ(s.topology.links[1].name, "cell[1]");
   EXPECT_EQ(s.topology.links[2].name, "air");
   EXPECT_EQ(s.topology.hosts[2].access, (std::vector<LinkId>{LinkId(1), LinkId(2)}));
-  ASSERT_EQ(cell.changes.size(), 3U);
-  EXPECT_EQ(cell.changes[1].up, std::optional<bool>(false));  // zero capacity is an outage
-  EXPECT_EQ(cell.changes[2].up, std::optional<bool>(true));
-  EXPECT_DOUBLE_EQ(*cell.changes[2].bandwidth, 5e6);
-  EXPECT_DOUBLE_EQ(cell.changes[2].latency->seconds(), 0.009);
-  EXPECT_DOUBLE_EQ(cell.loop_period.seconds(), 10);
+  ASSERT_LT(cell.rule, s.topology.access.links.size());
+  EXPECT_EQ(cell.rule, s.topology.links[1].rule);  // steps of several instances exist once
+  const network::LinkTrace& trace = *s.topology.access.links[cell.rule].trace;
+  ASSERT_EQ(trace.steps.size(), 3U);
+  EXPECT_EQ(trace.steps[1].up, std::optional<bool>(false));  // zero capacity is an outage
+  EXPECT_EQ(trace.steps[2].up, std::optional<bool>(true));
+  EXPECT_DOUBLE_EQ(*trace.steps[2].bandwidth, 5e6);
+  EXPECT_DOUBLE_EQ(trace.steps[2].latency->seconds(), 0.009);
+  EXPECT_DOUBLE_EQ(trace.period.seconds(), 10);
   EXPECT_EQ(s.topology.links[3].sharing, network::Sharing::fatpipe);
   EXPECT_DOUBLE_EQ(s.topology.links[3].latency.seconds(), 0.009);
   EXPECT_EQ(s.topology.zone_routes[0].links[0].direction, network::Direction::down);
@@ -230,8 +233,8 @@ TEST(Scenario, LinksInAllTheirForms) {
   EXPECT_DOUBLE_EQ(s.flow_model.latency_factor, 2);
   EXPECT_DOUBLE_EQ(s.egress_price, 9e-11);
   ASSERT_EQ(s.faults.size(), 6U);  // one cell, four phones, the link's own
-  EXPECT_EQ(s.faults[0].target, 1U);
-  EXPECT_EQ(s.faults[5].target, 3U);
+  EXPECT_EQ(s.faults[0].links, (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(s.faults[5].links, (std::vector<std::uint32_t>{3}));
 }
 
 TEST(Scenario, TraceFilesNameTheirLine) {

@@ -134,8 +134,11 @@ TEST(Machines, PriorityGoesFirstAtOperatorBoundaries) {
 
 TEST(Machines, WhatAFailingNodeRunsIsLost) {
   Scenario s = shared_units(0.9 / alone(shared_units(1, 1, 1)), 2, 100);
-  s.faults.push_back(
-      {FaultKind::node_down, 0, Instant::from_seconds(50), Duration::from_seconds(10)});
+  Fault fault;
+  fault.nodes = {0};
+  fault.at = Instant::from_seconds(50);
+  fault.lasts = Duration::from_seconds(10);
+  s.faults.push_back(fault);
   const results::Summary r = run(s, {});
   EXPECT_EQ(r.created, r.completed + r.rejected + r.failed + r.in_flight);
   EXPECT_GT(r.failed, 0U);

@@ -55,7 +55,7 @@ Scenario pooled(std::uint32_t prefill = 1, std::uint32_t decode = 1) {
     for (std::uint32_t i = 0; i < count; ++i) {
       const auto link = static_cast<std::uint32_t>(s.topology.links.size());
       s.topology.links.push_back({fmt::format("nic-{}[{}]", g.name, i), bandwidth, {},
-                                  Duration(hop_ns), network::Sharing::split_duplex, {}, {}});
+                                  Duration(hop_ns), {}, network::Sharing::split_duplex, {}, {}});
       s.topology.hosts.push_back({fmt::format("{}-{}", g.name, i), 0, {LinkId(link)}});
     }
     s.nodes.push_back(g);
@@ -249,20 +249,28 @@ TEST(Pools, SeveralKindsOfMachines) {
 
 // ---- what breaks on the way ------------------------------------------------------------------------
 
+Fault fault_of(bool is_link, std::uint32_t target, Instant at, Duration lasts) {
+  Fault f;
+  (is_link ? f.links : f.nodes) = {target};
+  f.at = at;
+  f.lasts = lasts;
+  return f;
+}
+
 struct Broken {
   const char* name;
-  FaultKind kind;
+  bool is_link;
   std::uint32_t target;
   double after;  // ms from the arrival
 };
 
 // During the prompt (about 22 ms), the transfer (13.2 ms) and the decodes after it.
 const Broken breakages[] = {
-    {"prefill node, prompt", FaultKind::node_down, 0, 5},
-    {"prefill node, transfer", FaultKind::node_down, 0, -1},
-    {"decode node, transfer", FaultKind::node_down, 1, -1},
-    {"decode node, decoding", FaultKind::node_down, 1, 60},
-    {"link, transfer", FaultKind::link_down, 1, -1},
+    {"prefill node, prompt", false, 0, 5},
+    {"prefill node, transfer", false, 0, -1},
+    {"decode node, transfer", false, 1, -1},
+    {"decode node, decoding", false, 1, 60},
+    {"link, transfer", true, 1, -1},
 };
 
 TEST(Pools, WhatBreaksIsPrefilledAgain) {
@@ -277,7 +285,7 @@ TEST(Pools, WhatBreaksIsPrefilledAgain) {
       const std::int64_t on_the_way = prefill_ns(s, 1000) + 300'000;
       const std::int64_t after =
           b.after < 0 ? on_the_way : static_cast<std::int64_t>(b.after * 1e6);
-      s.faults = {{b.kind, b.target, Instant(1'000'000'000 + after), Duration(500'000'000)}};
+      s.faults = {fault_of(b.is_link, b.target, Instant(1'000'000'000 + after), Duration(500'000'000))};
       const auto r = run(s, {});
       ASSERT_EQ(r.completed, 1U);
       EXPECT_EQ(r.value("retry_rate"), 1);
@@ -298,7 +306,7 @@ TEST(Pools, WhatBreaksIsPrefilledAgain) {
 TEST(Pools, LayersThatFailTravelLater) {
   Scenario s = pooled();
   s.services[0].pools->transfer = KvTransfer::layerwise;
-  s.faults = {{FaultKind::link_down, 1, Instant(1'005'000'000), Duration(1'000'000)}};
+  s.faults = {fault_of(true, 1, Instant(1'005'000'000), Duration(1'000'000))};
   const auto r = run(s, {});
   ASSERT_EQ(r.completed, 1U);
   EXPECT_EQ(r.value("retry_rate"), 0);
@@ -328,7 +336,7 @@ TEST(Pools, DeadlinesFreeBothSides) {
 // Without a decode replica there is nowhere to go on, but one that comes back is waited for.
 TEST(Pools, DecodeReplicasThatAreAway) {
   Scenario s = pooled();
-  s.faults = {{FaultKind::node_down, 1, Instant(500'000'000), Duration(1'500'000'000)}};
+  s.faults = {fault_of(false, 1, Instant(500'000'000), Duration(1'500'000'000))};
   const auto r = run(s, {});
   ASSERT_EQ(r.completed, 1U);
   NEAR_NS(ns(r, "e2e.mean"), 1'000'000'000 + kv_ns(s, 1000) + decode_ns(s, 1000, 21), 3);

@@ -80,7 +80,11 @@ TEST(RequestOverhead, DeadlinesReachIntoIt) {
 TEST(RequestOverhead, ReplicasMayGoMeanwhile) {
   Scenario s = recorded({0}, 0.25);
   s.services[0].request_overhead = Duration::from_seconds(1);
-  s.faults.push_back({FaultKind::node_down, 0, at(0.5), Duration::from_seconds(2)});
+  Fault fault;
+  fault.nodes = {0};
+  fault.at = at(0.5);
+  fault.lasts = Duration::from_seconds(2);
+  s.faults.push_back(fault);
   auto all = records_of(s);
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all[0].cause, results::Cause::node_failed);
