@@ -42,7 +42,8 @@ void World::send_tokens(std::uint32_t slot) {
   if (node == r.host || r.host == ~0U) return received(slot);
   s.since = now_;
   set_radio(r.host, 0, 1);
-  s.flow = network_->start({node, r.host, bytes, 0.0, handle_of(slot).pack() | stream_bit}, now_);
+  const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
+  s.flow = network_->start({node, r.host, bytes, 0.0, handle_of(slot).pack() | stream_bit, policy}, now_);
 }
 
 // Wakes up at the next token. Between two spans nobody knows its date: the next span will.
