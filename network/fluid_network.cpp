@@ -24,7 +24,8 @@ FluidNetwork::FluidNetwork(const Topology& topology, const FlowModel& model)
       router_(checked(topology)),
       links_(topology),
       changes_(topology),
-      heap_(Place{this}) {
+      heap_(Place{this}),
+      busy_(topology) {
   validate(model);
   if ((model.name != "CM02" && model.name != "LV08") || model.native)
     throw InputError(
@@ -32,6 +33,11 @@ FluidNetwork::FluidNetwork(const Topology& topology, const FlowModel& model)
                     model.native ? " run natively by SimGrid" : ""));
   resources_.resize(2 * links_.size());
   carried_.assign(links_.size(), 0.0);
+  for (std::size_t l = 0; l < topology.links.size(); ++l) {
+    if (topology.links[l].contention.empty()) continue;
+    contention_.resize(topology.links.size());
+    contention_[l] = topology.links[l].contention;
+  }
   while (changes_.next() <= Instant::zero()) {
     const ChangeStream::Item item = changes_.pop();
     links_.apply(item.link, item.change);
@@ -87,7 +93,7 @@ FlowId FluidNetwork::start(const Transfer& transfer, Instant now) {
 
 // Several crossings of one resource add up; on a fatpipe they do not.
 void FluidNetwork::build_elements(Flow& f, const std::vector<LinkUse>& back) const {
-  const auto add = [&](LinkUse u, double use, std::uint32_t crossings) {
+  const auto add = [&](const LinkUse& u, double use, std::uint32_t crossings) {
     const ResourceIndex r = links_.resource(u);
     for (Element& e : f.elements) {
       if (e.resource != r) continue;
@@ -97,17 +103,27 @@ void FluidNetwork::build_elements(Flow& f, const std::vector<LinkUse>& back) con
     }
     f.elements.push_back({r, none, crossings, use});
   };
-  for (const LinkUse& u : f.path) add(u, 1.0, 1);
-  for (const LinkUse& u : back) add(u, 0.05, 0);
+  for (const LinkUse& u : f.path) add(u, u.air, 1);
+  for (const LinkUse& u : back) add(u, 0.05 * u.air, 0);
 }
 
-// The most that a flow may consume if it is alone; fatpipes are in its bound already.
+// The most that a flow may consume if it is alone; fatpipes are in its bound already. Contention only
+// ever leaves less.
 double FluidNetwork::cap_of(const Flow& f) const {
   double cap = f.bound;
   for (const Element& e : f.elements)
     if (links_.sharing(LinkId(e.resource / 2)) != Sharing::fatpipe)
-      cap = std::min(cap, capacity(e.resource) / e.use);
+      cap = std::min(cap, (contention_.empty() ? links_.capacity(e.resource)
+                                               : links_.capacity(e.resource) *
+                                                     left_by_contention(e.resource, 1)) /
+                              e.use);
   return cap;
+}
+
+// Flows that cross a link forward, for links whose capacity they diminish.
+void FluidNetwork::count_crossings(const Flow& f, std::uint32_t change) {
+  for (const Element& e : f.elements)
+    if (e.place != none && e.crossings > 0) resources_[e.resource].crossed_by += change;
 }
 
 // Dates only grow; pending re-rating happens before they do.
@@ -141,6 +157,7 @@ void FluidNetwork::activate(std::uint32_t slot) {
     Resource& r = resources_[e.resource];
     e.place = static_cast<std::uint32_t>(r.flows.size());
     r.flows.push_back({slot, i});
+    if (!contention_.empty() && e.crossings > 0) ++r.crossed_by;
     add_demand(e.resource, e.use * f.cap, e.use * f.weight);
   }
   arriving_ = false;
@@ -152,6 +169,7 @@ void FluidNetwork::activate(std::uint32_t slot) {
 void FluidNetwork::deactivate(std::uint32_t slot) {
   Flow& f = flows_[slot];
   heap_.remove(slot);
+  if (!contention_.empty()) count_crossings(f, ~0U);
   if (f.group != none) leave_group(slot);
   ++f.stamp;
   for (const Element& e : f.elements) {
@@ -177,8 +195,13 @@ void FluidNetwork::deactivate(std::uint32_t slot) {
 void FluidNetwork::finish(std::uint32_t slot, Outcome outcome, Instant at) {
   Flow& f = flows_[slot];
   const double moved = f.bytes - f.left;
-  if (moved > 0)
+  if (moved > 0) {
     for (const Element& e : f.elements) carried_[e.resource / 2] += moved * e.crossings;
+    if (busy_.any())
+      for (const Element& e : f.elements)
+        if (busy_.tracks(LinkId(e.resource / 2)))
+          busy_.add(e.resource, moved * e.use / model_.bandwidth_factor);
+  }
   last_ = std::max(last_, at);
   report({f.tag, outcome, last_, f.left});
   flows_.release(slot);
@@ -212,7 +235,9 @@ void FluidNetwork::change_link(LinkId link, const LinkChange& change, Instant no
 }
 
 void FluidNetwork::apply(LinkId link, const LinkChange& change) {
-  const bool was_up = link.valid() && link.value() < links_.size() && links_.up(link);
+  const bool known = link.valid() && link.value() < links_.size();
+  const bool was_up = known && links_.up(link);
+  if (known && change.bandwidth && busy_.tracks(link)) busy_.settle(link, flying_bytes(link), links_);
   links_.apply(link, change);
   if (was_up && !links_.up(link)) fail_flows_on(link);
   if (change.bandwidth || change.latency || change.scale) retune_flows_on(link);
@@ -336,6 +361,30 @@ double FluidNetwork::carried_bytes(LinkId link) const {
       sum += (f.bytes - left_of(f)) * f.elements[m.element].crossings;
     }
   return sum;
+}
+
+// Capacity that the flows in flight have taken of each way so far, in bytes. Those that have ended
+// but wait to be collected are in no list: their slots tell.
+std::array<double, 2> FluidNetwork::flying_bytes(LinkId link) const {
+  std::array<double, 2> sum{};
+  const auto add = [&](const Flow& f) {
+    for (const Element& e : f.elements)
+      if (e.resource / 2 == link.value())
+        sum[e.resource % 2] += (f.bytes - left_of(f)) * e.use / model_.bandwidth_factor;
+  };
+  for (ResourceIndex r = 2 * link.value(); r < 2 * link.value() + 2; ++r)
+    for (const Member& m : resources_[r].flows) {
+      const Flow& f = flows_[m.flow];
+      const Element& e = f.elements[m.element];
+      sum[r % 2] += (f.bytes - left_of(f)) * e.use / model_.bandwidth_factor;
+    }
+  for (const Soon& s : soon_) add(flows_[flows_.find(s.flow)]);
+  return sum;
+}
+
+double FluidNetwork::busy_seconds(LinkId link) const {
+  if (link.value() >= links_.size() || !busy_.tracks(link)) return 0;
+  return busy_.seconds(link, flying_bytes(link), links_);
 }
 
 std::unique_ptr<Network> make_fluid_network(const Topology& topology, const FlowModel& model) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "network/flow_slots.hpp"
 #include "network/indexed_heap.hpp"
+#include "network/link_power.hpp"
 #include "network/links.hpp"
 #include "network/network.hpp"
 #include "network/routes.hpp"
@@ -41,6 +43,7 @@ class FluidNetwork final : public Network {
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
   double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
   double carried_bytes(LinkId link) const override;
+  double busy_seconds(LinkId link) const override;
   std::string describe() const override { return "fluid " + model_.name; }
 
   //! Date of the next thing that happens inside the network (an end, a paid latency or a scheduled
@@ -63,7 +66,9 @@ class FluidNetwork final : public Network {
     ResourceIndex resource;
     std::uint32_t place;      // in Resource::flows
     std::uint32_t crossings;  // forward; ACK crossings do not count as carried bytes
-    double use;  // capacity taken per unit of rate: 1 per crossing, 0.05 per ACK crossing
+    // Capacity taken per unit of rate: 1 per crossing, 0.05 per ACK crossing; on a Wi-Fi cell times
+    // its bandwidth over the station's rate.
+    double use;
   };
   enum class Phase : std::uint8_t {
     latent,    // pays its latency
@@ -127,6 +132,7 @@ class FluidNetwork final : public Network {
     std::uint32_t stamp = 0;    // invalidates entries of Group::limits
     std::uint32_t updates = 0;
     std::uint32_t epoch = 0;
+    std::uint32_t crossed_by = 0;  // flows that cross it forward; kept with any contention only
     bool contended = false, dirty = false;
     std::uint32_t group = none;             // index into groups_, kept once made
     double left = 0, usage = 0, level = 0;  // scratch of the mesh solver
@@ -160,7 +166,16 @@ class FluidNetwork final : public Network {
   void retune_flows_on(LinkId link);
   void build_elements(Flow& f, const std::vector<LinkUse>& back) const;
   double cap_of(const Flow& f) const;
-  double capacity(ResourceIndex r) const { return links_.capacity(r); }
+  double capacity(ResourceIndex r) const {
+    if (contention_.empty()) return links_.capacity(r);
+    return links_.capacity(r) * left_by_contention(r, resources_[r].crossed_by);
+  }
+  double left_by_contention(ResourceIndex r, std::uint32_t flows) const {
+    const std::vector<double>& c = contention_[r / 2];
+    return c.empty() || flows == 0 ? 1.0 : c[std::min<std::size_t>(flows, c.size()) - 1];
+  }
+  void count_crossings(const Flow& f, std::uint32_t change);
+  std::array<double, 2> flying_bytes(LinkId link) const;
   double left_of(const Flow& f) const;
   void report(const FlowEnd& end) { ends_->push_back(end); }
 
@@ -208,6 +223,8 @@ class FluidNetwork final : public Network {
   std::vector<ResourceIndex> fresh_;  // became contended by the arrival that is being settled
   bool arriving_ = false, building_ = false;
   std::vector<double> carried_;
+  BusyTime busy_;
+  std::vector<std::vector<double>> contention_;  // by link; empty when no link has any
   struct Soon {
     FlowId flow;
     Outcome outcome;

@@ -59,6 +59,8 @@ void LinkTable::apply(LinkId link, const LinkChange& change) {
         fmt::format("change of link {}: there are {} links", link.value(), links_.size()));
   State& s = links_[link.value()];
   if (change.bandwidth) {
+    if (s.sharing == Sharing::wifi)
+      throw InputError("the bandwidth of a Wi-Fi cell is that of its stations and does not change");
     if (!(*change.bandwidth > 0) || !std::isfinite(*change.bandwidth))
       throw InputError("a link's bandwidth must stay above 0; use `up: false` for an outage");
     if (change.ways != Ways::both && s.sharing != Sharing::split_duplex)
@@ -89,7 +91,7 @@ Duration LinkTable::path_latency(const std::vector<LinkUse>& path) const {
 
 double LinkTable::path_bandwidth(const std::vector<LinkUse>& path) const {
   double least = std::numeric_limits<double>::infinity();
-  for (const LinkUse& u : path) least = std::min(least, up(u.link) ? capacity(resource(u)) : 0.0);
+  for (const LinkUse& u : path) least = std::min(least, up(u.link) ? capacity(u) : 0.0);
   return least;
 }
 
@@ -98,17 +100,17 @@ bool LinkTable::path_up(const std::vector<LinkUse>& path) const {
 }
 
 FlowTerms flow_terms(const LinkTable& links, const FlowModel& model,
-                     const std::vector<LinkUse>& path, double rate_cap) {
+                     const std::vector<LinkUse>& path, double rate_cap, Duration beside) {
   FlowTerms t;
   if (rate_cap > 0) t.bound = rate_cap / model.bandwidth_factor;
 
   // Sharing penalty: latency plus S / bandwidth of every link. A path without latency keeps
   // SimGrid's initial weight of 1, even where S > 0.
-  const double latency = links.path_latency(path).seconds();
+  const double latency = (links.path_latency(path) + beside).seconds();
   if (latency > 0) {
     double penalty = latency;
     if (model.weight_s > 0)
-      for (const LinkUse& u : path) penalty += model.weight_s / links.capacity(links.resource(u));
+      for (const LinkUse& u : path) penalty += model.weight_s / links.capacity(u);
     if (!model.equal_shares) t.weight = 1.0 / penalty;
     if (model.tcp_gamma > 0) t.bound = std::min(t.bound, model.tcp_gamma / (2.0 * latency));
   }

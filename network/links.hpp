@@ -58,7 +58,9 @@ class LinkTable {
   }
   //! bytes/s of one direction.
   double capacity(ResourceIndex r) const { return links_[r / 2].bandwidth[r % 2]; }
-  ResourceIndex resource(LinkUse u) const {
+  //! bytes/s that one flow may take of a link on its path.
+  double capacity(const LinkUse& u) const { return capacity(resource(u)) / u.air; }
+  ResourceIndex resource(const LinkUse& u) const {
     const bool second =
         u.direction == Direction::down && links_[u.link.value()].sharing == Sharing::split_duplex;
     return 2 * u.link.value() + (second ? 1U : 0U);
@@ -92,9 +94,10 @@ struct FlowTerms {
   double bound = std::numeric_limits<double>::infinity();
 };
 
-//! SimGrid's formulas (NetworkCm02Model, 3.32); `path` holds the forward links only.
+//! SimGrid's formulas (NetworkCm02Model, 3.32); `path` holds the forward links only, `beside` is
+//! latency of the path that none of its links has.
 FlowTerms flow_terms(const LinkTable& links, const FlowModel& model,
-                     const std::vector<LinkUse>& path, double rate_cap);
+                     const std::vector<LinkUse>& path, double rate_cap, Duration beside = {});
 
 //! Throws InputError when a parameter makes no sense (negative or non-finite numbers, factors of
 //! 0).

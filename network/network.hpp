@@ -107,6 +107,9 @@ class Network {
   //! Bytes carried so far by a link (sum of both directions).
   virtual double carried_bytes(LinkId link) const = 0;
   virtual TransferCounters counters() const { return {}; }
+  //! Seconds of full use of a link with a power, or of a Wi-Fi cell, so far: the integral of the share of its present
+  //! capacity in use, acknowledgements included; 0 for links without.
+  virtual double busy_seconds(LinkId link) const = 0;
   //! Name for the summary, e.g. "fluid" or "simgrid 3.32 CM02".
   virtual std::string describe() const = 0;
 };

@@ -15,12 +15,16 @@ std::uint64_t pair_key(std::uint32_t from, std::uint32_t to) {
 }  // namespace
 
 Router::Router(const Topology& topology) {
-  // Access links, flattened.
+  // Access links, flattened, with the air time that a station takes of its cell.
   access_begin_.reserve(topology.hosts.size() + 1);
   zone_of_.reserve(topology.hosts.size());
   for (const Host& h : topology.hosts) {
     access_begin_.push_back(static_cast<std::uint32_t>(access_.size()));
-    access_.insert(access_.end(), h.access.begin(), h.access.end());
+    for (const LinkId l : h.access) {
+      const Link& link = topology.links[l.value()];
+      const bool station = link.sharing == Sharing::wifi && h.station_rate > 0;
+      access_.push_back({l, Direction::up, station ? link.bandwidth / h.station_rate : 1.0});
+    }
     zone_of_.push_back(h.zone);
     host_names_.push_back(h.name);
   }
@@ -93,7 +97,7 @@ void Router::append_path(std::uint32_t from, std::uint32_t to, std::vector<LinkU
 
   // Up to the centre of the zone.
   for (std::uint32_t i = access_begin_[from]; i < access_begin_[from + 1]; ++i)
-    out.push_back({access_[i], Direction::up});
+    out.push_back(access_[i]);
 
   // Across; inside one zone only when a route from the zone to itself (a fabric) is given.
   const std::uint32_t a = zone_of_[from], b = zone_of_[to];
@@ -114,7 +118,7 @@ void Router::append_path(std::uint32_t from, std::uint32_t to, std::vector<LinkU
 
   // Down to the host.
   for (std::uint32_t i = access_begin_[to + 1]; i-- > access_begin_[to];)
-    out.push_back({access_[i], Direction::down});
+    out.push_back({access_[i].link, Direction::down, access_[i].air});
 }
 
 }  // namespace isthmus::network

@@ -40,7 +40,7 @@ class Router {
   void append(const Ref& ref, std::vector<LinkUse>& out) const;
 
   std::vector<LinkUse> uses_;
-  std::vector<LinkId> access_;
+  std::vector<LinkUse> access_;
   std::vector<std::uint32_t> access_begin_;  // host -> first entry of access_; one past the end too
   std::vector<std::uint32_t> zone_of_;
   std::vector<std::string> zone_names_, host_names_;

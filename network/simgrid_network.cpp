@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <queue>
 #include <simgrid/kernel/Timer.hpp>
@@ -19,6 +20,7 @@
 #include <simgrid/version.h>
 
 #include "network/flow_slots.hpp"
+#include "network/link_power.hpp"
 #include "network/simgrid_platform.hpp"
 #include "sim/core/errors.hpp"
 
@@ -39,6 +41,7 @@ struct Flow {
   enum class Phase : std::uint8_t { waiting, running, ended } phase = Phase::waiting;
   Transfer transfer;
   std::vector<LinkUse> path, back;  // back: ACK path, with cross traffic only
+  Duration beside;                  // latency that no link of the path has
   FlowTerms terms;
   sg::CommPtr comm;
   Action* action = nullptr;  // valid while running
@@ -61,6 +64,7 @@ class SimGridNetwork final : public Network {
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
   double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
   double carried_bytes(LinkId link) const override;
+  double busy_seconds(LinkId link) const override;
   std::string describe() const override;
 
  private:
@@ -92,6 +96,8 @@ class SimGridNetwork final : public Network {
   void apply_due(double clock);
   void check_host(std::uint32_t host) const;
   double moved(const Flow& f) const;
+  void book(const Flow& f, double bytes);
+  std::array<double, 2> flying_bytes(LinkId link) const;
   Instant now_in_simgrid() const;
 
   SimGridPlatform platform_;
@@ -102,6 +108,7 @@ class SimGridNetwork final : public Network {
   std::vector<std::pair<FlowId, FlowEnd>> soon_;  // ends found inside EventLoop::step
   std::vector<Buried> buried_;
   std::vector<double> carried_;
+  BusyTime busy_;
   EventLoop* loop_ = nullptr;
   Instant horizon_ = Instant::never();
   Instant last_;  // date of the last event or end: reports never go back
@@ -114,7 +121,7 @@ class SimGridNetwork final : public Network {
 
 SimGridNetwork::SimGridNetwork(const Topology& topology, const FlowModel& model,
                                const std::vector<std::string>& options)
-    : platform_(topology, model, options), model_(model) {
+    : platform_(topology, model, options), model_(model), busy_(topology) {
   carried_.assign(platform_.links().size(), 0.0);
 #if SIMGRID_VERSION < 33400
   sg::Activity::on_completion_cb([this](const sg::Activity& a) { on_completion(a); });
@@ -151,7 +158,7 @@ FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
   f.path.clear();
   f.back.clear();
   try {
-    platform_.append_path(transfer.from, transfer.to, f.path);
+    f.beside = platform_.append_path(transfer.from, transfer.to, f.path);
     if (model_.cross_traffic) platform_.append_path(transfer.to, transfer.from, f.back);
   } catch (...) {
     flows_.release(slot);
@@ -165,8 +172,8 @@ FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
   } else if (!links.path_up(f.path) || !links.path_up(f.back)) {
     end_soon(slot, Outcome::failed, now, transfer.bytes);
   } else {
-    const double delay =
-        platform_.native() ? 0.0 : model_.latency_factor * links.path_latency(f.path).seconds();
+    const Duration latency = links.path_latency(f.path) + f.beside;
+    const double delay = platform_.native() ? 0.0 : model_.latency_factor * latency.seconds();
     waiting_.push({now.seconds() + delay, order_++, id});
   }
   return id;
@@ -176,7 +183,7 @@ FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
 void SimGridNetwork::launch(std::uint32_t slot, double clock) {
   Flow& f = flows_[slot];
   const bool native = platform_.native();
-  f.terms = flow_terms(platform_.links(), model_, f.path, f.transfer.rate_cap);
+  f.terms = flow_terms(platform_.links(), model_, f.path, f.transfer.rate_cap, f.beside);
   const bool instant = f.transfer.bytes <= 0 || (f.path.empty() && std::isinf(f.terms.bound));
   if (!native && instant) return end(slot, Outcome::delivered, now_in_simgrid());
 
@@ -203,10 +210,11 @@ void SimGridNetwork::launch(std::uint32_t slot, double clock) {
   }
 
   // Our bound replaces the frozen one, our weight SimGrid's for a flow without latency, 1.
-  f.action->set_remains(f.transfer.bytes);
+  f.action->set_remains(f.transfer.bytes / platform_.unit());
   f.action->set_user_bound(-1);
-  f.action->set_bound(std::isinf(f.terms.bound) ? -1.0 : f.terms.bound);
-  if (f.terms.weight != 1.0) f.action->set_sharing_penalty(1.0 / f.terms.weight);
+  f.action->set_bound(std::isinf(f.terms.bound) ? -1.0 : f.terms.bound / platform_.unit());
+  const double penalty = platform_.penalty_unit() / f.terms.weight;
+  if (penalty != 1.0 || f.beside > Duration::zero()) f.action->set_sharing_penalty(penalty);
 }
 
 Instant SimGridNetwork::now_in_simgrid() const {
@@ -216,14 +224,25 @@ Instant SimGridNetwork::now_in_simgrid() const {
 double SimGridNetwork::moved(const Flow& f) const {
   if (f.phase != Flow::Phase::running) return 0.0;
   const double left = f.action != nullptr ? f.action->get_remains() : f.comm->get_remaining();
-  return std::clamp(f.transfer.bytes - left, 0.0, f.transfer.bytes);
+  return std::clamp(f.transfer.bytes - left * platform_.unit(), 0.0, f.transfer.bytes);
+}
+
+// What a flow that ends has moved, on every link of its path.
+void SimGridNetwork::book(const Flow& f, double bytes) {
+  for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
+  if (!busy_.any()) return;
+  const double taken = bytes / model_.bandwidth_factor;
+  const LinkTable& links = platform_.links();
+  for (const LinkUse& u : f.path)
+    if (busy_.tracks(u.link)) busy_.add(links.resource(u), taken * u.air);
+  for (const LinkUse& u : f.back)
+    if (busy_.tracks(u.link)) busy_.add(links.resource(u), 0.05 * taken * u.air);
 }
 
 // Books an end and tells the loop.
 void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at, double left) {
   Flow& f = flows_[slot];
-  if (outcome == Outcome::delivered)
-    for (const LinkUse& u : f.path) carried_[u.link.value()] += f.transfer.bytes;
+  if (outcome == Outcome::delivered) book(f, f.transfer.bytes);
   const FlowEnd report{f.transfer.tag, outcome, at, left};
   if (f.comm) {
     by_activity_.erase(f.comm->get_impl());
@@ -257,7 +276,7 @@ void SimGridNetwork::cancel(FlowId flow, Instant now) {
   if (slot == FlowSlots<Flow>::slot_mask || flows_[slot].phase == Flow::Phase::ended) return;
   Flow& f = flows_[slot];
   const double bytes = moved(f);
-  for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
+  book(f, bytes);
   withdraw(f);
   end_soon(slot, Outcome::cancelled, now, f.transfer.bytes - bytes);
 }
@@ -288,11 +307,14 @@ void SimGridNetwork::apply(LinkId link, const LinkChange& change, Instant now) {
       Flow& f = flows_[i];
       if (!f.used || f.phase == Flow::Phase::ended || !crosses(f)) continue;
       const double bytes = moved(f);
-      for (const LinkUse& u : f.path) carried_[u.link.value()] += bytes;
+      book(f, bytes);
       withdraw(f);
       end_soon(i, Outcome::failed, now, f.transfer.bytes - bytes);
     }
   }
+  if ((change.bandwidth || change.scale) && link.value() < platform_.links().size() &&
+      busy_.tracks(link))
+    busy_.settle(link, flying_bytes(link), platform_.links());
   platform_.apply(link, change);
 
   // Weights, windows and fatpipe bounds follow the new state.
@@ -300,10 +322,12 @@ void SimGridNetwork::apply(LinkId link, const LinkChange& change, Instant now) {
   for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
     Flow& f = flows_[i];
     if (!f.used || f.phase != Flow::Phase::running || !crosses(f)) continue;
-    const FlowTerms terms = flow_terms(platform_.links(), model_, f.path, f.transfer.rate_cap);
+    const FlowTerms terms =
+        flow_terms(platform_.links(), model_, f.path, f.transfer.rate_cap, f.beside);
     if (terms.bound != f.terms.bound)
-      f.action->set_bound(std::isinf(terms.bound) ? -1.0 : terms.bound);
-    if (terms.weight != f.terms.weight) f.action->set_sharing_penalty(1.0 / terms.weight);
+      f.action->set_bound(std::isinf(terms.bound) ? -1.0 : terms.bound / platform_.unit());
+    if (terms.weight != f.terms.weight)
+      f.action->set_sharing_penalty(platform_.penalty_unit() / terms.weight);
     f.terms = terms;
   }
 }
@@ -426,8 +450,8 @@ void SimGridNetwork::run(EventLoop& loop, Instant horizon) {
 
 Duration SimGridNetwork::path_latency(std::uint32_t from, std::uint32_t to) const {
   std::vector<LinkUse> path;
-  platform_.append_path(from, to, path);
-  return platform_.links().path_latency(path);
+  const Duration beside = platform_.append_path(from, to, path);
+  return platform_.links().path_latency(path) + beside;
 }
 
 double SimGridNetwork::path_bandwidth(std::uint32_t from, std::uint32_t to) const {
@@ -446,6 +470,25 @@ double SimGridNetwork::carried_bytes(LinkId link) const {
     if (n > 0) sum += static_cast<double>(n) * moved(f);
   }
   return sum;
+}
+
+std::array<double, 2> SimGridNetwork::flying_bytes(LinkId link) const {
+  std::array<double, 2> sum{};
+  for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
+    const Flow& f = flows_[i];
+    if (!f.used || f.phase != Flow::Phase::running) continue;
+    const double taken = moved(f) / model_.bandwidth_factor;
+    for (const LinkUse& u : f.path)
+      if (u.link == link) sum[platform_.links().resource(u) % 2] += taken * u.air;
+    for (const LinkUse& u : f.back)
+      if (u.link == link) sum[platform_.links().resource(u) % 2] += 0.05 * taken * u.air;
+  }
+  return sum;
+}
+
+double SimGridNetwork::busy_seconds(LinkId link) const {
+  if (link.value() >= platform_.links().size() || !busy_.tracks(link)) return 0;
+  return busy_.seconds(link, flying_bytes(link), platform_.links());
 }
 
 std::string SimGridNetwork::describe() const {

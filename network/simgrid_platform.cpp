@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <simgrid/kernel/resource/Model.hpp>
 #include <simgrid/kernel/resource/NetworkModelIntf.hpp>
 #include <simgrid/kernel/routing/NetPoint.hpp>
@@ -28,6 +29,37 @@ namespace routing = simgrid::kernel::routing;
 // More than any flow can take, yet far from overflow inside the solver. bytes/s.
 constexpr double unlimited = 1e30;
 
+// SimGrid's solver takes less than its precision (1e-5) for nothing. A flow on a Wi-Fi cell uses
+// 1 / rate of it: with rates in bytes/s flows come to a halt. With a cell, bandwidths and bytes are
+// therefore counted in units that make its fastest rate `wifi_rate`, to a finer precision; in
+// platform files, whose rates we cannot change, penalties are (only their ratios count).
+constexpr double wifi_rate = 1e4, wifi_penalty_unit = 1e-3;
+#if SIMGRID_VERSION < 33400
+constexpr const char* wifi_precision = "maxmin/precision:1e-9";
+#else
+constexpr const char* wifi_precision = "precision/work-amount:1e-9";
+#endif
+
+// Makers of parts of a zone, by the names of 4.x where this SimGrid has them.
+constexpr auto add_host = [](auto* zone, const std::string& name) {
+  if constexpr (requires { zone->add_host(name, 1.0); })
+    return zone->add_host(name, 1.0);
+  else
+    return zone->create_host(name, 1.0);
+};
+constexpr auto add_link = [](auto* zone, const std::string& name, const auto& bandwidth) {
+  if constexpr (requires { zone->add_link(name, bandwidth); })
+    return zone->add_link(name, bandwidth);
+  else
+    return zone->create_link(name, bandwidth);
+};
+constexpr auto add_wifi_zone = [](auto* zone, const std::string& name) {
+  if constexpr (requires { zone->add_netzone_wifi(name); })
+    return zone->add_netzone_wifi(name);
+  else
+    return sg::create_wifi_zone(name)->set_parent(zone);
+};
+
 // One flat zone for all hosts whose routes come from our Router. SimGrid's own zones either store a
 // table of routes (quadratic in hosts) or cannot hold exceptions for single pairs across zones.
 class RouterZone final : public routing::NetZoneImpl {
@@ -47,14 +79,23 @@ class RouterZone final : public routing::NetZoneImpl {
     path_.clear();
     router_.append_path(static_cast<std::uint32_t>(src->id()),
                         static_cast<std::uint32_t>(dst->id()), path_);
-    for (const LinkUse& u : path_) {
-      // Fatpipes limit each flow by itself: SimGrid's own lets a light flow take less than that.
-      if (!native_ && links_.sharing(u.link) == Sharing::fatpipe) continue;
+    // SimGrid looks for Wi-Fi cells at the ends of a route only: the sender's first, the receiver's
+    // last. A cell that is alone counts as the sender's.
+    const auto is_cell = [&](const LinkUse& u) { return links_.sharing(u.link) == Sharing::wifi; };
+    const auto add = [&](const LinkUse& u) {
       into->link_list_.push_back((*resources_)[links_.resource(u)]->get_impl());
+    };
+    for (const LinkUse& u : path_)
+      if (is_cell(u) && u.direction == Direction::up) add(u);
+    for (const LinkUse& u : path_) {
       if (native_ && latency != nullptr) *latency += links_.latency(u).seconds();
+      // Fatpipes limit each flow by itself: SimGrid's own lets a light flow take less than that.
+      if (!is_cell(u) && (native_ || links_.sharing(u.link) != Sharing::fatpipe)) add(u);
     }
     // SimGrid takes an empty route for a missing one.
     if (into->link_list_.empty()) into->link_list_.push_back(wire_->get_impl());
+    for (const LinkUse& u : path_)
+      if (is_cell(u) && u.direction == Direction::down) add(u);
   }
 
  private:
@@ -85,6 +126,13 @@ SimGridPlatform::SimGridPlatform(const Topology& topology, const FlowModel& mode
         "or use the fluid backend");
   used = true;
 
+  if (!native_) {
+    double fastest = 0;
+    for (const Link& l : topology.links)
+      if (l.sharing == Sharing::wifi) fastest = std::max(fastest, l.bandwidth);
+    for (const Host& h : topology.hosts) fastest = std::max(fastest, h.station_rate);
+    if (fastest > 0) unit_ = fastest / wifi_rate;
+  }
   configure(model, options);
   if (topology.platform_xml.empty())
     build(topology);
@@ -113,12 +161,13 @@ void SimGridPlatform::configure(const FlowModel& model, const std::vector<std::s
   set("network/model", native_ ? model.name : "CM02");
   if (known) {
     // Unless native, latency, weight and window are ours: the reasons stand in docs/network.md.
-    set("network/latency-factor", fmt::format("{}", native_ ? model.latency_factor : 1.0));
+    set("network/latency-factor", fmt::format("{}", native_ ? model.latency_factor : 0.0));
     set("network/bandwidth-factor", fmt::format("{}", model.bandwidth_factor));
     set("network/weight-S", fmt::format("{}", native_ ? model.weight_s : 0.0));
     set("network/TCP-gamma", fmt::format("{}", native_ ? model.tcp_gamma : 0.0));
     set("network/crosstraffic", model.cross_traffic ? "1" : "0");
   }
+  if (unit_ != 1) sg::Engine::set_config(wifi_precision);
   for (const std::string& o : options) {
     const auto colon = o.find(':');
     if (colon == std::string::npos)
@@ -139,12 +188,20 @@ void SimGridPlatform::build(const Topology& topology) {
   for (std::size_t l = 0; l < topology.links.size(); ++l) {
     const Link& link = topology.links[l];
     const auto add = [&](std::size_t resource, const std::string& suffix) {
-      sg::Link* s = root->create_link(link.name + suffix,
-                                      table_->capacity(static_cast<ResourceIndex>(resource)));
+      sg::Link* s = add_link(root, link.name + suffix,
+                             table_->capacity(static_cast<ResourceIndex>(resource)) / unit_);
       if (native_) s->set_latency(link.latency.seconds());
       if (link.sharing == Sharing::fatpipe) s->set_sharing_policy(sg::Link::SharingPolicy::FATPIPE);
+      if (!link.contention.empty())
+        s->set_sharing_policy(sg::Link::SharingPolicy::NONLINEAR,
+                              [c = link.contention](double capacity, int flows) {
+                                if (flows <= 0) return capacity;
+                                return capacity *
+                                       c[std::min(static_cast<std::size_t>(flows), c.size()) - 1];
+                              });
       resources_[resource] = s->seal();
     };
+    if (link.sharing == Sharing::wifi) continue;
     if (link.sharing == Sharing::split_duplex) {
       add(2 * l, "_UP");
       add(2 * l + 1, "_DOWN");
@@ -152,20 +209,56 @@ void SimGridPlatform::build(const Topology& topology) {
       add(2 * l, "");
     }
   }
-  sg::Link* wire = root->create_link("__isthmus_wire__", unlimited)
+  sg::Link* wire = add_link(root, "__isthmus_wire__", unlimited)
                        ->set_sharing_policy(sg::Link::SharingPolicy::FATPIPE)
                        ->seal();
   zone->set_resources(&resources_, wire);
 
   // Hosts compute nothing in SimGrid.
   hosts_.reserve(topology.hosts.size());
-  for (const Host& h : topology.hosts) hosts_.push_back(root->create_host(h.name, 1.0)->seal());
+  for (const Host& h : topology.hosts) hosts_.push_back(add_host(root, h.name)->seal());
+  build_cells(topology, root);
   root->seal();
+}
+
+// Wi-Fi cells: SimGrid makes such links in zones of their own only. They come after the hosts, whose
+// ranks must stay their indices.
+void SimGridPlatform::build_cells(const Topology& topology, sg::NetZone* root) {
+  // One level of speed per rate that a station has.
+  struct Cell {
+    std::vector<double> levels;
+    std::vector<std::pair<std::uint32_t, int>> stations;  // host, level
+  };
+  std::map<std::uint32_t, Cell> cells;
+  for (std::uint32_t l = 0; l < topology.links.size(); ++l)
+    if (topology.links[l].sharing == Sharing::wifi) cells[l].levels = {topology.links[l].bandwidth};
+  for (std::uint32_t h = 0; h < topology.hosts.size(); ++h)
+    for (const LinkId l : topology.hosts[h].access) {
+      if (topology.links[l.value()].sharing != Sharing::wifi) continue;
+      Cell& cell = cells[l.value()];
+      const double own = topology.hosts[h].station_rate;
+      const double rate = own > 0 ? own : cell.levels.front();
+      const auto at = std::find(cell.levels.begin(), cell.levels.end(), rate);
+      cell.stations.emplace_back(h, static_cast<int>(at - cell.levels.begin()));
+      if (at == cell.levels.end()) cell.levels.push_back(rate);
+    }
+  for (const auto& [l, cell] : cells) {
+    const Link& link = topology.links[l];
+    sg::NetZone* zone = add_wifi_zone(root, fmt::format("__isthmus_cell_{}__", l));
+    std::vector<double> levels = cell.levels;
+    for (double& level : levels) level /= unit_;
+    sg::Link* s = add_link(zone, link.name, levels);
+    resources_[2 * l] = s->seal();  // SimGrid gives cells no latency; the route has it
+    zone->seal();
+    for (const auto& [host, level] : cell.stations)
+      s->set_host_wifi_rate(hosts_[host], level);
+  }
 }
 
 void SimGridPlatform::load(const Topology& topology) {
   try {
     engine_->load_platform(topology.platform_xml);
+    engine_->get_netzone_root()->seal();  // routes of some kinds of zones exist from here on only
   } catch (const std::exception& e) {
     throw InputError(fmt::format("platform file '{}': {}", topology.platform_xml, e.what()));
   }
@@ -188,6 +281,19 @@ void SimGridPlatform::load(const Topology& topology) {
   }
   if (!problems.empty()) throw InputError(std::move(problems));
 
+  // SimGrid wants to be told the stations of every Wi-Fi cell: all hosts of its zone, at its first rate.
+  std::vector<sg::NetZone*> open = {engine_->get_netzone_root()};
+  while (!open.empty()) {
+    sg::NetZone* zone = open.back();
+    open.pop_back();
+    const std::vector<sg::NetZone*> inner = zone->get_children();
+    open.insert(open.end(), inner.begin(), inner.end());
+    if (!inner.empty()) continue;
+    for (const sg::Link* l : zone->get_impl()->get_all_links())
+      if (l->get_sharing_policy() == sg::Link::SharingPolicy::WIFI)
+        for (const sg::Host* h : zone->get_all_hosts()) l->set_host_wifi_rate(h, 0);
+  }
+
   // Our table of its links, in order of name; SimGrid lists them in order of a hash.
   std::vector<sg::Link*> links = engine_->get_all_links();
   std::sort(links.begin(), links.end(),
@@ -197,13 +303,19 @@ void SimGridPlatform::load(const Topology& topology) {
     link_ids_.emplace(l, static_cast<std::uint32_t>(mirror.links.size()));
     Link link;
     link.name = l->get_name();
-    link.bandwidth = l->get_bandwidth();
+    // The rates of a cell are SimGrid's secret; what it calls bandwidth is its air time.
+    const bool cell = l->get_sharing_policy() == sg::Link::SharingPolicy::WIFI;
+    link.bandwidth = cell ? unlimited : l->get_bandwidth();
     link.latency = Duration::from_seconds(l->get_latency());
     link.sharing = l->get_sharing_policy() == sg::Link::SharingPolicy::FATPIPE ? Sharing::fatpipe
                                                                                : Sharing::shared;
     mirror.links.push_back(link);
     resources_.push_back(l);
     resources_.push_back(nullptr);
+    if (l->get_sharing_policy() == sg::Link::SharingPolicy::WIFI && !native_) {
+      penalty_unit_ = wifi_penalty_unit;
+      sg::Engine::set_config(wifi_precision);
+    }
     // From here on the latency is paid by us, and fatpipes limit each flow by its bound.
     if (!native_ && l->get_sharing_policy() != sg::Link::SharingPolicy::WIFI) {
       l->set_latency(0.0);
@@ -230,17 +342,22 @@ void SimGridPlatform::load(const Topology& topology) {
   });
 }
 
-void SimGridPlatform::append_path(std::uint32_t from, std::uint32_t to,
-                                  std::vector<LinkUse>& out) const {
-  if (router_) return router_->append_path(from, to, out);
-  if (from == to) return;
+Duration SimGridPlatform::append_path(std::uint32_t from, std::uint32_t to,
+                                      std::vector<LinkUse>& out) const {
+  if (router_) {
+    router_->append_path(from, to, out);
+    return {};
+  }
+  if (from == to) return {};
   std::vector<sg::Link*> links;
   double latency = 0;
   hosts_[from]->route_to(hosts_[to], links, &latency);
   for (const sg::Link* l : links) {
     const auto it = link_ids_.find(l);
     if (it != link_ids_.end()) out.push_back({LinkId(it->second), Direction::up});
+    if (native_) latency -= l->get_latency();
   }
+  return std::max(Duration(), Duration::from_seconds(latency));
 }
 
 void SimGridPlatform::set_access(std::uint32_t host, std::size_t place, LinkId link) {
@@ -254,8 +371,9 @@ void SimGridPlatform::apply(LinkId link, const LinkChange& change) {
     sg::Link* s = resources_[r];
     if (s == nullptr) continue;
     const bool ours = !native_ && table_->sharing(link) == Sharing::fatpipe;
-    if ((change.bandwidth || change.scale) && !ours) s->set_bandwidth(table_->capacity(r));
-    if (change.latency && native_) s->set_latency(change.latency->seconds());
+    if ((change.bandwidth || change.scale) && !ours) s->set_bandwidth(table_->capacity(r) / unit_);
+    if (change.latency && native_ && table_->sharing(link) != Sharing::wifi)
+      s->set_latency(change.latency->seconds());
     if (change.up && *change.up) s->turn_on();
     if (change.up && !*change.up) s->turn_off();
   }

@@ -15,6 +15,7 @@ namespace simgrid::s4u {
 class Host;
 class Link;
 class Engine;
+class NetZone;
 }  // namespace simgrid::s4u
 namespace simgrid::kernel::resource {
 class Model;
@@ -39,21 +40,28 @@ class SimGridPlatform {
   LinkTable& links() { return *table_; }
   const LinkTable& links() const { return *table_; }
   ChangeStream& changes() { return *changes_; }
-  //! Links crossed from one host to another, appended; InputError when there is no route.
-  void append_path(std::uint32_t from, std::uint32_t to, std::vector<LinkUse>& out) const;
+  //! Links crossed from one host to another, appended; InputError when there is no route. Returns the
+  //! latency of the path that no link has: platform files may place hosts by coordinates (Vivaldi).
+  Duration append_path(std::uint32_t from, std::uint32_t to, std::vector<LinkUse>& out) const;
   //! Not for platform files (InputError).
   void set_access(std::uint32_t host, std::size_t place, LinkId link);
   //! Puts a change of links() into force in SimGrid too.
   void apply(LinkId link, const LinkChange& change);
+  //! Bytes (and bytes/s) that SimGrid counts as one.
+  double unit() const { return unit_; }
+  //! What SimGrid's sharing penalties are to be multiplied by, all alike.
+  double penalty_unit() const { return penalty_unit_; }
   //! Whether SimGrid itself pays latencies and computes weights and bounds.
   bool native() const { return native_; }
 
  private:
   void configure(const FlowModel& model, const std::vector<std::string>& options);
   void build(const Topology& topology);
+  void build_cells(const Topology& topology, simgrid::s4u::NetZone* root);
   void load(const Topology& topology);
 
   bool native_ = false;
+  double unit_ = 1, penalty_unit_ = 1;
   simgrid::s4u::Engine* engine_ = nullptr;
   simgrid::kernel::resource::Model* model_ = nullptr;
   std::vector<simgrid::s4u::Host*> hosts_;

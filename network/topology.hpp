@@ -17,10 +17,19 @@ enum class Sharing : std::uint8_t {
   shared,        //!< both directions share one capacity (half duplex, radio cell)
   split_duplex,  //!< each direction has the full capacity
   fatpipe,       //!< every flow may take the full capacity (over-provisioned backbone)
+  //! Stations share air time: a flow of rate r by a station of rate R takes r / R of it. Access links
+  //! only, one per host.
+  wifi,
 };
 
 //! Which way a flow crosses a split-duplex link; ignored for the other kinds.
 enum class Direction : std::uint8_t { up, down };
+
+//! Power of a link, as SimGrid's link energy: idle + (busy - idle) * share of its capacity in use
+//! (split duplex: mean of both ways). A link that is down draws its idle power.
+struct LinkPower {
+  double idle = 0, busy = 0;  //!< W, 0 <= idle <= busy
+};
 
 //! One link. Bandwidth in bytes/s per direction (or in all, by `sharing`), latency one way.
 struct Link {
@@ -35,12 +44,19 @@ struct Link {
   //! Index into AccessRules::links: traces, promotion, jitter and loss; ~0: none of it.
   std::uint32_t rule = 0xffffffffU;
   Duration trace_offset{};  //!< where in the rule's traces this link starts
+  //! Share of the capacity that is left while 1, 2, ... flows cross it one way (its last entry: and
+  //! more); falling, in (0, 1]. Empty = all of it always. Shared and split-duplex links only.
+  std::vector<double> contention{};
+  std::optional<LinkPower> power{};
 };
 
 //! A link crossed in one direction.
 struct LinkUse {
   LinkId link;
   Direction direction = Direction::up;
+  //! Capacity taken per unit of rate: 1, on a Wi-Fi cell its bandwidth over the station's rate.
+  //! Set by Router.
+  double air = 1;
   bool operator==(const LinkUse&) const = default;
 };
 
@@ -50,6 +66,7 @@ struct Host {
   std::string name;
   std::uint32_t zone = 0;  //!< index into Topology::zones
   std::vector<LinkId> access;
+  double station_rate = 0;  //!< bytes/s on its Wi-Fi cell; 0 = the cell's bandwidth
 };
 
 //! A star-shaped locality domain; zones are joined by ZoneRoutes.

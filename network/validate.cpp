@@ -35,6 +35,38 @@ class Problems {
 
 bool positive(double v) { return v > 0 && std::isfinite(v); }
 
+// Contention and power fit the way in which a link is shared.
+void check_sharing(const Link& l, Problems& problems) {
+  double last = 1;
+  for (std::size_t i = 0; i < l.contention.size(); ++i) {
+    const double left = l.contention[i];
+    if (!(left > 0) || left > last)
+      problems.add(
+          "link '{}': contention leaves {} of the capacity to {} flows; it must be above 0, at most "
+          "1, and never rise with the number of flows",
+          l.name, left, i + 1);
+    last = left;
+  }
+  if (!l.contention.empty() && l.sharing != Sharing::shared && l.sharing != Sharing::split_duplex)
+    problems.add("link '{}': contention needs a shared or split-duplex link", l.name);
+  if (l.power) {
+    if (!(l.power->idle >= 0) || !(l.power->busy >= l.power->idle) || !std::isfinite(l.power->busy))
+      problems.add("link '{}': power must be 0 <= idle <= busy, got {} W and {} W", l.name,
+                   l.power->idle, l.power->busy);
+    if (l.sharing == Sharing::fatpipe && l.power->busy != l.power->idle)
+      problems.add(
+          "link '{}': a fatpipe gives every flow its capacity, so no share of it is in use; its busy "
+          "power must be its idle power",
+          l.name);
+  }
+  if (l.sharing == Sharing::wifi)
+    for (const LinkChange& c : l.changes)
+      if (c.bandwidth) {
+        problems.add("link '{}': the bandwidth of a Wi-Fi cell does not change", l.name);
+        break;
+      }
+}
+
 void check_link(const Link& l, Problems& problems) {
   if (!positive(l.bandwidth))
     problems.add("link '{}': bandwidth must be above 0, got {} B/s", l.name, l.bandwidth);
@@ -50,6 +82,7 @@ void check_link(const Link& l, Problems& problems) {
                  l.latency_down->ns());
   if (l.latency_down && l.sharing != Sharing::split_duplex)
     problems.add("link '{}': latency_down needs a split-duplex link", l.name);
+  check_sharing(l, problems);
   if (l.loop_period < Duration::zero())
     problems.add("link '{}': loop period must not be negative", l.name);
 
@@ -168,6 +201,9 @@ void validate(const Topology& t) {
       if (!u.link.valid() || u.link.value() >= t.links.size())
         problems.add("{} {}: link {} does not exist, there are {}", what, index, u.link.value(),
                      t.links.size());
+      else if (t.links[u.link.value()].sharing == Sharing::wifi)
+        problems.add("{} {}: '{}' is a Wi-Fi cell; only hosts reach it, as an access link", what,
+                     index, t.links[u.link.value()].name);
   };
 
   // A SimGrid platform brings its own links and routes.
@@ -185,10 +221,19 @@ void validate(const Topology& t) {
     if (h.zone >= t.zones.size())
       problems.add("host '{}': zone {} does not exist, there are {}", h.name, h.zone,
                    t.zones.size());
+    std::size_t cells = 0;
     for (const LinkId l : h.access)
       if (!l.valid() || l.value() >= t.links.size())
         problems.add("host '{}': access link {} does not exist, there are {}", h.name, l.value(),
                      t.links.size());
+      else if (t.links[l.value()].sharing == Sharing::wifi)
+        ++cells;
+    if (cells > 1) problems.add("host '{}' is in {} Wi-Fi cells; one at most", h.name, cells);
+    if (h.station_rate != 0 && !positive(h.station_rate))
+      problems.add("host '{}': its rate on a Wi-Fi cell must be above 0, got {} B/s", h.name,
+                   h.station_rate);
+    if (h.station_rate != 0 && cells == 0)
+      problems.add("host '{}' has a Wi-Fi rate but no Wi-Fi cell among its access links", h.name);
   }
 
   // Links and routes.

@@ -19,6 +19,24 @@ foreach(header version.h config.h)
   endif()
 endforeach()
 
+# The backend shares bandwidth by SimGrid's solver but brings its own routes and bounds, for which it
+# needs headers of the kernel that every release since 3.32 installs, 4.x included.
+set(simgrid_missing "")
+if(SimGrid_INCLUDE_DIR)
+  foreach(header kernel/Timer.hpp kernel/resource/Action.hpp kernel/resource/Model.hpp
+      kernel/routing/NetPoint.hpp kernel/routing/NetZoneImpl.hpp s4u/Comm.hpp s4u/NetZone.hpp)
+    if(NOT EXISTS ${SimGrid_INCLUDE_DIR}/simgrid/${header})
+      list(APPEND simgrid_missing simgrid/${header})
+    endif()
+  endforeach()
+  if(simgrid_missing)
+    message(WARNING "SimGrid in ${SimGrid_INCLUDE_DIR} lacks ${simgrid_missing}")
+    set(SimGrid_INCLUDE_DIR SimGrid_INCLUDE_DIR-NOTFOUND)
+  elseif(SimGrid_VERSION VERSION_GREATER_EQUAL 4)
+    message(STATUS "SimGrid ${SimGrid_VERSION}: by feature checks; tested with 3.32 only")
+  endif()
+endif()
+
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(SimGrid REQUIRED_VARS SimGrid_LIBRARY SimGrid_INCLUDE_DIR
   VERSION_VAR SimGrid_VERSION

@@ -85,9 +85,10 @@ void hot_loop(FluidNetwork& net, Handler& work) {
 }
 
 // The loop behind the Network interface, for SimGrid.
-class OffloadLoop final : public EventLoop {
+template <class Work>
+class Loop final : public EventLoop {
  public:
-  OffloadLoop(Network& net, Offloads& work) : net_(net), work_(work) {}
+  Loop(Network& net, Work& work) : net_(net), work_(work) {}
   Instant next() override { return work_.queue_.next_time(); }
   void step() override { work_.handle(net_, work_.queue_.pop()); }
   void flow_ended(const FlowEnd& e) override {
@@ -96,7 +97,7 @@ class OffloadLoop final : public EventLoop {
 
  private:
   Network& net_;
-  Offloads& work_;
+  Work& work_;
 };
 
 // A fixed number of flows, each followed by another one between hosts drawn at random.
@@ -126,6 +127,70 @@ class Churn {
   Rng rng_;
 };
 
+// Congestion collapse: `flows` start within a millisecond per thousand and share what there is until
+// the last has ended. SimGrid solves again whatever is tied together at every end, so that it is asked
+// for fewer.
+struct Meeting {
+  const char* name;
+  Topology topology;
+  bool funnel;
+};
+
+std::vector<Meeting> meetings() {
+  std::vector<Meeting> all;
+  all.push_back({"one link", fleet(1000, 1e9, 1e9), true});
+  all.push_back({"star with a backbone", fleet(1000, 10e6, 1e12), true});
+  all.back().topology.links.push_back({"backbone", 10e6, {}, Duration(), Sharing::shared, {}, Duration()});
+  all.back().topology.zone_routes[0].links.push_back({LinkId::of(1001)});
+  all.push_back({"one Wi-Fi cell, 1000 stations", fleet(1000, 10e6, 1e12), true});
+  Topology& cell = all.back().topology;
+  cell.links[0].sharing = Sharing::wifi;
+  for (std::uint32_t h = 0; h < 1000; ++h) {
+    cell.hosts[h].access = {LinkId(0)};
+    cell.hosts[h].station_rate = 1e6 * (1 + h % 10);
+  }
+  all.push_back({"mesh of 200 hosts", fleet(200, 10e6, 10e6), false});
+  return all;
+}
+
+// CPU seconds until every flow has ended.
+double collapse(Network& net, const Meeting& m, std::uint32_t flows) {
+  Churn work(static_cast<std::uint32_t>(m.topology.hosts.size()), m.funnel, flows, flows);
+  Loop loop(net, work);
+  const double begin = cpu_seconds();
+  net.run(loop, Instant::never());
+  return cpu_seconds() - begin;
+}
+
+void print_collapse(const char* backend, const Meeting& m, std::uint32_t flows, double seconds) {
+  std::printf("%-8s %-30s %8u flows %9.3f s %10.0f flows/s\n", backend, m.name, flows, seconds,
+              flows / seconds);
+  std::fflush(stdout);
+}
+
+void collapses() {
+  FlowModel equal;
+  equal.equal_shares = true;
+  std::printf("\ncongestion collapse: all flows at once, CPU time until the last has ended\n");
+  const std::vector<Meeting> all = meetings();
+  for (const Meeting& m : all) {
+    for (const std::uint32_t flows : {100U, 1000U, 10000U, 100000U}) {
+      if (!m.funnel && flows > 10000) continue;
+      FluidNetwork net(m.topology, equal);
+      print_collapse("fluid", m, flows, collapse(net, m, flows));
+    }
+    for (const std::uint32_t flows : {100U, 1000U, 10000U}) {
+      if (flows > 1000 && &m != &all.front()) continue;
+      if (fork() == 0) {
+        const auto net = make_simgrid_network(m.topology, equal, {});
+        print_collapse("simgrid", m, flows, collapse(*net, m, flows));
+        _exit(0);
+      }
+      wait(nullptr);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -141,7 +206,7 @@ int main() {
   {
     FluidNetwork net(fleet(1000, 10e6, 1e12), {});
     Offloads work(1000, 1000000, Duration(100'000));
-    OffloadLoop loop(net, work);
+    Loop loop(net, work);
     const double begin = cpu_seconds();
     net.run(loop, Instant::never());
     print("the same through the virtual interface", 2e6, cpu_seconds() - begin);
@@ -167,7 +232,7 @@ int main() {
     if (fork() == 0) {
       const auto net = make_simgrid_network(fleet(1000, 10e6, 1e12), {}, {});
       Offloads work(1000, 100000, Duration(gap));
-      OffloadLoop loop(*net, work);
+      Loop loop(*net, work);
       const double begin = cpu_seconds();
       net->run(loop, Instant::never());
       print(
@@ -177,5 +242,6 @@ int main() {
     }
     wait(nullptr);
   }
+  collapses();
   return 0;
 }

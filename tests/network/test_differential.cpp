@@ -15,11 +15,12 @@ struct Case {
   std::vector<Op> ops;
 };
 
-enum class Shape { star, two_level, dumbbell, funnel };
+enum class Shape { star, two_level, dumbbell, funnel, cells };
 
 // What may happen in a case beside transfers.
 struct Extras {
   bool changes = false, failures = false, cancels = false;
+  bool contention = false;  // capacities fall with the number of flows
 };
 
 class Draw {
@@ -51,6 +52,11 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
   Topology& t = c.topology;
   const auto add_link = [&](double scale) {
     t.links.push_back(random_link(draw, "link" + std::to_string(t.links.size()), scale));
+    Link& l = t.links.back();
+    if (extras.contention && l.sharing != Sharing::fatpipe && draw.chance(0.5))
+      for (double left = draw.uniform(0.8, 1); left > 0.1 && l.contention.size() < 12;
+           left *= draw.uniform(0.7, 1))
+        l.contention.push_back(left);
     return LinkId::of(t.links.size() - 1);
   };
   const auto add_host = [&](std::uint32_t zone, std::vector<LinkId> access) {
@@ -68,6 +74,29 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
     for (int i = 0; i < 60; ++i) add_host(0, {add_link(1e6)});
     add_host(1, {});
     t.zone_routes.push_back({0, 1, {{add_link(draw.uniform(5e5, 1e7)), Direction::up}}});
+  } else if (shape == Shape::cells) {
+    // Wi-Fi cells with stations of different rates, some behind a link of their own, and a server.
+    for (std::uint32_t z = 0; z < 3; ++z) {
+      t.zones.push_back({"cell" + std::to_string(z)});
+      const LinkId cell = add_link(2e6);
+      Link& l = t.links[cell.value()];
+      l.sharing = Sharing::wifi;
+      l.bandwidth_down.reset();
+      l.contention.clear();
+      for (int i = 0; i < 6; ++i) {
+        std::vector<LinkId> access = {cell};
+        if (draw.chance(0.3)) access.insert(access.begin(), add_link(1e6));
+        add_host(z, access);
+        if (draw.chance(0.7))
+          t.hosts.back().station_rate = std::floor(draw.uniform(0.1, 1) * t.links[cell.value()].bandwidth);
+      }
+    }
+    t.zones.push_back({"wired"});
+    add_host(3, {add_link(1e7)});
+    const LinkId backbone = add_link(5e6);
+    for (std::uint32_t a = 0; a < 4; ++a)
+      for (std::uint32_t b = a + 1; b < 4; ++b)
+        t.zone_routes.push_back({a, b, {{backbone, Direction::up}}});
   } else {
     const std::uint32_t zones = shape == Shape::dumbbell ? 2 : 4;
     for (std::uint32_t z = 0; z < zones; ++z) {
@@ -106,7 +135,7 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
 
   // Capacities, states and (rarely) latencies change by schedule, some of them in loops.
   for (Link& l : t.links) {
-    if (extras.changes && draw.chance(0.5)) {
+    if (extras.changes && l.sharing != Sharing::wifi && draw.chance(0.5)) {
       double at = 0;
       for (int i = 0; i < 8; ++i) {
         at += draw.uniform(0.1, 1.5);
@@ -130,10 +159,9 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
 }
 
 // Compares the ends of one case on both backends and returns the worst deviation in ns.
-double compare(const Case& c, const FlowModel& model,
-               const std::vector<std::string>& options = {}) {
+double compare(const Case& c, const FlowModel& model) {
   const auto fluid = by_tag(run_fluid(c.topology, model, c.ops));
-  const auto simgrid = by_tag(run_simgrid(c.topology, model, c.ops, Instant::never(), options));
+  const auto simgrid = by_tag(run_simgrid(c.topology, model, c.ops));
   EXPECT_EQ(fluid.size(), simgrid.size());
   EXPECT_EQ(fluid.size(),
             static_cast<std::size_t>(std::count_if(c.ops.begin(), c.ops.end(), [](const Op& op) {
@@ -156,17 +184,18 @@ double compare(const Case& c, const FlowModel& model,
 }
 
 void sweep(const Extras& extras, const FlowModel& model, std::uint64_t salt, int flows = 300,
-           const std::vector<std::string>& options = {}) {
+           std::uint64_t seeds = 5) {
   double worst = 0;
-  for (const Shape shape : {Shape::star, Shape::two_level, Shape::dumbbell, Shape::funnel})
-    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+  for (const Shape shape :
+       {Shape::star, Shape::two_level, Shape::dumbbell, Shape::funnel, Shape::cells})
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
       SCOPED_TRACE("shape " + std::to_string(static_cast<int>(shape)) + " seed " +
                    std::to_string(seed));
       worst = std::max(
-          worst, compare(random_case(seed * 1000 + salt, shape, extras, flows), model, options));
+          worst, compare(random_case(seed * 1000 + salt, shape, extras, flows), model));
       if (::testing::Test::HasFailure()) return;
     }
-  std::cout << "  largest deviation between backends: " << worst << " ns\n";
+  std::cout << "  largest deviation between backends: " << worst << " ns" << std::endl;
 }
 
 FlowModel equal() {
@@ -182,6 +211,17 @@ TEST(Differential, Cm02WithChangesFailuresCancels) { sweep({true, true, true}, {
 TEST(Differential, Lv08) { sweep({}, flow_model("LV08"), 5); }
 TEST(Differential, Lv08WithChangesFailuresCancels) {
   sweep({true, true, true}, flow_model("LV08"), 6);
+}
+
+TEST(Differential, Contention) { sweep({false, false, false, true}, equal(), 9); }
+TEST(Differential, ContentionWithChangesFailuresCancels) {
+  sweep({true, true, true, true}, equal(), 10);
+  sweep({true, true, true, true}, flow_model("LV08"), 11);
+}
+// Thousands of transfers that pile up (congestion collapse), with everything that can happen.
+TEST(Differential, ThousandsOfFlows) {
+  sweep({true, true, true, true}, equal(), 12, 2000, 1);
+  sweep({true, true, true, false}, flow_model("LV08"), 13, 1500, 1);
 }
 
 // Against SimGrid left to itself: no fatpipes, whose light flows it slows, and nothing that
