@@ -58,9 +58,9 @@ void LinkTable::apply(LinkId link, const LinkChange& change) {
     throw InputError(
         fmt::format("change of link {}: there are {} links", link.value(), links_.size()));
   State& s = links_[link.value()];
+  if ((change.bandwidth || change.scale) && s.sharing == Sharing::wifi)
+    throw InputError("the bandwidth of a Wi-Fi cell is that of its stations and does not change");
   if (change.bandwidth) {
-    if (s.sharing == Sharing::wifi)
-      throw InputError("the bandwidth of a Wi-Fi cell is that of its stations and does not change");
     if (!(*change.bandwidth > 0) || !std::isfinite(*change.bandwidth))
       throw InputError("a link's bandwidth must stay above 0; use `up: false` for an outage");
     if (change.ways != Ways::both && s.sharing != Sharing::split_duplex)

@@ -122,12 +122,13 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
     nodes.push_back({n.name, fmt::format("{}", n.count), format_quantity(n.energy, "J"),
                      format_figure(n.hours), format_quantity(n.cost, "USD")});
   for (const LinkTotals& l : s.links)
-    links.push_back({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization)});
+    links.push_back({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization),
+                     l.energy ? format_quantity(*l.energy, "J") : "-"});
   out += "<h2>Services</h2>\n" + table({"service", "model", "variant", "utilization", "queue",
                                         "replicas", "batch", "timing"},
                                        services);
   out += "<h2>Nodes</h2>\n" + table({"nodes", "count", "energy", "node-hours", "cost"}, nodes);
-  out += "<h2>Links</h2>\n" + table({"link", "bytes", "utilization"}, links);
+  out += "<h2>Links</h2>\n" + table({"link", "bytes", "utilization", "energy"}, links);
   out += "<h2>Metrics</h2>\n" + metric_table(s);
   out += fmt::format("<p>fingerprint <code>{:016x}</code>, {} events</p>\n</body></html>\n",
                      s.fingerprint, s.events);

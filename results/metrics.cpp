@@ -90,6 +90,7 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"task_success", "1", "fraction of ended tasks that succeeded", false, true},
       {"energy", "J", "energy of all nodes, idle included"},
       {"energy_per_request", "J", "the same per answered request"},
+      {"link_energy", "J", "energy of all links with a power, idle included"},
       {"power.<nodes>.mean", "W", "mean of the power trace of the nodes"},
       {"power.<nodes>.stddev", "W", "standard deviation of the power trace"},
       {"clock.<nodes>.mean", "1", "mean clock of the first unit, relative to its highest"},

@@ -234,6 +234,11 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     put("transfer_wait", t->waited);
   }
   if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
+  double link_energy = 0;
+  bool powered = false;
+  for (const LinkTotals& l : totals.links)
+    if (l.energy) powered = true, link_energy += *l.energy;
+  if (powered) s.metrics.push_back({"link_energy", link_energy, "J"});
   for (const ServiceTotals& v : totals.services) {
     const auto put = [&](const std::string& name, std::uint64_t count, std::uint64_t all) {
       s.metrics.push_back({name,

@@ -181,7 +181,8 @@ struct ServiceTotals {
 struct LinkTotals {
   std::string name;
   double bytes = 0;        //!< both directions
-  double utilization = 0;  //!< of capacity, busier direction
+  double utilization = 0;  //!< bytes over capacity; Wi-Fi cells: share of air time
+  std::optional<double> energy{};  //!< J, of links with a power
 };
 
 }  // namespace isthmus::results

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -123,9 +124,17 @@ std::string node_section(const Summary& s) {
 }
 
 std::string link_section(const Summary& s) {
-  TextTable table({"link", "bytes", "utilization"});
-  for (const LinkTotals& l : s.links)
-    table.add_row({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization)});
+  const bool powered = std::any_of(s.links.begin(), s.links.end(),
+                                   [](const LinkTotals& l) { return l.energy.has_value(); });
+  std::vector<std::string> heads = {"link", "bytes", "utilization"};
+  if (powered) heads.push_back("energy");
+  TextTable table(heads);
+  for (const LinkTotals& l : s.links) {
+    std::vector<std::string> row = {l.name, format_quantity(l.bytes, "B"),
+                                    format_percent(l.utilization)};
+    if (powered) row.push_back(l.energy ? format_quantity(*l.energy, "J") : "-");
+    table.add_row(row);
+  }
   std::string out = table.empty() ? "" : "\n" + table.text();
   if (!std::isnan(s.value("transfer_retries")))
     out += fmt::format(

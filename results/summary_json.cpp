@@ -218,15 +218,18 @@ ServiceTotals to_service(const Json& j) {
 }
 
 Json from_link(const LinkTotals& l) {
-  return {{"name", l.name},
-          {"bytes", from_double(l.bytes)},
-          {"utilization", from_double(l.utilization)}};
+  Json j = {{"name", l.name},
+            {"bytes", from_double(l.bytes)},
+            {"utilization", from_double(l.utilization)}};
+  if (l.energy) j["energy"] = from_double(*l.energy);
+  return j;
 }
 LinkTotals to_link(const Json& j) {
   LinkTotals l;
   l.name = j.at("name");
   l.bytes = to_double(j.at("bytes"));
   l.utilization = to_double(j.at("utilization"));
+  if (j.contains("energy")) l.energy = to_double(j.at("energy"));
   return l;
 }
 

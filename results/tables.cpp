@@ -233,7 +233,12 @@ TableColumns<LinkTotals> link_columns() {
   TableColumns<R> t;
   t.push_back(plain<R, &R::name>("name", "", "link"));
   t.push_back(plain<R, &R::bytes>("bytes", "B", "bytes in both directions"));
-  t.push_back(plain<R, &R::utilization>("utilization", "1", "of capacity, busier direction"));
+  t.push_back(plain<R, &R::utilization>("utilization", "1", "bytes over capacity; of Wi-Fi cells: share of air time"));
+  t.push_back(TypedColumn<R, double>{
+      "energy", "J", "of links with a power, else NaN",
+      copy_column<R, double, [](const R& r) {
+        return r.energy.value_or(std::numeric_limits<double>::quiet_NaN());
+      }>});
   return t;
 }
 

@@ -7,8 +7,10 @@
 #include <sstream>
 
 #include "results/comparison.hpp"
+#include "results/format.hpp"
 #include "scenarios/cli.hpp"
 #include "scenarios/experiments.hpp"
+#include "scenarios/field_values.hpp"
 #include "scenarios/file_reading.hpp"
 #include "scenarios/problems.hpp"
 #include "scenarios/tables.hpp"
@@ -17,6 +19,20 @@
 namespace isthmus::scenarios {
 
 namespace {
+
+// What the alternatives cost to simulate; on the terminal only, as it differs from run to run.
+void print_processor_time(const results::Comparison& comparison) {
+  fmt::print("processor time per run:");
+  const char* separator = " ";
+  for (const results::Alternative& a : comparison.alternatives) {
+    double sum = 0;
+    for (const results::Summary& s : a.replications) sum += s.cpu_seconds;
+    fmt::print("{}{} {}", separator, a.label,
+               results::format_quantity(sum / static_cast<double>(a.replications.size()), "s"));
+    separator = ", ";
+  }
+  fmt::print("\n");
+}
 
 // Runs candidates and prints what came out.
 int execute(const RunFlags& flags, const std::string& name,
@@ -43,6 +59,7 @@ int execute(const RunFlags& flags, const std::string& name,
   }
   const std::string& shown = flags.json ? json : text;
   fmt::print("{}{}", shown, shown.ends_with('\n') ? "" : "\n");
+  if (!single && !flags.json) print_processor_time(comparison);
   // The report of a single run names its directory itself; JSON output stays JSON and nothing else.
   if (!options.directory.empty() && (flags.json || !single))
     fmt::print(flags.json ? stderr : stdout, "results in {}\n", options.directory.string());
@@ -96,6 +113,10 @@ std::vector<Choice> known_values(LoadedScenario& loaded, const std::string& poin
   if (tokens.size() == 4 && tokens[0] == "nodes" && tokens[2] == "model_cache" &&
       tokens[3] == "policy")
     spec = &model_cache_spec();
+  if (!spec) {
+    const std::vector<std::string> words = words_at(pointer);
+    if (!words.empty()) return choices_of(pointer, words, loaded.document.sources);
+  }
   if (!spec)
     throw InputError(fmt::format("{}: which values? Give --values a,b,... for it", pointer));
   std::vector<std::string> names;

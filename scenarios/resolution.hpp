@@ -84,6 +84,13 @@ void read_link_rule(Resolution& r, const ObjectView& row, network::Link& link, d
 std::uint32_t read_transfer_policy(Resolution& r, const ObjectView& owner, std::uint32_t other);
 //! Moves between cells and TCP. After the links.
 void resolve_access_rules(Resolution& r, const ObjectView& net);
+//! Reads contention and power of a link whose sharing is known, and refuses what does not fit it.
+void read_sharing(Resolution& r, const ObjectView& row, network::Link& link);
+//! Gives the machines that hang on a Wi-Fi cell their rates; `row` is the cell's.
+void place_stations(Resolution& r, const std::string& name, const ObjectView& row,
+                    const Value* access);
+//! Refuses machines in several Wi-Fi cells.
+void check_cells(Resolution& r, const Value* access);
 
 //! The view of an object row that may also be a bare policy name.
 ObjectView policy_view(const ObjectView& owner, std::string_view name, const ObjectSpec& spec,

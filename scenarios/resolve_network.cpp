@@ -17,6 +17,7 @@ namespace {
 network::Sharing sharing_named(const std::string& name) {
   if (name == "shared") return network::Sharing::shared;
   if (name == "fatpipe") return network::Sharing::fatpipe;
+  if (name == "wifi") return network::Sharing::wifi;
   return network::Sharing::split_duplex;
 }
 
@@ -99,6 +100,7 @@ void add_link(Resolution& r, const std::string& name, const ObjectView& v, const
                      "only split-duplex links have a latency per direction");
     link.latency_down = v.duration("latency_down");
   }
+  read_sharing(r, v, link);
   network::LinkRule rule;
   double goodput = 1;
   read_link_rule(r, v, link, goodput, rule);
@@ -149,6 +151,12 @@ std::vector<network::LinkUse> uses_of(Resolution& r, const ObjectView& route) {
           fmt::format("\"{}\" is an access link with an instance per machine; a route needs "
                       "a link of its own, or per_nodes 0",
                       name));
+      continue;
+    }
+    if (r.scenario.topology.links[known->second.front()].sharing == network::Sharing::wifi) {
+      r.problems.add(item.at, child(route.pointer_to("links"), i),
+                     fmt::format("\"{}\" is a Wi-Fi cell: machines reach it by access, routes do not",
+                                 name));
       continue;
     }
     const bool down = direction && direction->text == "down";
@@ -226,9 +234,12 @@ void resolve_network(Resolution& r, const ObjectView& root) {
 
   const Value* access = net.find("access");
   if (const Value* links = net.find("links"))
-    for (const Member& m : links->members)
-      add_link(r, m.key, ObjectView(&m.value, link_spec(), child("/network/links", m.key), m.at),
-               access);
+    for (const Member& m : links->members) {
+      const ObjectView link(&m.value, link_spec(), child("/network/links", m.key), m.at);
+      add_link(r, m.key, link, access);
+      place_stations(r, m.key, link, access);
+    }
+  check_cells(r, access);
   order_access(r, access);
   add_routes(r, net);
   resolve_access_rules(r, net);

@@ -30,10 +30,12 @@ std::vector<Field> carrier_fields() {
       quantity("latency", Unit::duration, "one way").by_default("0 s"),
       quantity("latency_down", Unit::duration, "one way towards the machine; split-duplex only")
           .default_is("latency"),
-      word("sharing", {"shared", "split-duplex", "fatpipe"},
+      word("sharing", {"shared", "split-duplex", "fatpipe", "wifi"},
            "shared: both directions share the capacity (radio cell, half duplex); split-duplex: "
            "each "
-           "direction has it; fatpipe: every flow has it (over-provisioned backbone)")
+           "direction has it; fatpipe: every flow has it (over-provisioned backbone); wifi: a cell whose stations "
+           "share its air time, of which a flow takes its rate over the station's rate; in access "
+           "only")
           .by_default("split-duplex"),
       distribution("jitter", Unit::duration,
                    "further delay of every transfer over the link, before its first byte")
@@ -140,6 +142,26 @@ const ObjectSpec& link_spec() {
              .by_default("together"),
          quantity("trace_offset", Unit::duration, "where in the trace the run starts")
              .by_default("0 s"),
+         map("stations",
+             either("",
+                    {quantity("", Unit::bandwidth, "of every machine").above(0),
+                     list("", quantity("", Unit::bandwidth, "rate").above(0),
+                          "of the first machine, the second, ..., and over again")
+                         .at_least(1)},
+                    "rate"),
+             "wifi: the rates at which the machines of node groups send and receive, alone in the "
+             "cell")
+             .default_is("bandwidth"),
+         list("contention", quantity("", Unit::fraction, "share").above(0).at_most(1),
+              "share of the capacity that is left while 1, 2, ... transfers use one way of the link; "
+              "the last entry holds for more (collisions, overheads of queues)")
+             .default_is("none: all of it"),
+         quantity("idle_power", Unit::power, "that every instance draws with or without traffic")
+             .by_default("0 W"),
+         quantity("busy_power", Unit::power,
+                  "at full use: power rises linearly with the share of the capacity in use (of "
+                  "split-duplex links the mean of both ways)")
+             .default_is("idle_power"),
          list("failures", object("", failure_spec, "a failure"), "times when the link is down")
              .default_is("none")});
     return s;

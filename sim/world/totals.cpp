@@ -55,8 +55,11 @@ void World::reset_totals() {
   egress_cost_ = 0;
   counters_before_ = network_->counters();
   carried_before_.clear();
-  for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l)
+  busy_before_.clear();
+  for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l) {
     carried_before_.push_back(network_->carried_bytes(LinkId(l)));
+    busy_before_.push_back(network_->busy_seconds(LinkId(l)));
+  }
 }
 
 results::ServiceTotals::WeightCache World::cache_totals(const Service& service) const {
@@ -211,17 +214,26 @@ results::WorldTotals World::totals() {
   // Instances of one scenario link ("5g[17]") are one row.
   const double seconds = (now_ - Instant::zero() - (warm_ ? scenario_.warmup : Duration::zero())).seconds();
   std::map<std::string, std::size_t> rows;
-  std::map<std::string, double> capacity;
+  std::map<std::string, double> capacity, air_time;
   for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l) {
     const network::Link& link = scenario_.topology.links[l];
     const std::string name = link.name.substr(0, link.name.find('['));
     const auto [it, fresh] = rows.emplace(name, t.links.size());
-    if (fresh) t.links.push_back({name, 0, 0});
-    t.links[it->second].bytes += network_->carried_bytes(LinkId(l)) - carried_before_[l];
+    if (fresh) t.links.push_back({name, 0, 0, {}});
+    results::LinkTotals& row = t.links[it->second];
+    row.bytes += network_->carried_bytes(LinkId(l)) - carried_before_[l];
     capacity[name] += link.bandwidth;
+    const double busy = network_->busy_seconds(LinkId(l)) - busy_before_[l];
+    if (link.sharing == network::Sharing::wifi) air_time[name] += busy * link.bandwidth;
+    if (link.power)
+      row.energy = row.energy.value_or(0) + link.power->idle * seconds +
+                   (link.power->busy - link.power->idle) * busy;
   }
-  for (results::LinkTotals& l : t.links)
-    if (seconds > 0 && capacity[l.name] > 0) l.utilization = l.bytes / (capacity[l.name] * seconds);
+  for (results::LinkTotals& l : t.links) {
+    if (!(seconds > 0 && capacity[l.name] > 0)) continue;
+    const auto air = air_time.find(l.name);
+    l.utilization = (air != air_time.end() ? air->second : l.bytes) / (capacity[l.name] * seconds);
+  }
   return t;
 }
 

@@ -228,6 +228,7 @@ class World final : public network::EventLoop {
   double egress_cost_ = 0;
   network::TransferCounters counters_before_;  // when the warm-up ended
   std::vector<double> carried_before_;   // bytes per link when the warm-up ended
+  std::vector<double> busy_before_;      // seconds of full use likewise, where they are counted
 
   std::vector<NodeState> nodes_;
   std::vector<ServiceState> services_;

@@ -53,6 +53,22 @@ def random_engine(r: random.Random, batching: dict) -> None:
         batching["adapters"] = {"rank": 8, "slots": r.choice([1, 3])}
 
 
+def random_radio(r: random.Random, links: dict, phones: int) -> None:
+    """Wi-Fi cells, capacities that fall with the number of transfers, and powers of links."""
+    access = links["access"]
+    if r.random() < 0.4:
+        access["sharing"] = "wifi"
+        access["stations"] = {"phone": r.choice(
+            ["2 Mbps", [f"{r.choice([1, 6, 54])} Mbps" for _ in range(r.randint(1, phones))]])}
+    elif access["sharing"] != "fatpipe" and r.random() < 0.3:
+        access["contention"] = [1, 0.9, 0.5]
+    if r.random() < 0.3:
+        links["wan"]["contention"] = [0.95, 0.8]
+    for link in links.values():
+        if r.random() < 0.4:
+            link |= {"idle_power": "1 W", "busy_power": "1 W" if link.get("sharing") == "fatpipe" else "4 W"}
+
+
 def random_llm(r: random.Random) -> dict:
     """An LLM service, often with little KV cache, often scaled."""
     service = {
@@ -231,6 +247,7 @@ def random_scenario(seed: int) -> dict:
     }
     if r.random() < 0.3:
         network["links"]["wan"]["trace"] = [["0 s", "1 Gbps"], ["5 s", "2 Mbps"], ["9 s", "1 Gbps"]]
+    random_radio(random.Random(f"radio {seed}"), network["links"], nodes["phone"]["count"])
     queue = random_queue(r)
     services = {
         "llm": random_llm(r),
@@ -311,7 +328,11 @@ def split_scenario(seed: int) -> dict:
                 "governor": r.choice(["ondemand", "powersave"])}}}
     scenario["nodes"]["server"] = {"device": "nvidia-t4", "zone": "region", "count": 2}
     scenario["network"]["access"]["camera"] = ["access"]
-    scenario["network"]["links"]["access"]["trace"] = [
+    access = scenario["network"]["links"]["access"]
+    if access["sharing"] == "wifi":  # its rates do not change
+        access["sharing"] = "shared"
+        del access["stations"]
+    access["trace"] = [
         [f"{t} s", f"{r.choice([0.1, 2, 30, 200])} Mbps"] for t in (0, 4, 8, 12)]
     model = r.choice(["yolov5n", "resnet-18"])
     batching = r.choice([
@@ -470,6 +491,15 @@ def test_laws(seed, make):
     assert (run.services[["mean_queue", "mean_in_system"]] >= -1e-9).all().all()
     assert (run.nodes["energy"] >= 0).all()
     assert (run.nodes["hours"] <= run.nodes["count"] * 20 / 3600 + 1e-12).all()
+
+    # Links draw between idle and full power; a Wi-Fi cell has one second of air time per second.
+    seconds = 20 - float(scenario["warmup"].split()[0])
+    for name, link in run.links[run.links["energy"].notna()].iterrows():
+        share = link["energy"] / seconds
+        instances = round(share) if name != "access" else scenario["nodes"]["phone"]["count"]
+        assert 1 - 1e-9 <= share <= 4 * max(1, instances) + 1e-9, name
+    if scenario["network"]["links"]["access"]["sharing"] == "wifi":
+        assert run.links.loc["access", "utilization"] <= 1 + 1e-9
 
     # The trace of a machine adds up to its energy, up to what lies beyond the last sample.
     trace = run.node_samples

@@ -125,5 +125,34 @@ TEST(OffloadTrace, ByHand) {
   for (const double latency : latencies(scenario)) EXPECT_NEAR(latency, 0.127, 2e-9);
 }
 
+// SimGrid's dag-comm (LV08): a second of work, 125 MB over a shared link of 125 MB/s and 100 us, a
+// second of work; then an empty answer, which pays its latency alone.
+TEST_P(OffloadTrace, ComputationTransferComputation) {
+  if (!fs::exists(truth_file())) GTEST_SKIP() << "needs " << truth_file();
+  std::ifstream in(truth_file().parent_path() / "network_simgrid.json");
+  const json truth = json::parse(in);
+  int checked = 0;
+  for (const json& c : truth["cases"]) {
+    if (c["id"] != "tesh_dag_comm") continue;
+    json scenario = json::parse(R"({
+      "isthmus": 1, "name": "dag", "duration": "10 s",
+      "nodes": {"Tremblay": {"zone": "a", "tier": "device"}, "Jupiter": {"zone": "b"}},
+      "network": {"flow_model": {"name": "LV08"},
+        "links": {"1": {"bandwidth": "125 MB/s", "latency": "100 us", "sharing": "shared"}},
+        "routes": [{"from": "a", "to": "b", "links": ["1"]}]},
+      "services": {"child": {"service_time": "1 s", "on": "Jupiter"}},
+      "workload": [{"source": "times", "times": ["0 s"], "clients": {"on": "Tremblay"},
+        "request": {"upload": "125 MB", "download": "0 B", "preprocess": "1 s"}}]})");
+    scenario["network"]["model"] = GetParam();
+    const double answer = 13.01 * 1e-4;
+    const std::vector<double> got = latencies(scenario);
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_NEAR(got[0] - answer, c["expected"]["exec2"][1].get<double>(),
+                c["tolerance"]["abs"].get<double>());
+    ++checked;
+  }
+  EXPECT_EQ(checked, 1);
+}
+
 }  // namespace
 }  // namespace isthmus
