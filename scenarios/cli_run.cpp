@@ -20,18 +20,18 @@ namespace isthmus::scenarios {
 
 namespace {
 
-// What the alternatives cost to simulate; on the terminal only, as it differs from run to run.
+// What the alternatives cost to simulate: on stderr, because stdout is the same for equal runs.
 void print_processor_time(const results::Comparison& comparison) {
-  fmt::print("processor time per run:");
+  fmt::print(stderr, "processor time per run:");
   const char* separator = " ";
   for (const results::Alternative& a : comparison.alternatives) {
     double sum = 0;
     for (const results::Summary& s : a.replications) sum += s.cpu_seconds;
-    fmt::print("{}{} {}", separator, a.label,
+    fmt::print(stderr, "{}{} {}", separator, a.label,
                results::format_quantity(sum / static_cast<double>(a.replications.size()), "s"));
     separator = ", ";
   }
-  fmt::print("\n");
+  fmt::print(stderr, "\n");
 }
 
 // Runs candidates and prints what came out.
