@@ -104,6 +104,16 @@ bool read_dates(Resolution& r, const ObjectView& v, world::Fault& fault) {
   return true;
 }
 
+// The stations of a Wi-Fi cell keep their rates.
+void check_brown_out(Resolution& r, const ObjectView& v, const std::vector<std::uint32_t>& links) {
+  if (std::any_of(links.begin(), links.end(), [&](std::uint32_t i) {
+        return r.scenario.topology.links[i].sharing == network::Sharing::wifi;
+      }))
+    r.problems.add(v.at("capacity"), v.pointer_to("capacity"),
+                   "a Wi-Fi cell has the rates of its stations, which do not change; let it fail, or "
+                   "slow down the link behind it");
+}
+
 void add_fault(Resolution& r, const ObjectView& v) {
   const bool group = v.has("links") || v.has("nodes");
   const int kinds = (v.has("link") ? 1 : 0) + (v.has("node") ? 1 : 0) + (v.has("zone") ? 1 : 0) +
@@ -124,6 +134,7 @@ void add_fault(Resolution& r, const ObjectView& v) {
     if (targets.links.empty())
       r.problems.add(v.at("capacity"), v.pointer_to("capacity"),
                      "a brown-out is about links, and there is none");
+    check_brown_out(r, v, targets.links);
   }
   fault.identity = hash_name(v.pointer());
   const bool together = v.has("together") ? v.flag("together") : !v.has("link") && !v.has("node");
@@ -162,6 +173,7 @@ void resolve_faults(Resolution& r, const ObjectView& root) {
         fault.at = Instant::zero() + v.duration("at");
         fault.lasts = v.duration_or("lasts", Duration::max());
         fault.capacity = v.number_or("capacity", 0);
+        if (v.has("capacity")) check_brown_out(r, v, r.links[m.key]);
         for (const std::uint32_t i : r.links[m.key]) {
           fault.links = {i};
           r.scenario.faults.push_back(fault);
