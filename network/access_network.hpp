@@ -32,6 +32,7 @@ class AccessNetwork final : public Network, private EventLoop {
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
   double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
   double carried_bytes(LinkId link) const override { return backend_->carried_bytes(link); }
+  double busy_seconds(LinkId link) const override { return backend_->busy_seconds(link); }
   TransferCounters counters() const override { return counters_; }
   std::string describe() const override { return backend_->describe(); }
 
