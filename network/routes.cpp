@@ -18,13 +18,12 @@ Router::Router(const Topology& topology) {
   // Access links, flattened, with the air time that a station takes of its cell.
   access_begin_.reserve(topology.hosts.size() + 1);
   zone_of_.reserve(topology.hosts.size());
+  for (const Link& l : topology.links) cells_.push_back(l.sharing == Sharing::wifi ? l.bandwidth : 0);
   for (const Host& h : topology.hosts) {
+    station_rate_.push_back(h.station_rate);
     access_begin_.push_back(static_cast<std::uint32_t>(access_.size()));
-    for (const LinkId l : h.access) {
-      const Link& link = topology.links[l.value()];
-      const bool station = link.sharing == Sharing::wifi && h.station_rate > 0;
-      access_.push_back({l, Direction::up, station ? link.bandwidth / h.station_rate : 1.0});
-    }
+    for (const LinkId l : h.access)
+      access_.push_back({l, Direction::up, air(l, h.station_rate)});
     zone_of_.push_back(h.zone);
     host_names_.push_back(h.name);
   }
@@ -63,7 +62,12 @@ Router::Router(const Topology& topology) {
 void Router::set_access(std::uint32_t host, std::size_t place, LinkId link) {
   if (host >= zone_of_.size() || place >= access_begin_[host + 1] - access_begin_[host])
     throw InputError(fmt::format("host {} has no access link {}", host, place));
-  access_[access_begin_[host] + place] = link;
+  access_[access_begin_[host] + place] = {link, Direction::up, air(link, station_rate_[host])};
+}
+
+double Router::air(LinkId link, double station_rate) const {
+  const double cell = cells_[link.value()];
+  return cell > 0 && station_rate > 0 ? cell / station_rate : 1.0;
 }
 
 Router::Ref Router::store(const std::vector<LinkUse>& links) {

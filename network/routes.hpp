@@ -40,7 +40,12 @@ class Router {
   void append(const Ref& ref, std::vector<LinkUse>& out) const;
 
   std::vector<LinkUse> uses_;
+  // Air time that a station takes of a link: LinkUse::air.
+  double air(LinkId link, double station_rate) const;
+
   std::vector<LinkUse> access_;
+  std::vector<double> cells_;         // bandwidth of a Wi-Fi cell, by link; 0: another link
+  std::vector<double> station_rate_;  // by host
   std::vector<std::uint32_t> access_begin_;  // host -> first entry of access_; one past the end too
   std::vector<std::uint32_t> zone_of_;
   std::vector<std::string> zone_names_, host_names_;
