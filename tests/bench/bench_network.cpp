@@ -140,7 +140,7 @@ std::vector<Meeting> meetings() {
   std::vector<Meeting> all;
   all.push_back({"one link", fleet(1000, 1e9, 1e9), true});
   all.push_back({"star with a backbone", fleet(1000, 10e6, 1e12), true});
-  all.back().topology.links.push_back({"backbone", 10e6, {}, Duration(), Sharing::shared, {}, Duration()});
+  all.back().topology.links.push_back({"backbone", 10e6, {}, Duration(), {}, Sharing::shared, {}, Duration()});
   all.back().topology.zone_routes[0].links.push_back({LinkId::of(1001)});
   all.push_back({"one Wi-Fi cell, 1000 stations", fleet(1000, 10e6, 1e12), true});
   Topology& cell = all.back().topology;

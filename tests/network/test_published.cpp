@@ -160,7 +160,7 @@ TEST(Published, FailureOfALink) {
 Topology cell(const std::vector<double>& rates, double bandwidth) {
   Topology t;
   t.zones = {{"cell"}, {"wired"}};
-  t.links = {{"AP1", bandwidth, {}, Duration(), Sharing::wifi, {}, Duration()}};
+  t.links = {{"AP1", bandwidth, {}, Duration(), {}, Sharing::wifi, {}, Duration()}};
   for (const double r : rates) {
     t.hosts.push_back({"station" + std::to_string(t.hosts.size()), 0, {LinkId(0)}});
     t.hosts.back().station_rate = r;

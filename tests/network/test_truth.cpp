@@ -169,7 +169,7 @@ TEST(Truth, TeshCases) {
       t.zones = {{"all"}};
       t.hosts = {{"S1", 0, {}}, {"C1", 0, {}}, {"S2", 0, {}}, {"C2", 0, {}}};
       for (const char* name : {"L0", "L1", "L2", "L3", "L4"})
-        t.links.push_back({name, 1e9, {}, Duration(1), Sharing::shared, {}, Duration()});
+        t.links.push_back({name, 1e9, {}, Duration(1), {}, Sharing::shared, {}, Duration()});
       t.links[0].bandwidth = 1e3;
       t.links[0].latency = Duration();
       t.host_routes = {{0, 1, {{LinkId(1)}, {LinkId(0)}, {LinkId(2)}}},
@@ -199,7 +199,7 @@ TEST(Truth, TeshCases) {
       // CM02, crosstraffic yes; 10 MB between stations at 36 and 54 Mbit/s.
       Topology t;
       t.zones = {{"cell"}};
-      t.links = {{"AP1", 6.75e6, {}, Duration(), Sharing::wifi, {}, Duration()}};
+      t.links = {{"AP1", 6.75e6, {}, Duration(), {}, Sharing::wifi, {}, Duration()}};
       t.hosts = {{"Station 1", 0, {LinkId(0)}, 4.5e6}, {"Station 2", 0, {LinkId(0)}}};
       FlowModel m;
       m.cross_traffic = true;
