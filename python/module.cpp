@@ -221,6 +221,7 @@ py::list policies() {
   add("governor", schedulers::governor_policies());
   add("variant", schedulers::variant_policies());
   add("eviction", schedulers::eviction_policies());
+  add("replacement", schedulers::replacement_policies());
   add("partition", schedulers::partitioners());
   return all;
 }

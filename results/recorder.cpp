@@ -256,6 +256,15 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
       s.metrics.push_back({"weight_loads." + v.name, static_cast<double>(c->loads), "1"});
       s.metrics.push_back({"weight_evictions." + v.name, static_cast<double>(c->evictions), "1"});
     }
+    for (const ServiceTotals::Cache& c : v.caches) {
+      const std::string name = v.name + "/" + c.name;
+      put("cache_hits." + name, c.hits, c.lookups);
+      if (c.coalesced > 0) put("cache_coalesced." + name, c.coalesced, c.lookups);
+      if (c.similar_counted) put("cache_wrong." + name, c.wrong, c.hits);
+    }
+    if (v.calls)
+      s.metrics.push_back({"load." + v.name,
+                           seconds > 0 ? static_cast<double>(*v.calls) / seconds : nan, "1/s"});
     std::uint64_t all = 0, through_exits = 0;
     for (const auto& [name, count] : v.variants) all += count;
     for (const std::uint64_t count : v.exits) through_exits += count;

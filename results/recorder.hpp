@@ -34,6 +34,7 @@ struct RunInfo {
   //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
   std::vector<std::string> lanes, operators;
   bool streams = false;       //!< answers are streamed: rows of requests say when they were received
+  std::vector<std::string> caches;  //!< "none" and the names of all caches of answers; empty: there are none
   bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation

@@ -66,6 +66,8 @@ struct RequestRecord {
   std::uint16_t variant = 0;        //!< among those that its service chooses from
   std::uint16_t exit = 0;           //!< at which it left a graph with early exits
   bool streamed = false;            //!< its tokens travel as they are computed
+  std::uint8_t cache = 0;           //!< that answered it, in RunInfo::caches; 0: none
+  bool wrong = false;               //!< the cache's answer was to a similar request and does not suit
   bool counted = true;              //!< created after the warm-up
 };
 
@@ -160,6 +162,19 @@ struct ServiceTotals {
     std::uint64_t batches = 0, hits = 0, loads = 0, evictions = 0;
   };
   std::optional<WeightCache> weight_cache;
+  //! A cache of answers, all its copies together; entries and bytes at the end of the run.
+  struct Cache {
+    std::string name;
+    std::uint64_t lookups = 0, hits = 0;
+    std::uint64_t similar = 0, wrong = 0;    //!< hits by answers to similar requests; that do not suit
+    std::uint64_t coalesced = 0;             //!< misses that waited for another one's answer
+    std::uint64_t unanswered = 0;            //!< look-ups at servers that were not there
+    std::uint64_t writes = 0, evictions = 0, expired = 0, refused = 0, entries = 0;
+    double bytes = 0;
+    bool similar_counted = false;            //!< it takes answers to similar requests
+  };
+  std::vector<Cache> caches;
+  std::optional<std::uint64_t> calls;        //!< from other services; none: no service calls it
   //! Tokens of language models: of prompts; of these from the prefix cache, from slower KV tiers and
   //! from swap space; guessed ahead, and guessed right.
   struct Engine {

@@ -101,6 +101,26 @@ std::string engine_section(const Summary& s) {
   return table.empty() ? "" : "\n" + table.text();
 }
 
+// Caches of answers, and the load of the services that others call.
+std::string cache_section(const Summary& s) {
+  TextTable table({"cache", "look-ups", "hits", "coalesced", "wrong", "entries", "bytes", "evicted",
+                   "expired"});
+  std::string loads;
+  for (const ServiceTotals& t : s.services) {
+    for (const ServiceTotals::Cache& c : t.caches) {
+      const std::string name = t.name + "/" + c.name;
+      table.add_row({name, fmt::format("{}", c.lookups), format_percent(s.value("cache_hits." + name)),
+                     fmt::format("{}", c.coalesced), fmt::format("{}", c.wrong),
+                     fmt::format("{}", c.entries), format_quantity(c.bytes, "B"),
+                     fmt::format("{}", c.evictions), fmt::format("{}", c.expired)});
+    }
+    if (t.calls)
+      loads += fmt::format("calls to {}: {}\n", t.name,
+                           format_quantity(s.value("load." + t.name), "1/s"));
+  }
+  return (table.empty() ? "" : "\n" + table.text()) + (loads.empty() ? "" : "\n" + loads);
+}
+
 std::string node_section(const Summary& s) {
   TextTable table({"nodes", "count", "energy", "node-hours", "cost"});
   for (const NodeTotals& n : s.nodes)
@@ -181,7 +201,7 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + engine_section(s) + node_section(s) + link_section(s) + objective_section(s);
+  out += service_section(s) + engine_section(s) + cache_section(s) + node_section(s) + link_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

@@ -167,6 +167,22 @@ Json from_service(const ServiceTotals& s) {
                          {"hits", s.weight_cache->hits},
                          {"loads", s.weight_cache->loads},
                          {"evictions", s.weight_cache->evictions}};
+  for (const ServiceTotals::Cache& c : s.caches)
+    j["caches"].push_back({{"name", c.name},
+                           {"lookups", c.lookups},
+                           {"hits", c.hits},
+                           {"similar", c.similar},
+                           {"wrong", c.wrong},
+                           {"coalesced", c.coalesced},
+                           {"unanswered", c.unanswered},
+                           {"writes", c.writes},
+                           {"evictions", c.evictions},
+                           {"expired", c.expired},
+                           {"refused", c.refused},
+                           {"entries", c.entries},
+                           {"bytes", from_double(c.bytes)},
+                           {"similar_counted", c.similar_counted}});
+  if (s.calls) j["calls"] = *s.calls;
   if (s.engine)
     j["engine"] = {{"prompt_tokens", s.engine->prompt_tokens},
                    {"cached_tokens", s.engine->cached_tokens},
@@ -211,6 +227,26 @@ ServiceTotals to_service(const Json& j) {
     const Json& c = j.at("weight_cache");
     s.weight_cache = {c.at("batches"), c.at("hits"), c.at("loads"), c.at("evictions")};
   }
+  if (j.contains("caches"))
+    for (const Json& c : j.at("caches")) {
+      ServiceTotals::Cache cache;
+      cache.name = c.at("name");
+      cache.lookups = c.at("lookups");
+      cache.hits = c.at("hits");
+      cache.similar = c.at("similar");
+      cache.wrong = c.at("wrong");
+      cache.coalesced = c.at("coalesced");
+      cache.unanswered = c.at("unanswered");
+      cache.writes = c.at("writes");
+      cache.evictions = c.at("evictions");
+      cache.expired = c.at("expired");
+      cache.refused = c.at("refused");
+      cache.entries = c.at("entries");
+      cache.bytes = to_double(c.at("bytes"));
+      cache.similar_counted = c.at("similar_counted");
+      s.caches.push_back(std::move(cache));
+    }
+  if (j.contains("calls")) s.calls = j.at("calls").get<std::uint64_t>();
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
   if (j.contains("exits")) s.exits = j.at("exits").get<std::vector<std::uint64_t>>();

@@ -111,6 +111,12 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
     t.push_back(date<R, &R::first_received>("first_received", "first streamed token is at the client"));
     t.push_back(date<R, &R::last_received>("last_received", "last streamed token is at the client"));
   }
+  if (!info.caches.empty()) {
+    t.push_back(TypedColumn<R, std::uint8_t>{
+        "cache", "1", "cache that answered", copy_column<R, std::uint8_t, [](const R& r) { return r.cache; }>,
+        std::nullopt, info.caches});
+    t.push_back(flag<R, &R::wrong>("wrong_answer", "1 = the cache's answer does not suit"));
+  }
   if (info.kv_transfers) {
     t.push_back(plain<R, &R::kv_bytes>("kv_bytes", "B", "keys and values sent to a decode replica"));
     t.push_back(date<R, &R::kv_sent>("kv_sent", "their first byte leaves the prefill replica"));

@@ -114,7 +114,7 @@ void RequestTally::add(const RequestRecord& r) {
   output_tokens += r.output_tokens;
   bytes += r.upload + r.download;
   fallbacks += r.first_choice != ~0U && r.first_choice != r.service ? 1 : 0;
-  if (r.accuracy > 0) {
+  if (r.accuracy > 0 || r.wrong) {
     accuracy += r.accuracy;
     ++with_accuracy;
   }

@@ -85,6 +85,7 @@ int command_policies(const std::string& kind) {
   show_policies(schedulers::governor_policies(), kind);
   show_policies(schedulers::variant_policies(), kind);
   show_policies(schedulers::eviction_policies(), kind);
+  show_policies(schedulers::replacement_policies(), kind);
   show_policies(schedulers::partitioners(), kind);
   return exit_ok;
 }

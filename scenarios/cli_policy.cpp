@@ -244,6 +244,10 @@ int command_policy(const std::string& kind, const std::string& name, const std::
   if (kind == "list-scheduler" || kind == "partition")
     throw InputError(fmt::format("policies of kind \"{}\" decide on graphs: see \"isthmus {}\"",
                                  kind, kind == "partition" ? "split" : "schedule"));
+  if (kind == "replacement")
+    throw InputError(
+        "policies of kind \"replacement\" keep an order of their own, which no single view shows: run a "
+        "scenario with caches, such as scenarios/examples/result_cache.json");
   const std::vector<std::string> kinds{"offload",  "routing", "batching", "autoscaling",
                                        "governor", "variant", "eviction"};
   throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));

@@ -60,6 +60,13 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
 //! A service with pools: itself, then its pools, at the end of the scenario's services.
 void resolve_pools(Resolution& r, const ObjectView& root, const std::string& name,
                    const ObjectView& s);
+//! Caches and calls of services, once all services are known.
+void resolve_caching(Resolution& r, const ObjectView& root);
+//! Whether other services call it, or keep a cache there.
+bool is_called(const world::Scenario& scenario, std::uint32_t service);
+//! Keys of the requests of a workload whose arrivals are known.
+std::optional<world::KeyLaw> key_of(Resolution& r, const ObjectView& request,
+                                    const ObjectView& workload, const world::Workload& w);
 void resolve_workloads(Resolution& r, const ObjectView& root);
 void resolve_offload(Resolution& r, const ObjectView& root);
 //! Whether whom requests may reach can give what they ask for. Without problems so far.

@@ -306,6 +306,36 @@ void complete_routes(Resolution& r, const ObjectView& root) {
       }
   };
   const std::vector<world::Service>& services = r.scenario.services;
+  const auto written = [&](const world::Service& s) { return root.find("services")->find(s.name); };
+  const auto join_pools = [&](const world::Service& service) {
+    for (const std::uint32_t from : service.pools->first)
+      for (const std::uint32_t to : service.pools->decode)
+        if (services[from].role == world::PoolRole::prefill)
+          join(services[from].group, services[to].group, written(service)->at,
+               child(child("/services", service.name), "pools"),
+               fmt::format("\"{}\"", services[from].name), fmt::format("\"{}\"", services[to].name));
+  };
+  // From services to those that they call, and to their cache servers.
+  for (const world::Service& service : services) {
+    if (!service.fetching) continue;
+    std::vector<std::uint32_t> called;
+    if (service.fetching->call) called.push_back(service.fetching->call->service);
+    for (const world::CacheTier& tier : service.fetching->caches)
+      if (tier.scope == world::CacheScope::server) called.push_back(tier.server);
+    for (const std::uint32_t c : called) {
+      const auto reach = [&](const world::Service& part) {
+        join(service.group, part.group, written(service)->at, child("/services", service.name),
+             fmt::format("\"{}\"", service.name), fmt::format("\"{}\", which it calls", part.name));
+      };
+      if (!services[c].pools) {
+        reach(services[c]);
+        continue;
+      }
+      for (const std::uint32_t pool : services[c].pools->first) reach(services[pool]);
+      for (const std::uint32_t pool : services[c].pools->decode) reach(services[pool]);
+      join_pools(services[c]);
+    }
+  }
   for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
     const world::Workload& load = r.scenario.workloads[w];
     std::vector<std::uint32_t> targets;
@@ -326,14 +356,7 @@ void complete_routes(Resolution& r, const ObjectView& root) {
       }
       for (const std::uint32_t pool : service.pools->first) reach(services[pool]);
       for (const std::uint32_t pool : service.pools->decode) reach(services[pool]);
-      const Value* written = root.find("services")->find(service.name);
-      for (const std::uint32_t from : service.pools->first)
-        for (const std::uint32_t to : service.pools->decode)
-          if (services[from].role == world::PoolRole::prefill)
-            join(services[from].group, services[to].group, written->at,
-                 child(child("/services", service.name), "pools"),
-                 fmt::format("\"{}\"", services[from].name),
-                 fmt::format("\"{}\"", services[to].name));
+      join_pools(service);
     }
   }
 }

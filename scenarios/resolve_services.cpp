@@ -435,6 +435,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);
     if (s.has("split")) resolve_split(r, s, r.scenario.services[r.services.at(m.key)]);
   }
+  resolve_caching(r, root);
 }
 
 }  // namespace isthmus::scenarios

@@ -256,6 +256,7 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
     w.arrivals = arrivals_of(r, v, w.clients);
     const ObjectView request = v.object("request");
     w.request = request_of(r, request);
+    w.request.key = key_of(r, request, v, w);
     if (v.variant() == "preset") {
       // Lengths come with the preset unless the scenario states its own.
       const world::RequestShape& fitted = world::fitted_workload(v.text("preset")).request;
@@ -347,6 +348,15 @@ void check_requests(Resolution& r, const ObjectView& root) {
       note("priority", "no engine that it may reach has \"order\": \"priority\"");
     if (!w.request.adapters.empty() && none([](const auto& e) { return e.adapters.slots > 0; }))
       note("request.adapters", "no engine that it may reach has \"adapters\"");
+    const bool caches = std::any_of(r.scenario.services.begin(), r.scenario.services.end(),
+                                    [](const auto& s) { return s.fetching && !s.fetching->caches.empty(); });
+    if (w.request.key && !caches) note("request.key", "no service has \"caches\"");
+    if (!w.request.key && std::any_of(targets.begin(), targets.end(), [&](std::uint32_t i) {
+          const auto& f = r.scenario.services[i].fetching;
+          return f && !f->caches.empty();
+        }))
+      r.scenario.notices.push_back(fmt::format(
+          "workload \"{}\": its requests have no \"key\" and pass all caches by", w.name));
     if (engines.empty() && (w.request.samples > 1 || w.request.embedding))
       note(w.request.embedding ? "request.embedding" : "request.samples",
            "no language model answers it");
@@ -376,7 +386,7 @@ void resolve_offload(Resolution& r, const ObjectView& root) {
     }
   } else {
     for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s)
-      if (r.scenario.services[s].front == ~0U) o.candidates.push_back(s);
+      if (r.scenario.services[s].front == ~0U && !is_called(r.scenario, s)) o.candidates.push_back(s);
   }
   // A policy may have a parameter "fallback" of its own, which can also say "edge" or "cloud".
   const auto fallback = r.services.find(v.text("fallback"));

@@ -37,6 +37,11 @@ const ObjectSpec& kv_tier_spec();
 const ObjectSpec& engine_adapters_spec();
 std::vector<Field> continuous_batching_fields();
 
+const ObjectSpec& key_spec();  //!< tables_caching.cpp
+std::vector<Field> caching_fields();
+
+//! A row that is the name of a policy of the table, or an object with its parameters.
+Field policy(const char* name, const ObjectSpec& of, const char* help);
 //! The row "variant": how a model is stored and computed.
 Field stored_as(const char* help);
 
@@ -61,6 +66,7 @@ const ObjectSpec& list_scheduler_spec();
 const ObjectSpec& governor_spec();
 const ObjectSpec& variant_policy_spec();
 const ObjectSpec& model_cache_spec();
+const ObjectSpec& replacement_spec();
 const ObjectSpec& split_spec();
 
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp

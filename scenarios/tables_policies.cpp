@@ -224,6 +224,17 @@ const ObjectSpec& variant_policy_spec() {
   return spec;
 }
 
+const ObjectSpec& replacement_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "replacement";
+    s.help = "Which entry leaves a cache of answers for another.";
+    add_policies(s, schedulers::replacement_policies());
+    return s;
+  }();
+  return spec;
+}
+
 const ObjectSpec& model_cache_spec() {
   static const ObjectSpec spec = [] {
     ObjectSpec s;

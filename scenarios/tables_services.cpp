@@ -32,7 +32,6 @@ Field stored_as(const char* help) {
                 help);
 }
 
-namespace {
 Field policy(const char* name, const ObjectSpec& of, const char* help) {
   std::vector<std::string> names;
   for (const Variant& v : of.variants) names.push_back(v.value);
@@ -40,6 +39,7 @@ Field policy(const char* name, const ObjectSpec& of, const char* help) {
                 help);
 }
 
+namespace {
 // Fields that a service and each of its pools may have.
 Field parallel_field() {
   return integer("parallel", "accelerators that share every layer (tensor parallel)")
@@ -272,6 +272,7 @@ const ObjectSpec& service_spec() {
             .at_most(10)
             .default_is("the cost model's, 0 for service_time"),
     };
+    for (const Field& f : caching_fields()) s.fields.push_back(f);
     return s;
   }();
   return spec;

@@ -69,6 +69,8 @@ const ObjectSpec& request_spec() {
                 "at least this long between two messages of a streamed answer; 0: every token travels "
                 "at once unless a message is on its way")
            .by_default("0 s"),
+       object("key", key_spec, "the item that a request asks for, for caches of answers")
+           .default_is("none: no two requests are equal"),
        distribution("upload", Unit::bytes, "sent to a remote service").by_default("0 B"),
        distribution("download", Unit::bytes, "sent back").by_default("0 B"),
        quantity("upload_per_token", Unit::bytes, "added per prompt token").by_default("0 B"),

@@ -7,6 +7,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/partition.hpp"
+#include "schedulers/replacement_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
 
@@ -31,6 +32,7 @@ PolicyEntry<RoutingPolicy> routing_least_outstanding();
 PolicyEntry<RoutingPolicy> routing_random();
 PolicyEntry<RoutingPolicy> routing_power_of_two();
 PolicyEntry<RoutingPolicy> routing_consistent_hash();
+PolicyEntry<RoutingPolicy> routing_modulo_hash();
 PolicyEntry<RoutingPolicy> routing_session_affinity();
 PolicyEntry<RoutingPolicy> routing_kv_usage();
 PolicyEntry<RoutingPolicy> routing_prefix_aware();
@@ -65,6 +67,11 @@ PolicyEntry<EvictionPolicy> eviction_lfu();
 PolicyEntry<EvictionPolicy> eviction_fifo();
 PolicyEntry<EvictionPolicy> eviction_priority();
 PolicyEntry<EvictionPolicy> eviction_greedy_dual();
+
+PolicyEntry<ReplacementPolicy> replacement_lru();
+PolicyEntry<ReplacementPolicy> replacement_lfu();
+PolicyEntry<ReplacementPolicy> replacement_fifo();
+PolicyEntry<ReplacementPolicy> replacement_s3_fifo();
 
 PolicyEntry<VariantPolicy> variant_fixed();
 PolicyEntry<VariantPolicy> variant_most_accurate();
@@ -110,6 +117,7 @@ const std::vector<PolicyEntry<RoutingPolicy>>& routing_policies() {
       routing_random(),
       routing_power_of_two(),
       routing_consistent_hash(),
+      routing_modulo_hash(),
       routing_session_affinity(),
       routing_kv_usage(),
       routing_prefix_aware(),
@@ -146,6 +154,16 @@ const std::vector<PolicyEntry<EvictionPolicy>>& eviction_policies() {
   static const std::vector<PolicyEntry<EvictionPolicy>> table{
       eviction_lru(),      eviction_lfu(),         eviction_fifo(),
       eviction_priority(), eviction_greedy_dual(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<ReplacementPolicy>>& replacement_policies() {
+  static const std::vector<PolicyEntry<ReplacementPolicy>> table{
+      replacement_lru(),
+      replacement_lfu(),
+      replacement_fifo(),
+      replacement_s3_fifo(),
   };
   return table;
 }

@@ -31,12 +31,22 @@ class LruMap {
     else order_.splice(order_.begin(), order_, it->second);
     it->second->second = value;
   }
+  //! The key that was used longest ago, of at least one, and its value.
+  const std::pair<std::uint64_t, Value>& oldest() const { return order_.back(); }
   //! Forgets the key that was used longest ago, of at least one, and returns it.
   std::uint64_t forget_oldest() {
     const std::uint64_t key = order_.back().first;
     by_key_.erase(key);
     order_.pop_back();
     return key;
+  }
+  //! Forgets a key, if it is there; true when it was.
+  bool forget(std::uint64_t key) {
+    const auto it = by_key_.find(key);
+    if (it == by_key_.end()) return false;
+    order_.erase(it->second);
+    by_key_.erase(it);
+    return true;
   }
   //! Forgets keys until `most` are left.
   void shrink(std::size_t most) {

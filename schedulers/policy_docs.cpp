@@ -84,6 +84,7 @@ std::string policies_markdown() {
          "\n" + section(governor_policies(), "At which clock should a unit run now?") + "\n" +
          section(variant_policies(), "Which variant of its model answers a request?") + "\n" +
          section(eviction_policies(), "Which model leaves memory so that another one fits?") + "\n" +
+         section(replacement_policies(), "Which entry leaves a cache of answers for another?") + "\n" +
          section(partitioners(),
                  "Which part of a graph runs on the device, at the edge, in the cloud?");
 }

@@ -14,6 +14,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/partition.hpp"
 #include "schedulers/offload_policy.hpp"
+#include "schedulers/replacement_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
 #include "sim/core/errors.hpp"
@@ -37,6 +38,8 @@ template <>
 inline constexpr std::string_view policy_kind<Partitioner> = "partition";
 template <>
 inline constexpr std::string_view policy_kind<EvictionPolicy> = "eviction";
+template <>
+inline constexpr std::string_view policy_kind<ReplacementPolicy> = "replacement";
 template <>
 inline constexpr std::string_view policy_kind<VariantPolicy> = "variant";
 template <>

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "sim/core/did_you_mean.hpp"
+#include "sim/core/hash.hpp"
 #include "sim/world/arrival_fields.hpp"
 #include "sim/world/arrival_json_line.hpp"
 #include "sim/world/arrival_lines.hpp"
@@ -259,6 +260,7 @@ class CsvRows {
     upload_ = csv_.find("upload_bytes");
     download_ = csv_.find("download_bytes");
     client_ = csv_.find("client");
+    key_ = csv_.find("key");
     refuse_misspellings();
   }
 
@@ -273,6 +275,7 @@ class CsvRows {
     arrival.client = count(client_);
     arrival.upload = amount(upload_);
     arrival.download = amount(download_);
+    arrival.key = key_ < 0 || csv_.cell(key_).empty() ? 0 : hash_name(csv_.cell(key_));
     return true;
   }
   const LineReader& lines() const { return csv_.lines(); }
@@ -290,14 +293,14 @@ class CsvRows {
                                                            {"time_ns", 1}}};
 
   void refuse_misspellings() const {
-    static const std::array<std::string, 7> known{"time",         "prompt_tokens", "output_tokens",
+    static const std::array<std::string, 8> known{"time",         "prompt_tokens", "output_tokens",
                                                   "image_tokens", "upload_bytes",  "download_bytes",
-                                                  "client"};
+                                                  "client",       "key"};
     for (const std::string& name : csv_.header()) {
       if (name.starts_with('#')) continue;
       const int column = csv_.find(name);
       if (column == time_ || column == prompt_ || column == output_ || column == image_ ||
-          column == upload_ || column == download_ || column == client_)
+          column == upload_ || column == download_ || column == client_ || column == key_)
         continue;
       const std::string meant = did_you_mean(name, known);
       // A column that is there under its own name leaves no doubt about a similar one.
@@ -321,7 +324,7 @@ class CsvRows {
 
   CsvReader csv_;
   int time_ = -1, prompt_ = -1, output_ = -1, image_ = -1, upload_ = -1, download_ = -1;
-  int client_ = -1;
+  int client_ = -1, key_ = -1;
   std::int64_t unit_ = second;
 };
 

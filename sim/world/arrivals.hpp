@@ -25,6 +25,7 @@ struct Arrival {
   std::optional<std::uint32_t> prompt_tokens, output_tokens, image_tokens;
   std::optional<double> upload, download;  //!< bytes
   std::optional<std::uint32_t> client;
+  std::uint64_t key = 0;               //!< fingerprint of the request; 0: unlike all others
   std::shared_ptr<const PromptBlocks> prompt_blocks;  //!< null: prompts have nothing in common
 };
 

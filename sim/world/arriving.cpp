@@ -18,6 +18,7 @@ void World::open_workloads() {
     WorkloadState& state = workloads_[w];
     state.draws = StreamKey(seed_, "request/" + spec.name);
     state.thinks = StreamKey(seed_, "think/" + spec.name);
+    state.keys = StreamKey(seed_, "key/" + spec.name);
     state.open = true;
     ++open_sources_;
     if (spec.arrivals.kind != ArrivalKind::closed) {

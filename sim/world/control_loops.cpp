@@ -232,7 +232,7 @@ void World::on_replica_ready(std::uint32_t id) {
       const std::uint32_t slot = Handle::unpack(tag).slot;
       queue_.cancel(r->queue_timer);
       if (r->stage == Stage::handing_over) find_decode_replica(slot);
-      else if (r->split) approach(slot, service);
+      else if (r->split || (r->visit && r->visit->nested())) approach(slot, service);
       else assign_service(slot, service);
     }
 }
@@ -270,6 +270,7 @@ void World::remove_replica(std::uint32_t id) {
     p.engine.reset();
   }
   queue_.cancel(p.look_again);
+  if (visits_) forget_caches(id);
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];
   if (spec.takes_units() && !n.free_units.empty())

@@ -112,6 +112,7 @@ void World::fail_node(std::uint32_t node) {
       update_ready(p.service);
     }
   }
+  if (visits_) lose_caches(node);
   if (n.cache) {
     n.cache->clear();
     begin_with_weights(node, {});
@@ -140,6 +141,7 @@ void World::fail_node(std::uint32_t node) {
     }
   }
   lose_handovers(node);
+  if (visits_) lose_visits(node);
 }
 
 void World::recover_node(std::uint32_t node) {

@@ -38,7 +38,7 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
     return id != ~0U && replicas_[id].phase == ReplicaPhase::ready ? id : ~0U;
   }
   ServiceState& s = services_[service];
-  return choose_replica(slot, s, s.ready, 0);
+  return choose_replica(slot, s, s.ready, requests_[slot].visit ? requests_[slot].visit->hops : 0);
 }
 
 // One of some ready replicas of the router. `hop` tells the decisions about a request apart.
@@ -55,7 +55,8 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
   Rng g = routing_draws_.at(hop == 0 ? r.record.identity : hash_combine(r.record.identity, hop),
                             r.record.attempts);
   const std::uint64_t session =
-      r.task != ~0U && scenario_.workloads[r.record.workload].task.session
+      r.visit && r.visit->nested() && r.key != 0 ? r.key
+      : r.task != ~0U && scenario_.workloads[r.record.workload].task.session
           ? tasks_[r.task].record.identity
           : hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
   schedulers::RoutingView view{now_, session, uniform01(g), signals_};
@@ -107,6 +108,11 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
               : !s.options.empty()
                   ? s.options.front().service
                   : service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
+  for (const Service* caller = &service; caller->fetching && caller->fetching->call;) {
+    caller = &scenario_.services[caller->fetching->call->service];
+    c.service = c.service +
+                service_estimate(*caller, r, std::max(1.0, workload.request.output_tokens.mean()));
+  }
   c.parallel_speedup = s.parallel_speedup;
   std::uint32_t node = ~0U;
 

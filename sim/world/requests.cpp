@@ -1,6 +1,7 @@
 // The life of one request: created, prepared, placed, sent, served, answered - or dropped on the way.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
@@ -59,14 +60,28 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   // What it carries: draws depend on (seed, workload, index, step) alone; a trace overrides them.
   const RequestShape& shape = spec.request;
   Rng g = workloads_[w].draws.at(a.index, rec.step);
-  const double prompt = shape.prompt_tokens.sample(g), image = shape.image_tokens.sample(g),
-               output = shape.output_tokens.sample(g);
+  std::optional<Rng> content;  // the same for all requests of an item
+  if (shape.key) {
+    r.key = a.key;
+    if (shape.key->from_trace && a.prompt_blocks) {
+      for (const std::uint64_t block : a.prompt_blocks->contents) r.key = hash_combine(r.key, block);
+      r.key = hash_combine(r.key, a.prompt_tokens.value_or(0));
+    }
+    if (!shape.key->from_trace) {
+      Rng ranks = workloads_[w].keys.at(a.index, rec.step);
+      r.key = shape.key->key(shape.key->popularity.sample(ranks), now_);
+    }
+    if (r.key != 0) content = content_draws_.at(r.key);
+  }
+  Rng& c = content ? *content : g;
+  const double prompt = shape.prompt_tokens.sample(c), image = shape.image_tokens.sample(c),
+               output = shape.output_tokens.sample(c);
   r.image_tokens = a.image_tokens ? *a.image_tokens : tokens(image);
   rec.prompt_tokens = tokens((a.prompt_tokens ? *a.prompt_tokens : prompt) + context) + r.image_tokens;
   r.prompt_blocks = a.prompt_blocks;
   rec.output_tokens =
       shape.embedding ? 0 : std::max(1U, a.output_tokens ? *a.output_tokens : tokens(output));
-  double sent = a.upload ? *a.upload : std::max(0.0, shape.upload.sample(g));
+  double sent = a.upload ? *a.upload : std::max(0.0, shape.upload.sample(c));
   if (task_slot != ~0U && spec.task.session) {
     // The history comes on top. Its screenshots have been encoded in their own turns.
     Task& task = tasks_[task_slot];
@@ -81,7 +96,7 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   }
   rec.upload = a.upload ? sent : sent + shape.upload_per_token * rec.prompt_tokens;
   rec.download = a.download ? *a.download
-                            : std::max(0.0, shape.download.sample(g)) +
+                            : std::max(0.0, shape.download.sample(c)) +
                                   shape.download_per_token * rec.output_tokens;
   r.preprocess = shape.preprocess.sample(g);
   r.protocol = shape.protocol.sample(g);
@@ -109,6 +124,8 @@ void World::on_local_step(Handle h) {
     case Stage::connecting: start_upload(h.slot); break;
     case Stage::admitting: arrive(h.slot); break;
     case Stage::finishing: complete(h.slot); break;
+    case Stage::looking_up: look_up(h.slot); break;
+    case Stage::resuming: resume(h.slot); break;
     default: throw InternalError("request: delay ended in a stage without delays");
   }
 }
@@ -157,6 +174,7 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
 void World::send(std::uint32_t slot) {
   Request& r = requests_[slot];
   queue_.cancel(r.queue_timer);
+  if (r.visit && r.visit->nested()) return send_call(slot);
   if (!r.split || r.part <= 1) r.record.sent = now_;
   if (r.from == ~0U || replicas_[r.replica].node == r.from) return arrive(slot);
   const double wait = (r.from == r.host ? r.protocol : 0) + (r.split ? r.hop_encode[r.part - 1] : 0);
@@ -206,7 +224,8 @@ void World::end_transfer(Request& r) {
 
 void World::on_flow_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
-  if (!r) return;
+  if (!r) return on_answer_sent(h, outcome);
+  if (r->stage == Stage::calling || r->stage == Stage::returning) return on_call_flow(h.slot, outcome);
   if (r->handover && r->handover->flow.valid()) {
     if (outcome == network::Outcome::cancelled) return;
     r->handover->flow = FlowId::none();
@@ -235,6 +254,10 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
     const std::uint32_t replica = r.replica;
     r.replica = ~0U;
     if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+  }
+  if (r.visit) {
+    if (miss_instead(slot)) return;
+    abandon_visit(slot);
   }
   if (r.record.attempts > shape.retries) return drop(slot, results::Status::failed, cause);
   const Duration wait = shape.retry_backoff * (1LL << std::min<int>(r.record.attempts - 1, 20));
@@ -272,6 +295,7 @@ void World::arrive(std::uint32_t slot) {
   }
   if (r.split && !r.split->parts[r.part]) return next_part(slot);
   if (!admitted) r.record.arrived = now_;
+  if (scenario_.services[r.serving].fetching && begin_visit(slot)) return;
   r.stage = Stage::queued;
   enqueue(slot);
 }
@@ -281,6 +305,7 @@ void World::served(std::uint32_t slot, Instant at) {
   Request& r = requests_[slot];
   if (r.split && r.part < r.split->last) return next_part(slot);
   if (r.split && r.part == 0) r.record.download = 0;
+  if (r.visit && !leaves(slot)) return;
   r.record.served = at;
   const std::uint32_t replica = r.replica;
   const std::uint32_t node = replicas_[replica].node;
@@ -296,6 +321,14 @@ void World::served(std::uint32_t slot, Instant at) {
   set_radio(r.host, 0, 1);
   const std::uint32_t policy = scenario_.services[replicas_[replica].service].transfers;
   r.flow = network_->start({node, r.host, r.record.download, 0.0, handle_of(slot).pack(), policy}, now_);
+}
+
+// Between services: what leaves the cloud for another tier costs money.
+void World::add_egress(std::uint32_t from, std::uint32_t to, double bytes) {
+  const auto in_cloud = [&](std::uint32_t node) {
+    return scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud;
+  };
+  if (warm_ && in_cloud(from) && !in_cloud(to)) egress_cost_ += bytes * scenario_.egress_price;
 }
 
 void World::complete(std::uint32_t slot) {
@@ -314,6 +347,7 @@ void World::complete(std::uint32_t slot) {
 
 void World::drop(std::uint32_t slot, results::Status status, results::Cause cause) {
   Request& r = requests_[slot];
+  if (r.visit && cause != results::Cause::cancelled && miss_instead(slot)) return;
   r.record.status = status;
   r.record.cause = cause;
   finish_record(slot);
@@ -322,6 +356,7 @@ void World::drop(std::uint32_t slot, results::Status status, results::Cause caus
 // Hands the record over, tells the policy, frees the slot, moves its task on.
 void World::finish_record(std::uint32_t slot) {
   Request& r = requests_[slot];
+  if (r.visit) abandon_visit(slot);
   queue_.cancel(r.deadline_timer);
   queue_.cancel(r.queue_timer);
   if (r.host != ~0U) {
@@ -362,7 +397,10 @@ void World::withdraw(std::uint32_t slot) {
   const bool streamed = r.stream != nullptr;
   drop_stream(r);
   switch (r.stage) {
-    case Stage::handing_over: break;
+    case Stage::handing_over:
+    case Stage::coalesced: break;
+    case Stage::looking_up:
+    case Stage::resuming:
     case Stage::preparing:
     case Stage::connecting:
     case Stage::admitting:
@@ -377,6 +415,12 @@ void World::withdraw(std::uint32_t slot) {
     case Stage::downloading: {
       if (streamed) break;
       end_transfer(r);
+      network_->cancel(r.flow, now_);
+      break;
+    }
+    case Stage::calling:
+    case Stage::returning: {
+      end_call_transfer(r);
       network_->cancel(r.flow, now_);
       break;
     }

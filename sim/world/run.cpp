@@ -39,6 +39,11 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   }
   for (const auto& v : s.services) {
     info.services.push_back(v.name);
+    if (v.fetching)
+      for (const CacheTier& c : v.fetching->caches) {
+        if (info.caches.empty()) info.caches.emplace_back("none");
+        info.caches.push_back(v.name + "/" + c.name);
+      }
     info.kv_transfers = info.kv_transfers || (v.pools && !v.pools->decode.empty());
   }
   for (const auto& n : s.nodes) info.nodes.push_back(n.name);

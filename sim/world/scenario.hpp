@@ -28,6 +28,7 @@
 #include "schedulers/partition.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
+#include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
 
 namespace isthmus::world {
@@ -207,6 +208,7 @@ struct Service {
   std::uint32_t front = 0xffffffffU;   //!< of a pool: the service that it belongs to
   PoolRole role = PoolRole::both;      //!< of a pool
   std::optional<GraphSplit> split;
+  std::shared_ptr<const Fetching> fetching;  //!< null: neither caches nor calls
   bool parts = false;                  //!< head or tail of a split: requests may be parts of its graph
   double accuracy = 0;
   bool accuracy_given = false;         //!< by the scenario, for every variant and exit
@@ -297,6 +299,7 @@ struct RequestShape {
   bool embedding = false;                                   //!< no tokens are generated
   bool streaming = false;                                   //!< tokens travel as they are computed
   Duration stream_interval = Duration::zero();              //!< at least, between two messages of a stream
+  std::optional<KeyLaw> key;                                //!< none: no two requests are equal
   Distribution upload = Distribution::constant(0), download = Distribution::constant(0);  //!< bytes
   double upload_per_token = 0, download_per_token = 0;      //!< bytes per prompt/output token, added
   Distribution preprocess = Distribution::constant(0);      //!< s on the client before sending

@@ -300,7 +300,11 @@ void World::on_span_done(std::uint32_t replica) {
     if (e.what == devices::Progress::What::first_token) {
       if (service.role == PoolRole::decode) continue;
       r->record.first_token = e.at;
-      if (scenario_.workloads[r->record.workload].request.streaming) begin_stream(h.slot);
+      // Only from where the client sent it, and if nothing else is needed for the answer.
+      const bool passed_on = r->visit && (r->visit->nested() ||
+                                          scenario_.services[r->serving].fetching->call);
+      if (scenario_.workloads[r->record.workload].request.streaming && !passed_on)
+        begin_stream(h.slot);
       continue;
     }
     if (service.role == PoolRole::prefill && r->record.output_tokens > 1) {

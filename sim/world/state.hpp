@@ -24,6 +24,7 @@
 #include "sim/world/arrivals.hpp"
 #include "sim/world/sessions.hpp"
 #include "sim/world/time_average.hpp"
+#include "sim/world/visits.hpp"
 
 namespace isthmus::world {
 
@@ -49,6 +50,11 @@ enum class Stage : std::uint8_t {
   downloading,
   finishing,    //!< on the client: post-processing
   backing_off,  //!< after a failed transfer
+  looking_up,   //!< in a cache
+  coalesced,    //!< waits until another request has fetched the same
+  calling,      //!< on its way from one service to another
+  returning,    //!< the called service's answer is on its way
+  resuming,     //!< goes on at this instant
 };
 
 //! A way to split a graph between a client and services.
@@ -111,6 +117,8 @@ struct Request {
   std::uint32_t serving = 0xffffffffU; // service it is at or on its way to
   std::uint32_t from = 0xffffffffU;    // node where its data are
   std::array<double, 3> hop_bytes{}, hop_encode{};  // bytes over each hop, s to change formats at both ends
+  std::uint64_t key = 0;               // equal requests have equal ones; 0: unlike all others
+  std::unique_ptr<Visit> visit;        // at services with caches or calls
   double input_bytes = -1;             // drawn upload of a split request; below 0: not split yet
 };
 
@@ -233,7 +241,7 @@ struct ServiceState : Router {
   TimeAverage queued, running, ready_count, busy_slots, total_slots;
   double sampled_busy = 0, sampled_slots = 0;  // integrals at the last interval sample
   std::uint32_t max_ready = 0;
-  std::uint64_t batches = 0, batched = 0, cold_starts = 0;
+  std::uint64_t batches = 0, batched = 0, cold_starts = 0, calls = 0;
   devices::EngineCounters engines;       // that are gone, less what all did during the warm-up
   double busy_stages = 0, all_stages = 0;  // stage-seconds of these, in the same way
   std::vector<std::shared_ptr<const devices::ExecutionPlan>> plans;  // by batch size - 1; made when needed
@@ -304,7 +312,7 @@ struct WorkloadState {
   Arrival next;                          // read ahead by one
   bool open = false;                     // more arrivals will come
   std::uint64_t closed_arrivals = 0;     // of a closed loop, so far
-  StreamKey draws, thinks;
+  StreamKey draws, thinks, keys;
   std::vector<ClosedClient> clients;     // closed loops only
   std::uint32_t population = 0;
 };

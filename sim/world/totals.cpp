@@ -28,7 +28,7 @@ void World::reset_totals() {
       a->reset(now_);
     s.sampled_busy = s.sampled_slots = 0;
     s.max_ready = static_cast<std::uint32_t>(s.ready_count.value());
-    s.batches = s.batched = 0;
+    s.batches = s.batched = s.calls = 0;
     s.engines = {};
     s.busy_stages = s.all_stages = 0;
     for (const std::uint32_t id : s.replicas)
@@ -51,6 +51,10 @@ void World::reset_totals() {
     } else if (n.executor) {
       n.energy_before = n.executor->energy(now_);
     }
+  }
+  for (CacheState& c : caches_) {
+    c.counts = {};
+    c.before = writes_of(c);
   }
   egress_cost_ = 0;
   counters_before_ = network_->counters();
@@ -118,6 +122,7 @@ results::WorldTotals World::totals() {
   // Whoever has no answer yet is in flight.
   for (Request& r : requests_) {
     if (!r.live) continue;
+    while (r.visit && r.visit->nested()) return_to(r);
     r.record.status = results::Status::in_flight;
     recorder_.add(r.record);
   }
@@ -192,6 +197,7 @@ results::WorldTotals World::totals() {
     out.cold_start = spec.cold_start.seconds();
     out.load_peak = spec.load_host_peak;
     if (spec.cached != ~0U) out.weight_cache = cache_totals(spec);
+    add_cache_totals(i, out);
     for (std::size_t v = 0; v < s.variant_counts.size(); ++v)
       out.variants.emplace_back(s.options[v].name, s.variant_counts[v]);
     if (s.exit_counts.size() > 1) out.exits = s.exit_counts;

@@ -21,7 +21,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       offload_draws_(seed, "offload"),
       routing_draws_(seed, "routing"),
       difficulty_draws_(seed, "difficulty"),
-      fault_draws_(seed, "faults") {
+      fault_draws_(seed, "faults"),
+      content_draws_(seed, "content"),
+      similarity_draws_(seed, "similarity") {
   const bool open_ended = scenario.duration == Duration::max();
   horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
   for (const Workload& w : scenario.workloads)
@@ -52,6 +54,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   }
   if (scenario.offload.policy)
     offload_ = scenario.offload.policy->make(*scenario.offload.parameters);
+  open_caches();
   start_services();
   open_workloads();
   schedule_faults();

@@ -75,6 +75,7 @@ class World final : public network::EventLoop {
   void retry_or_fail(std::uint32_t slot, results::Cause cause);
   void on_request_timer(std::uint32_t which, Handle handle);
   void withdraw(std::uint32_t slot);
+  void add_egress(std::uint32_t from, std::uint32_t to, double bytes);
   void set_radio(std::uint32_t host, int uploads, int downloads);
 
   // serving.cpp: queues, batches, engines
@@ -201,6 +202,42 @@ class World final : public network::EventLoop {
   void sample_services();
   void update_ready(std::uint32_t service);
 
+  // visits.cpp: requests at services with caches or calls
+  bool begin_visit(std::uint32_t slot);
+  void look(std::uint32_t slot);
+  void look_up(std::uint32_t slot);
+  void call(std::uint32_t slot, std::uint32_t service, double bytes);
+  void call_next(std::uint32_t slot);
+  void send_call(std::uint32_t slot);
+  void on_call_flow(std::uint32_t slot, network::Outcome outcome);
+  void end_call_transfer(Request& request);
+  bool leaves(std::uint32_t slot);
+  void go_back(std::uint32_t slot, double bytes);
+  void back(std::uint32_t slot);
+  void found(std::uint32_t slot);
+  void make_answer(std::uint32_t slot);
+  bool conclude(std::uint32_t slot);
+  void leave(std::uint32_t slot);
+  void resume_later(std::uint32_t slot, Visit::Next next);
+  void resume(std::uint32_t slot);
+  void return_to(Request& request);
+  bool miss_instead(std::uint32_t slot);
+  void abandon_visit(std::uint32_t slot);
+  void lose_visits(std::uint32_t node);
+
+  // caches.cpp: what caches hold
+  void open_caches();
+  CacheHolder& holder_of(const CacheTier& tier, std::uint32_t holder);
+  bool find_answer(const CacheTier& tier, std::uint32_t holder, Request& request);
+  void write_answer(const CacheTier& tier, std::uint32_t holder, std::uint32_t from, const Request& r);
+  void on_answer_sent(Handle handle, network::Outcome outcome);
+  void stop_waiting(const CacheTier& tier, std::uint32_t holder, std::uint64_t key, std::uint64_t tag);
+  void hand_over_lead(const CacheTier& tier, std::uint32_t holder, std::uint64_t key);
+  void lose_caches(std::uint32_t node);
+  void forget_caches(std::uint32_t replica);
+  devices::AnswerCache::Counts writes_of(const CacheState& state) const;
+  void add_cache_totals(std::uint32_t service, results::ServiceTotals& out) const;
+
   // faults.cpp
   void schedule_faults();
   void on_condition_change(std::uint32_t fault, bool begins);
@@ -243,6 +280,14 @@ class World final : public network::EventLoop {
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
   std::uint64_t guess_seed_;  // of speculation
   StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
+  StreamKey content_draws_, similarity_draws_;
+
+  // Caches and calls; empty where no service has any.
+  std::vector<CacheState> caches_;       // by number - 1
+  std::vector<const CacheTier*> tiers_;
+  std::vector<CacheWrite> writes_;
+  std::vector<std::uint32_t> free_writes_;
+  bool visits_ = false;
 
   // Faults: how many hold a link or node down, shares that brown-outs leave to links, and how often
   // each fault has come. Empty without faults.

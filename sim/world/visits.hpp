@@ -1,0 +1,69 @@
+// A request on its way through caches and services that call each other: what the world keeps of it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "devices/answer_cache.hpp"
+#include "sim/core/time.hpp"
+
+namespace isthmus::world {
+
+inline constexpr std::size_t max_cache_tiers = 8;
+
+//! A request at one service. While the service waits for another one's answer, the fields of the
+//! request that are about this service rest here.
+struct Level {
+  std::uint32_t serving = 0, replica = 0xffffffffU, from = 0xffffffffU, number = 0, batch = 0;
+  Instant arrived = Instant::never(), started = Instant::never();
+  std::uint32_t tier = 0;   // caches that have been asked in vain; the index of the next one
+  std::uint32_t leads = 0;  // bits of those where others may wait for its answer
+  bool asks_cache = false;  // its call is a look-up at a cache server
+  bool called = false;      // the called service has answered
+  std::array<std::uint32_t, max_cache_tiers> holders{};  // whom it asked: replicas or nodes; ~0: nobody
+};
+
+//! From its first service with caches or calls to the answer.
+struct Visit {
+  enum class Next : std::uint8_t { arrive, back, look, conclude };
+  std::vector<Level> levels;  // from the outermost service inwards; never empty
+  devices::Answer answer;     // found, or made
+  double bytes = 0;           // of the call under way
+  double made_bytes = 0;      // of the answer, and its tokens, if no cache has one
+  std::uint32_t made_tokens = 0;
+  std::uint64_t hops = 1;     // tells routing decisions apart; 1 is taken by decode pools
+  bool found = false;         // `answer` comes back from a cache server
+  bool hit = false;           // `answer` comes from a cache
+  bool done = false;          // on to the client
+  Next next = Next::look;     // in Stage::resuming
+  bool nested() const { return levels.size() > 1; }
+  Level& here() { return levels.back(); }
+};
+
+//! A cache with those who wait for what others fetch, by key. The fetching one is not among them.
+struct CacheHolder {
+  devices::AnswerCache cache;
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> waiting;
+};
+
+//! All holders of one cache of a service, and what they did together.
+struct CacheState {
+  struct Counts {
+    std::uint64_t lookups = 0, hits = 0, similar = 0, wrong = 0, coalesced = 0, unanswered = 0;
+  };
+  std::vector<std::unique_ptr<CacheHolder>> holders;  // by replica or node; made when needed
+  Counts counts;
+  devices::AnswerCache::Counts before;  // when the warm-up ended
+};
+
+//! An answer on its way to a cache server.
+struct CacheWrite {
+  std::uint32_t cache = 0, holder = 0;
+  devices::Answer answer;
+  std::uint32_t generation = 0;
+};
+
+}  // namespace isthmus::world
