@@ -21,9 +21,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       offload_draws_(seed, "offload"),
       routing_draws_(seed, "routing"),
       difficulty_draws_(seed, "difficulty"),
-      fault_draws_(seed, "faults"),
       content_draws_(seed, "content"),
-      similarity_draws_(seed, "similarity") {
+      similarity_draws_(seed, "similarity"),
+      fault_draws_(seed, "faults") {
   const bool open_ended = scenario.duration == Duration::max();
   horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
   for (const Workload& w : scenario.workloads)
