@@ -233,6 +233,26 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     put("handovers", static_cast<double>(t->handovers));
     put("transfer_wait", t->waited);
   }
+  if (const auto& t = totals.protocols) {
+    const auto put = [&](const char* name, double value) {
+      s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
+    };
+    put("connections_opened", static_cast<double>(t->opened));
+    put("connections_resumed", static_cast<double>(t->resumed));
+    put("connections_reused", static_cast<double>(t->reused));
+    put("handshake_time", t->opened > 0 ? t->handshake / static_cast<double>(t->opened) : nan);
+    put("payload_bytes", t->payload);
+    put("wire_bytes", t->wire);
+    put("client_codec_time", t->client_work);
+    put("server_codec_time", t->server_work);
+    put("attempt_timeouts", static_cast<double>(t->timeouts));
+    put("sent_raw", t->raw);
+    put("sent_features", t->features);
+    put("sent_noised", t->noised);
+    put("bytes_in_clear", t->in_clear);
+    put("broker_memory", t->broker_memory);
+    put("broker_held", static_cast<double>(t->broker_held));
+  }
   if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
   double link_energy = 0;
   bool powered = false;

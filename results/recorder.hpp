@@ -59,6 +59,20 @@ struct TransferTotals {
   double waited = 0;                       //!< s in promotions, jitter and handovers
 };
 
+//! What protocols cost, after the warm-up.
+struct ProtocolTotals {
+  std::uint64_t opened = 0, resumed = 0;   //!< connections; of these with a ticket
+  std::uint64_t reused = 0;                //!< requests on connections that were there
+  std::uint64_t timeouts = 0;              //!< attempts given up
+  double handshake = 0;                    //!< s from the wish for a new connection until it was there
+  double payload = 0, wire = 0;            //!< bytes, both ways; with handshakes
+  double client_work = 0, server_work = 0; //!< s of codecs, ciphers and handshakes
+  double raw = 0, features = 0, noised = 0;  //!< bytes of payload sent to services, by what they show
+  double in_clear = 0;                     //!< bytes of payload, both ways, without encryption
+  double broker_memory = 0;                //!< bytes, most at any machine
+  std::uint64_t broker_held = 0;           //!< requests, most at any machine
+};
+
 //! Totals that only the world knows.
 struct WorldTotals {
   std::uint64_t created = 0;  //!< requests created, warm-up included
@@ -70,6 +84,7 @@ struct WorldTotals {
   std::vector<LinkTotals> links;
   double network_cost = 0;  //!< USD for egress
   std::optional<TransferTotals> transfers;  //!< none: nothing delays or repeats transfers
+  std::optional<ProtocolTotals> protocols;  //!< none: no service speaks one
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
 };
 

@@ -163,6 +163,14 @@ std::string link_section(const Summary& s) {
         s.value("transfer_retries"), format_quantity(s.value("resent_bytes"), "B"),
         s.value("transfer_resumes"), s.value("transfers_given_up"), s.value("promotions"),
         s.value("handovers"), seconds(s.value("transfer_wait")));
+  if (!std::isnan(s.value("wire_bytes")))
+    out += fmt::format(
+        "protocols: {} on the wire for {} of payload; {:.0f} connections opened ({:.0f} resumed, {} "
+        "each), {:.0f} requests on open ones; codecs {} at clients, {} at servers\n",
+        format_quantity(s.value("wire_bytes"), "B"), format_quantity(s.value("payload_bytes"), "B"),
+        s.value("connections_opened"), s.value("connections_resumed"),
+        seconds(s.value("handshake_time")), s.value("connections_reused"),
+        seconds(s.value("client_codec_time")), seconds(s.value("server_codec_time")));
   if (!std::isnan(s.value("outages"))) out += fmt::format("{:.0f} outages\n", s.value("outages"));
   return out;
 }

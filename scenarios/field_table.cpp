@@ -44,6 +44,8 @@ std::string_view name_of(Reference reference) {
       return "model";
     case Reference::link_preset:
       return "link preset";
+    case Reference::protocol:
+      return "protocol";
     case Reference::count_:
       break;
   }

@@ -39,6 +39,7 @@ enum class Reference : std::uint8_t {
   device,
   model,
   link_preset,
+  protocol,
   count_
 };
 std::string_view name_of(Reference reference);

@@ -28,6 +28,7 @@ Names names_of(const Value& root, const Catalogue& catalogue) {
   const Value* network = root.find("network");
   keys(nodes, names.of(Reference::group));
   keys(network ? network->find("links") : nullptr, names.of(Reference::link));
+  keys(root.find("protocols"), names.of(Reference::protocol));
   keys(root.find("services"), names.of(Reference::service));
   names.of(Reference::service_or_offload) = names.of(Reference::service);
   names.of(Reference::service_or_offload).push_back("offload");
@@ -122,6 +123,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_network(r, root);
   check_own_models(r, root);
   problems.throw_if_any();
+  resolve_protocols(r, root);
   resolve_services(r, root);
   problems.throw_if_any();
   resolve_workloads(r, root);

@@ -45,6 +45,11 @@ void read_cached(Resolution& r, const ObjectView& s, const ObjectView& node, wor
 //! Refuses services that do not fit on their machine together.
 void check_shared_memory(Resolution& r, const ObjectView& root);
 void resolve_network(Resolution& r, const ObjectView& root);
+void resolve_protocols(Resolution& r, const ObjectView& root);
+//! Refuses brokers that do not fit on their machines beside the models.
+void check_brokers(Resolution& r, const ObjectView& root);
+//! Index of the protocol that the service speaks; ~0: none.
+std::uint32_t read_protocol(Resolution& r, const ObjectView& s, const world::Service& service);
 void resolve_services(Resolution& r, const ObjectView& root);
 //! Index of a unit of the group by name. Throws InputError.
 std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted);

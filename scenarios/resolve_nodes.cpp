@@ -202,6 +202,7 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
     }
 
     g.physics = physics_of(v, g, std::move(clocks), leakages, r.problems);
+    g.core_speed = v.number("core_speed");
     read_model_cache(r, v, g);
     if (g.physics) notice_unused(r, v, g, leakages);
     g.executor = devices::executor_spec(g.units, g.unit_bandwidth, v.number("memory_share"));

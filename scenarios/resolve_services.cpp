@@ -356,6 +356,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
   out.request_overhead = s.duration("request_overhead");
   out.queue_timeout = queue.duration_or("timeout", Duration::max());
   out.transfers = read_transfer_policy(r, s, r.transfer_policy);
+  out.protocol = read_protocol(r, s, out);
 
   // What it runs: a model or a law.
   const bool law = s.has("service_time");
@@ -430,6 +431,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     r.scenario.services.push_back(resolve_service(r, root, m.key, s));
   }
   check_shared_memory(r, root);
+  if (!r.problems.any()) check_brokers(r, root);
   if (r.problems.any()) return;
   for (const Member& m : root.find("services")->members) {
     const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "scenarios/file_reading.hpp"
+#include "scenarios/payloads.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
 #include "schedulers/registry.hpp"
@@ -180,8 +181,15 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
     if (q.streaming && v.has(other))
       r.problems.add(v.at("streaming"), v.pointer_to("streaming"),
                      fmt::format("does not go together with \"{}\": one answer of tokens is streamed", other));
-  q.upload = v.distribution("upload", r.problems);
-  q.download = v.distribution("download", r.problems);
+  const auto bytes = [&](const std::string& name) {
+    const std::string payload = name + "_payload";
+    if (!v.has(payload)) return v.distribution(name, r.problems);
+    if (v.has(name))
+      r.problems.add(v.at(payload), v.pointer_to(payload), fmt::format("give it or \"{}\"", name));
+    return payload_bytes(r, v.object(payload));
+  };
+  q.upload = bytes("upload");
+  q.download = bytes("download");
   q.upload_per_token = v.number("upload_per_token");
   q.download_per_token = v.number("download_per_token");
   if (v.has("difficulty")) {
@@ -194,6 +202,9 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.preprocess = v.distribution("preprocess", r.problems);
   q.protocol = v.distribution("protocol", r.problems);
   q.deadline = v.duration_or("deadline", Duration::max());
+  q.attempt_timeout = v.duration_or("attempt_timeout", Duration::max());
+  q.retry_jitter = v.number("retry_jitter");
+  if (v.has("retry_budget")) q.retry_budget = v.number("retry_budget");
   q.retries = v.count("retries");
   q.retry_backoff = v.duration("retry_backoff");
   return q;

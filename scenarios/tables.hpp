@@ -26,6 +26,8 @@ const ObjectSpec& transfer_policy_spec();
 const ObjectSpec& flow_model_spec();
 const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
+const ObjectSpec& protocol_spec();  //!< tables_protocols.cpp
+
 const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& queue_spec();
 const ObjectSpec& pool_spec();

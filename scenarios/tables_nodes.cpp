@@ -111,6 +111,12 @@ std::vector<Field> machine_fields() {
           .above(0)
           .at_most(1)
           .by_default("0.8"),
+      quantity("core_speed", Unit::none,
+               "of one core on codecs and ciphers, against the machines of the published figures; used "
+               "with `protocols`")
+          .at_least(0.001)
+          .at_most(1000)
+          .by_default("1"),
       quantity("base_power", Unit::power, "whole machine without its units (screen, board, fans)")
           .by_default("0 W"),
       quantity("upload_power", Unit::power, "on top while it sends").by_default("0 W"),

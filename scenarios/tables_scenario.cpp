@@ -120,6 +120,9 @@ const ObjectSpec& scenario_spec() {
        object("network", network_spec, "links between them").default_is("no delays"),
        map("models", object("", model_spec, "a model"), "models of the scenario's own, by name")
            .default_is("none"),
+       map("protocols", object("", protocol_spec, "a protocol"),
+           "how clients talk to services, by name")
+           .default_is("none"),
        map("services", object("", service_spec, "a service"), "what is served, by name")
            .at_least(1)
            .needed(),

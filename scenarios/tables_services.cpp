@@ -245,6 +245,9 @@ const ObjectSpec& service_spec() {
         object("transfers", transfer_policy_spec,
                "what follows when a transfer to or from it fails")
             .default_is("that of the network"),
+        refer("protocol", Reference::protocol,
+              "how remote clients talk to it: connections, bytes and work beside the payload")
+            .default_is("none: payloads alone travel"),
         policy("batching", batching_spec(), "how waiting requests form batches")
             .default_is("language models: continuous; else one request per batch"),
         policy("routing", routing_spec(), "which replica gets a request")

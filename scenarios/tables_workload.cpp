@@ -1,3 +1,4 @@
+#include "scenarios/payloads.hpp"
 #include "scenarios/tables.hpp"
 #include "sim/world/fitted_workloads.hpp"
 
@@ -73,6 +74,10 @@ const ObjectSpec& request_spec() {
            .default_is("none: no two requests are equal"),
        distribution("upload", Unit::bytes, "sent to a remote service").by_default("0 B"),
        distribution("download", Unit::bytes, "sent back").by_default("0 B"),
+       object("upload_payload", payload_spec, "instead of upload: what is sent")
+           .default_is("none: upload"),
+       object("download_payload", payload_spec, "instead of download: what is sent back")
+           .default_is("none: download"),
        quantity("upload_per_token", Unit::bytes, "added per prompt token").by_default("0 B"),
        quantity("download_per_token", Unit::bytes, "added per output token").by_default("0 B"),
        distribution("difficulty", Unit::fraction,
@@ -88,7 +93,17 @@ const ObjectSpec& request_spec() {
        quantity("deadline", Unit::duration, "the client gives up after this")
            .above(0)
            .default_is("none"),
-       integer("retries", "after a failed transfer").at_most(1000).by_default("0"),
+       quantity("attempt_timeout", Unit::duration,
+                "an attempt without its answer after this is given up, and `retries` decide what follows")
+           .above(0)
+           .default_is("none"),
+       integer("retries", "after a failed transfer or an attempt given up").at_most(1000).by_default("0"),
+       quantity("retry_jitter", Unit::fraction, "share of a pause before a retry that is drawn at random")
+           .at_most(1)
+           .by_default("0"),
+       quantity("retry_budget", Unit::none, "retries per request of the workload, over all so far")
+           .at_most(1000)
+           .default_is("no limit"),
        quantity("retry_backoff", Unit::duration, "before the first retry; doubles every time; also the pause of a "
                 "closed-loop client after a request that failed or was rejected")
            .by_default("1 s")},

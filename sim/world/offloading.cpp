@@ -147,8 +147,14 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
       c.healthy = false;
     } else {
       const Duration latency = network_->path_latency(r.host, node) + network_->path_latency(node, r.host);
-      upload = r.record.upload / up;
-      download = r.record.download / down;
+      upload = r.record.upload, download = r.record.download;
+      if (service.protocol != ~0U) {
+        const Protocol& p = scenario_.protocols[service.protocol];
+        upload = wire_bytes(p, p.up, upload);
+        download = wire_bytes(p, p.down, download);
+      }
+      upload /= up;
+      download /= down;
       c.network = latency + Duration::from_seconds(std::min(1e6, upload + download + r.protocol));
     }
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
@@ -102,6 +103,7 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   r.protocol = shape.protocol.sample(g);
   r.postprocess = shape.postprocess.sample(g);
 
+  if (!retry_credit_.empty()) retry_credit_[w] += shape.retry_budget;
   const Handle h = handle_of(slot);
   if (shape.deadline != Duration::max())
     r.deadline_timer = queue_.push(now_ + shape.deadline, EventKind::queue_timeout, 1, h.pack());
@@ -121,8 +123,13 @@ void World::on_local_step(Handle h) {
   switch (r->stage) {
     case Stage::preparing:
     case Stage::backing_off: place(h.slot); break;
-    case Stage::connecting: start_upload(h.slot); break;
-    case Stage::admitting: arrive(h.slot); break;
+    case Stage::connecting: r->exchange ? go_on_connecting(h.slot) : start_upload(h.slot); break;
+    case Stage::admitting:
+      r->exchange && r->exchange->phase == Exchange::Phase::passing ? on_passed(h.slot) : arrive(h.slot);
+      break;
+    case Stage::answering:
+      r->exchange->phase == Exchange::Phase::passing ? on_passed(h.slot) : answer(h.slot);
+      break;
     case Stage::finishing: complete(h.slot); break;
     case Stage::looking_up: look_up(h.slot); break;
     case Stage::resuming: resume(h.slot); break;
@@ -131,7 +138,12 @@ void World::on_local_step(Handle h) {
 }
 
 void World::place(std::uint32_t slot) {
-  const int fixed = scenario_.workloads[requests_[slot].record.workload].service;
+  const results::RequestRecord& record = requests_[slot].record;
+  const int fixed = scenario_.workloads[record.workload].service;
+  if (const Duration limit = scenario_.workloads[record.workload].request.attempt_timeout;
+      limit != Duration::max())
+    queue_.push(now_ + limit, EventKind::queue_timeout, attempt_timer | record.attempts,
+                handle_of(slot).pack());
   const std::uint32_t service = fixed >= 0 ? static_cast<std::uint32_t>(fixed) : choose_service(slot);
   assign_service(slot, service);
 }
@@ -178,6 +190,7 @@ void World::send(std::uint32_t slot) {
   if (!r.split || r.part <= 1) r.record.sent = now_;
   if (r.from == ~0U || replicas_[r.replica].node == r.from) return arrive(slot);
   const double wait = (r.from == r.host ? r.protocol : 0) + (r.split ? r.hop_encode[r.part - 1] : 0);
+  if (r.from == r.host && begin_exchange(slot, wait)) return;
   if (wait > 0) {
     r.stage = Stage::connecting;
     r.timer = queue_.push(now_ + saturated(wait), EventKind::local_step, 0,
@@ -206,7 +219,20 @@ void World::start_upload(std::uint32_t slot) {
   r.transfer_start = now_;
   set_radio(r.from, 1, 0);
   const std::uint32_t node = replicas_[r.replica].node;
-  const double bytes = r.split ? r.hop_bytes[r.part - 1] : r.record.upload;
+  double bytes = r.split ? r.hop_bytes[r.part - 1] : r.record.upload;
+  if (r.exchange && r.from == r.host) {
+    const Exchange& e = *r.exchange;
+    bytes = e.wire + e.extra_up;
+    if (r.record.counted) {
+      const double payload = e.held;
+      talk_.wire += bytes;
+      talk_.payload += payload;
+      if (!e.protocol->encrypted) talk_.in_clear += payload;
+      (e.protocol->shows == Shows::raw        ? talk_.raw
+       : e.protocol->shows == Shows::features ? talk_.features
+                                              : talk_.noised) += payload;
+    }
+  }
   const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
   r.flow = network_->start({r.from, node, bytes, 0.0, handle_of(slot).pack(), policy}, now_);
 }
@@ -225,14 +251,15 @@ void World::end_transfer(Request& r) {
 void World::on_flow_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
   if (!r) return on_answer_sent(h, outcome);
+  if (outcome == network::Outcome::cancelled) return;  // who cancels does the rest
   if (r->stage == Stage::calling || r->stage == Stage::returning) return on_call_flow(h.slot, outcome);
   if (r->handover && r->handover->flow.valid()) {
-    if (outcome == network::Outcome::cancelled) return;
     r->handover->flow = FlowId::none();
     if (outcome == network::Outcome::delivered) return on_kv_sent(h.slot);
     if (r->stage == Stage::queued) return give_up_handover(h.slot);  // the prompt goes on
     return retry_or_fail(h.slot, results::Cause::network_failed);
   }
+  if (r->stage == Stage::connecting && r->flow.valid()) return on_shake_ended(h.slot, outcome);
   if (r->stage != Stage::uploading && r->stage != Stage::downloading) return;
   const bool up = r->stage == Stage::uploading;
   end_transfer(*r);
@@ -247,6 +274,7 @@ void World::on_flow_ended(Handle h, network::Outcome outcome) {
 void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   Request& r = requests_[slot];
   const RequestShape& shape = scenario_.workloads[r.record.workload].request;
+  end_exchange(slot, false, true);
   if (r.handover) give_up_handover(slot);
   drop_stream(r);
   if (r.replica != ~0U && r.record.served.is_never()) {
@@ -259,8 +287,13 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
     if (miss_instead(slot)) return;
     abandon_visit(slot);
   }
-  if (r.record.attempts > shape.retries) return drop(slot, results::Status::failed, cause);
-  const Duration wait = shape.retry_backoff * (1LL << std::min<int>(r.record.attempts - 1, 20));
+  if (r.record.attempts > shape.retries || !may_retry(r.record.workload))
+    return drop(slot, results::Status::failed, cause);
+  Duration wait = shape.retry_backoff * (1LL << std::min<int>(r.record.attempts - 1, 20));
+  if (shape.retry_jitter > 0) {
+    Rng g = retry_draws_.at(r.record.identity, r.record.attempts);
+    wait = Duration::from_seconds(wait.seconds() * (1 - shape.retry_jitter * uniform01(g)));
+  }
   ++r.record.attempts;
   r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
   r.record.kv_bytes = 0;
@@ -274,11 +307,21 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   r.timer = queue_.push(now_ + wait, EventKind::local_step, 0, handle_of(slot).pack());
 }
 
+// Takes a retry from the budget of the workload, if there is one.
+bool World::may_retry(std::uint32_t workload) {
+  if (retry_credit_.empty()) return true;
+  if (retry_credit_[workload] < 1) return false;
+  --retry_credit_[workload];
+  return true;
+}
+
 // The request is at the service, or through its front end. Its replica may have gone meanwhile.
 void World::arrive(std::uint32_t slot) {
   Request& r = requests_[slot];
+  if (r.exchange && r.exchange->phase == Exchange::Phase::sending && pass_broker(slot)) return;
   const bool admitted = r.stage == Stage::admitting;
-  const Duration front = scenario_.services[r.serving].request_overhead;
+  Duration front = scenario_.services[r.serving].request_overhead;
+  if (!admitted && r.exchange) front = front + saturated(std::exchange(r.exchange->server_before, 0.0));
   if (!admitted && front > Duration::zero() && !(r.split && !r.split->parts[r.part])) {
     r.record.arrived = now_;
     r.stage = Stage::admitting;
@@ -312,15 +355,19 @@ void World::served(std::uint32_t slot, Instant at) {
   --replicas_[replica].outstanding;
   if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
   const bool remote = r.host != ~0U && node != r.host;
+  double egress = r.record.download;
+  if (r.exchange) {
+    const Protocol& p = *r.exchange->protocol;
+    r.record.accuracy = std::max(0.0, r.record.accuracy - p.accuracy_loss);
+    if (!r.stream) egress = wire_bytes(p, p.down, egress);
+    if (r.stream || !remote) leave_broker(r);
+  }
   if (remote && scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud && warm_)
-    egress_cost_ += r.record.download * scenario_.egress_price;
+    egress_cost_ += egress * scenario_.egress_price;
   if (r.stream) return end_of_stream(slot);
   if (!remote) return complete(slot);
-  r.stage = Stage::downloading;
-  r.transfer_start = now_;
-  set_radio(r.host, 0, 1);
-  const std::uint32_t policy = scenario_.services[replicas_[replica].service].transfers;
-  r.flow = network_->start({node, r.host, r.record.download, 0.0, handle_of(slot).pack(), policy}, now_);
+  if (r.exchange) return answer(slot);
+  start_download(slot);
 }
 
 // Between services: what leaves the cloud for another tier costs money.
@@ -333,6 +380,10 @@ void World::add_egress(std::uint32_t from, std::uint32_t to, double bytes) {
 
 void World::complete(std::uint32_t slot) {
   Request& r = requests_[slot];
+  if (r.exchange) {
+    r.postprocess += r.exchange->client_after;
+    end_exchange(slot, true, false);
+  }
   if (r.postprocess > 0) {
     r.stage = Stage::finishing;
     r.timer = queue_.push(now_ + saturated(r.postprocess), EventKind::local_step, 0,
@@ -359,6 +410,8 @@ void World::finish_record(std::uint32_t slot) {
   if (r.visit) abandon_visit(slot);
   queue_.cancel(r.deadline_timer);
   queue_.cancel(r.queue_timer);
+  end_exchange(slot, r.record.status != results::Status::failed,
+               r.record.cause == results::Cause::node_failed);
   if (r.host != ~0U) {
     const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
     r.record.client_energy += g.base_power * (now_ - r.record.created).seconds();
@@ -375,10 +428,25 @@ void World::finish_record(std::uint32_t slot) {
                  r.record.status == results::Status::completed);
 }
 
-// Deadline (1) or queue timeout (0).
+// Deadline (1), queue timeout (0), or timeout of an attempt or in its broker.
 void World::on_request_timer(std::uint32_t which, Handle h) {
   Request* r = find(h);
   if (!r) return;
+  if (which >= broker_timer) {
+    if (r->record.attempts != (which & ~(attempt_timer | broker_timer))) return;
+    if ((which & broker_timer) && !(r->exchange && r->exchange->broker)) return;
+    if (r->stage == Stage::backing_off || r->stage == Stage::finishing) return;
+    if (r->record.counted) ++talk_.timeouts;
+    withdraw(h.slot);
+    // A batch that runs on must not find the next attempt under this name.
+    ++r->generation;
+    if (queue_.cancel(r->deadline_timer)) {
+      const Duration deadline = scenario_.workloads[r->record.workload].request.deadline;
+      r->deadline_timer = queue_.push(r->record.created + deadline, EventKind::queue_timeout, 1,
+                                      handle_of(h.slot).pack());
+    }
+    return retry_or_fail(h.slot, results::Cause::cancelled);
+  }
   if (which == 0) {
     // Only those who still wait are turned away.
     if (r->stage == Stage::queued && !r->record.started.is_never()) return;
@@ -393,6 +461,7 @@ void World::on_request_timer(std::uint32_t which, Handle h) {
 void World::withdraw(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::uint64_t tag = handle_of(slot).pack();
+  end_exchange(slot, false, false);
   if (r.handover) give_up_handover(slot);
   const bool streamed = r.stream != nullptr;
   drop_stream(r);
@@ -404,6 +473,7 @@ void World::withdraw(std::uint32_t slot) {
     case Stage::preparing:
     case Stage::connecting:
     case Stage::admitting:
+    case Stage::answering:
     case Stage::finishing:
     case Stage::backing_off: queue_.cancel(r.timer); break;
     case Stage::pending: {

@@ -30,6 +30,7 @@
 #include "schedulers/variant_policy.hpp"
 #include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
+#include "sim/world/protocol.hpp"
 
 namespace isthmus::world {
 
@@ -63,6 +64,7 @@ struct NodeGroup {
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
   //! Between accelerators of one node, for KV caches: bytes/s, infinite where it is not stated; s.
   double interconnect_bandwidth = std::numeric_limits<double>::infinity(), interconnect_latency = 0;
+  double core_speed = 1;               //!< of one core on codecs and ciphers, against published figures
   double price_per_hour = 0;           //!< USD per node-hour
   bool billed_when_idle = true;        //!< false: only while it hosts a replica
 };
@@ -228,6 +230,7 @@ struct Service {
   std::optional<schedulers::Parameters> routing_parameters;
   Autoscaling autoscaling;
   std::uint32_t transfers = 0;         //!< policy of transfers to and from it (network::Transfer::policy)
+  std::uint32_t protocol = 0xffffffffU;  //!< that remote clients speak with it; ~0: none
   double timing_error = 0;             //!< relative standard error of its service times
   std::string timing;                  //!< evidence in words, for the report
 
@@ -308,6 +311,9 @@ struct RequestShape {
   //! How hard the input is, [0, 1): early exits take those below their cumulated shares.
   Distribution difficulty = Distribution::uniform(0, 1);
   Duration deadline = Duration::max();                      //!< the client gives up after this
+  Duration attempt_timeout = Duration::max();               //!< an attempt is given up after this
+  double retry_jitter = 0;                                  //!< share of a backoff that is drawn
+  double retry_budget = std::numeric_limits<double>::infinity();  //!< retries per request, over all
   std::uint32_t retries = 0;                                //!< after a failed transfer
   Duration retry_backoff = Duration::from_seconds(1);       //!< doubles with every retry
 };
@@ -376,6 +382,7 @@ struct Scenario {
   bool simgrid = true;
   std::vector<std::string> simgrid_options;
   double egress_price = 0;             //!< USD per byte sent from cloud nodes
+  std::vector<Protocol> protocols;
   std::vector<Service> services;
   std::vector<Workload> workloads;
   Offload offload;

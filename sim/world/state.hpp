@@ -22,6 +22,7 @@
 #include "sim/core/event_queue.hpp"
 #include "sim/core/ids.hpp"
 #include "sim/world/arrivals.hpp"
+#include "sim/world/exchange.hpp"
 #include "sim/world/sessions.hpp"
 #include "sim/world/time_average.hpp"
 #include "sim/world/visits.hpp"
@@ -41,12 +42,13 @@ struct Handle {
 //! Where a request is in its life.
 enum class Stage : std::uint8_t {
   preparing,    //!< on the client: pre-processing, then the decision
-  connecting,   //!< protocol delay before the upload
+  connecting,   //!< protocol delay, or all that a protocol does, before the upload
   pending,      //!< no replica is ready yet
   uploading,
   admitting,    //!< in the front end of a service, before its queue
   queued,       //!< at a replica, or running in its engine or batch
   handing_over, //!< prefilled: its KV cache waits for a decode replica or travels to it
+  answering,    //!< at the server and its broker, before the download
   downloading,
   finishing,    //!< on the client: post-processing
   backing_off,  //!< after a failed transfer
@@ -90,6 +92,9 @@ struct AnswerStream {
 //! In the tag of a flow: it carries a message of a stream.
 inline constexpr std::uint64_t stream_bit = 1ULL << 31;
 
+//! In the target of a request's timer: an attempt, or its time in a broker, of the number in the rest.
+inline constexpr std::uint32_t attempt_timer = 1U << 31, broker_timer = 1U << 30;
+
 struct Request {
   results::RequestRecord record;
   std::uint32_t generation = 0;
@@ -111,6 +116,7 @@ struct Request {
   FlowId flow;
   EventHandle timer, queue_timer, deadline_timer;
   std::unique_ptr<AnswerStream> stream;  // from its first token to its end
+  std::unique_ptr<Exchange> exchange;    // of this attempt, where the service speaks a protocol
   std::unique_ptr<KvHandover> handover;  // from the choice of a decode replica to its start there
   std::shared_ptr<const SplitPlan> split;  // of this attempt; null: not (yet) split
   std::uint32_t part = 0;              // tier of the plan that it is at or on its way to

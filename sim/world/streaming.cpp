@@ -35,11 +35,12 @@ void World::send_tokens(std::uint32_t slot) {
   AnswerStream& s = *r.stream;
   s.tokens = tokens_computed(slot);
   if (s.tokens == s.sent || (now_ < s.earliest && r.stage == Stage::queued)) return await_token(slot);
-  const double bytes = r.record.download / r.record.output_tokens * (s.tokens - s.sent);
+  double bytes = r.record.download / r.record.output_tokens * (s.tokens - s.sent);
   const std::uint32_t node = replicas_[r.replica].node;
   s.sent = s.tokens;
   s.earliest = now_ + scenario_.workloads[r.record.workload].request.stream_interval;
   if (node == r.host || r.host == ~0U) return received(slot);
+  if (r.exchange) bytes = wire_of_answer(r, bytes);
   s.since = now_;
   set_radio(r.host, 0, 1);
   const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
@@ -87,7 +88,7 @@ void World::end_message(Request& r) {
 
 void World::on_message_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
-  if (!r || !r->stream || !r->stream->flow.valid()) return;
+  if (!r || !r->stream || !r->stream->flow.valid() || outcome == network::Outcome::cancelled) return;
   end_message(*r);
   if (outcome != network::Outcome::delivered) {
     withdraw(h.slot);

@@ -57,6 +57,8 @@ void World::reset_totals() {
     c.before = writes_of(c);
   }
   egress_cost_ = 0;
+  talk_ = {};
+  for (auto& [key, b] : brokers_) b.peak = b.memory, b.most = b.held;
   counters_before_ = network_->counters();
   carried_before_.clear();
   busy_before_.clear();
@@ -140,6 +142,7 @@ results::WorldTotals World::totals() {
                                           c.handovers - b.handovers,   c.resent - b.resent,
                                           c.waited - b.waited};
   }
+  t.protocols = protocol_totals();
   if (!scenario_.faults.empty()) t.outages = outages_;
 
   for (const NodeGroup& group : scenario_.nodes) {

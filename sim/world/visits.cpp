@@ -144,7 +144,6 @@ void World::end_call_transfer(Request& r) {
 }
 
 void World::on_call_flow(std::uint32_t slot, network::Outcome outcome) {
-  if (outcome == network::Outcome::cancelled) return;
   Request& r = requests_[slot];
   const bool out = r.stage == Stage::calling;
   end_call_transfer(r);

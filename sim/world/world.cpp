@@ -1,6 +1,8 @@
 // The clock of a run and the one switch over events.
 #include "sim/world/world.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -21,6 +23,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       offload_draws_(seed, "offload"),
       routing_draws_(seed, "routing"),
       difficulty_draws_(seed, "difficulty"),
+      retry_draws_(seed, "retries"),
       content_draws_(seed, "content"),
       similarity_draws_(seed, "similarity"),
       fault_draws_(seed, "faults") {
@@ -59,6 +62,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   open_workloads();
   schedule_faults();
   publish_signals();
+  if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
+                  [](const Workload& w) { return std::isfinite(w.request.retry_budget); }))
+    retry_credit_.resize(scenario.workloads.size());
   disaggregated_ =
       std::any_of(scenario.services.begin(), scenario.services.end(),
                   [](const Service& s) { return s.pools && !s.pools->decode.empty(); });

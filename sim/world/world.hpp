@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "network/fluid_network.hpp"
@@ -73,10 +75,32 @@ class World final : public network::EventLoop {
   void drop(std::uint32_t slot, results::Status status, results::Cause cause);
   void finish_record(std::uint32_t slot);
   void retry_or_fail(std::uint32_t slot, results::Cause cause);
+  bool may_retry(std::uint32_t workload);
   void on_request_timer(std::uint32_t which, Handle handle);
   void withdraw(std::uint32_t slot);
   void add_egress(std::uint32_t from, std::uint32_t to, double bytes);
   void set_radio(std::uint32_t host, int uploads, int downloads);
+
+  // exchanges.cpp: connections, handshakes, codecs and brokers of requests that speak a protocol
+  bool begin_exchange(std::uint32_t slot, double wait);
+  void go_on_connecting(std::uint32_t slot);
+  void ask_for_connection(std::uint32_t slot);
+  void shake(std::uint32_t slot);
+  void start_shake_flow(std::uint32_t slot);
+  void on_shake_ended(std::uint32_t slot, network::Outcome outcome);
+  void connected(std::uint32_t slot);
+  bool pass_broker(std::uint32_t slot);
+  void begin_pass(std::uint32_t slot);
+  void on_passed(std::uint32_t slot);
+  void free_worker(Exchange& exchange);
+  void leave_broker(Request& request);
+  void answer(std::uint32_t slot);
+  void start_download(std::uint32_t slot);
+  double wire_of_answer(Request& request, double payload);
+  void end_shake(Request& request);
+  void end_exchange(std::uint32_t slot, bool answered, bool broken);
+  double core_speed(std::uint32_t node) const { return scenario_.nodes[nodes_[node].group].core_speed; }
+  std::optional<results::ProtocolTotals> protocol_totals() const;
 
   // serving.cpp: queues, batches, engines
   void enqueue(std::uint32_t slot);
@@ -263,6 +287,10 @@ class World final : public network::EventLoop {
   std::uint64_t events_ = 0, events_at_once_ = 0, created_ = 0;
   std::uint64_t open_sources_ = 0, live_requests_ = 0, live_tasks_ = 0, next_task_ = 0;
   double egress_cost_ = 0;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, ConnectionPool> connections_;
+  std::map<std::pair<const Protocol*, std::uint32_t>, BrokerState> brokers_;  // by machine
+  results::ProtocolTotals talk_;
+  std::vector<double> retry_credit_;     // of each workload with a retry budget
   network::TransferCounters counters_before_;  // when the warm-up ended
   std::vector<double> carried_before_;   // bytes per link when the warm-up ended
   std::vector<double> busy_before_;      // seconds of full use likewise, where they are counted
@@ -279,7 +307,8 @@ class World final : public network::EventLoop {
   std::vector<std::uint32_t> free_tasks_;
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
   std::uint64_t guess_seed_;  // of speculation
-  StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_;
+  StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_,
+      retry_draws_;
   StreamKey content_draws_, similarity_draws_;
 
   // Caches and calls; empty where no service has any.

@@ -222,6 +222,44 @@ def divide_replicas(seed: int, node: dict, service: dict) -> None:
             service["parallel"] = r.choice([2, 4])
 
 
+def random_protocol(seed: int, services: dict, request: dict) -> dict:
+    """Lets remote services speak a protocol of any layers, and attempts time out."""
+    r = random.Random(f"talk {seed}")
+    if r.random() < 0.3:
+        request |= {"attempt_timeout": r.choice(["30 ms", "1 s"]), "retry_jitter": r.choice([0, 1]),
+                    "retry_budget": r.choice([0, 0.5])}
+    if r.random() < 0.5:
+        return {}
+    transport = r.choice(["tcp", "tcp", "quic", "none"])
+    protocol = {"transport": transport, "packet_headers": r.random() < 0.5,
+                "message": {"framing": r.choice(["none", "grpc", "rest-json"]),
+                            "header_up": r.choice(["0 B", "300 B"]), "encode": "100 MB/s"}}
+    if transport == "quic":
+        protocol["resumption"] = r.choice(["none", "session", "early-data"])
+    elif transport == "tcp" and r.random() < 0.7:
+        protocol |= {"encryption": "tls-1.3", "cipher": "50 MB/s",
+                     "resumption": r.choice(["none", "session", "early-data"])}
+    if transport != "none":
+        protocol["connections"] = {"idle_timeout": r.choice(["0 s", "200 ms", "60 s"]),
+                                   "streams": r.choice([1, 1, 2, 100])}
+        if r.random() < 0.5:
+            protocol["connections"]["limit"] = r.choice([1, 3])
+    if r.random() < 0.4:
+        protocol["compression"] = {"codec": r.choice(["zstd-1", "lz4"]),
+                                   "ways": r.choice(["both", "up", "down"])}
+    if r.random() < 0.5:
+        protocol["broker"] = {"time": r.choice(["0 s", "12 ms"]), "both_ways": r.random() < 0.6,
+                              "memory": "64 MB", "request_memory": "1 MB"}
+        limits = {"workers": r.choice([1, 4]), "capacity": r.choice([1, 5]),
+                  "timeout": r.choice(["10 ms", "500 ms"])}
+        protocol["broker"] |= {key: limits[key] for key in limits if r.random() < 0.5}
+    if r.random() < 0.3:
+        protocol["privacy"] = {"shows": "noised", "noise": "10 MB/s", "accuracy_loss": 0.1}
+    for name in r.sample(["law", "llm"], r.choice([1, 2])):
+        services[name]["protocol"] = "talk"
+    return {"talk": protocol}
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -291,6 +329,7 @@ def random_scenario(seed: int) -> dict:
     services["local"] = {**local, "on": "phone", "queue": queue}
     if "model_cache" in device:
         services["other"] = {**local, "on": "phone", "priority": 2, "slots": 1}
+    protocols = random_protocol(seed, services, request)
     faults = []
     for _ in range(r.randint(0, 3)):
         target = r.choice([{"link": "wan"}, {"link": "access"}, {"node": "box"},
@@ -300,7 +339,7 @@ def random_scenario(seed: int) -> dict:
     return {
         "isthmus": 1, "name": "random", "seed": seed, "duration": "20 s",
         "warmup": r.choice(["0 s", "3 s"]), "nodes": nodes, "network": network,
-        "services": services, "faults": faults,
+        "services": services, "faults": faults, "protocols": protocols,
         "workload": [random_workload(r, i, request) for i in range(r.randint(1, 3))] + [
             {"name": "others", "source": "poisson", "rate": "5 /s", "target": "other",
              "clients": {"on": "phone", "count": 6}}] * ("other" in services),
@@ -355,6 +394,8 @@ def split_scenario(seed: int) -> dict:
         "head": {"model": model, "on": "camera", "queue": random_queue(r),
                  "slots": r.choice([1, 2])},
     }
+    if scenario["protocols"] and r.random() < 0.7:
+        scenario["services"]["tail"]["protocol"] = "talk"
     for target in ("tail", "head"):
         scenario["workload"].append({
             "name": target, "source": "poisson", "rate": f"{r.choice([1, 10, 40])} /s",

@@ -148,6 +148,11 @@ TEST(Metrics, TasksEnergyAndCost) {
   EXPECT_EQ(s.value("transfer_retries"), 3);
   EXPECT_EQ(s.value("handovers"), 4);
   EXPECT_EQ(s.value("outages"), 7);
+  EXPECT_EQ(s.value("connections_reused"), 16);
+  EXPECT_DOUBLE_EQ(s.value("handshake_time"), 0.05);
+  EXPECT_EQ(s.value("wire_bytes"), 1100);
+  EXPECT_EQ(s.value("bytes_in_clear"), 50);
+  EXPECT_EQ(s.value("broker_held"), 3);
   EXPECT_DOUBLE_EQ(s.value("cost_per_1000"), 8.75);
   EXPECT_DOUBLE_EQ(s.value("accuracy"), 0.8);
   EXPECT_DOUBLE_EQ(s.value("bytes_per_request"), 1024);
