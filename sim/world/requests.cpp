@@ -438,6 +438,7 @@ void World::on_request_timer(std::uint32_t which, Handle h) {
     if (r->stage == Stage::backing_off || r->stage == Stage::finishing) return;
     if (r->record.counted) ++talk_.timeouts;
     withdraw(h.slot);
+    if (r->visit) abandon_visit(h.slot);
     // A batch that runs on must not find the next attempt under this name.
     ++r->generation;
     if (queue_.cancel(r->deadline_timer)) {
