@@ -237,7 +237,8 @@ void FluidNetwork::change_link(LinkId link, const LinkChange& change, Instant no
 void FluidNetwork::apply(LinkId link, const LinkChange& change) {
   const bool known = link.valid() && link.value() < links_.size();
   const bool was_up = known && links_.up(link);
-  if (known && change.bandwidth && busy_.tracks(link)) busy_.settle(link, flying_bytes(link), links_);
+  if (known && (change.bandwidth || change.scale) && busy_.tracks(link))
+    busy_.settle(link, flying_bytes(link), links_);
   links_.apply(link, change);
   if (was_up && !links_.up(link)) fail_flows_on(link);
   if (change.bandwidth || change.latency || change.scale) retune_flows_on(link);

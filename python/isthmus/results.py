@@ -111,9 +111,9 @@ class Result:
 
     @property
     def links(self) -> pd.DataFrame:
-        """Totals of each link: bytes and utilization."""
+        """Totals of each link: bytes, utilization, and energy in J (NaN without a power)."""
         return pd.DataFrame(
-            self.summary["links"], columns=["name", "bytes", "utilization"]
+            self.summary["links"], columns=["name", "bytes", "utilization", "energy"]
         ).set_index("name")
 
     def _table(self, group: str) -> pd.DataFrame:

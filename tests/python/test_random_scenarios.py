@@ -474,6 +474,7 @@ def moving_scenario(seed: int) -> dict:
     network["links"] |= {"radio": radio, "cell": {"bandwidth": "50 Mbps", "sharing": "shared",
                                                   "per_nodes": r.choice([0, 2])},
                          "other": {"bandwidth": "5 Mbps", "latency": "30 ms", "per_nodes": 0}}
+    network["links"]["access"].pop("stations", None)  # nobody is left there
     network["access"]["phone"] = ["radio", "cell"]
     if r.random() < 0.7:
         network["mobility"] = [{
