@@ -1,6 +1,7 @@
 #include "devices/llm_engine.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -79,7 +80,10 @@ void LlmEngine::enqueue(const EngineRequest& r) {
     throw InternalError("engine: request does not fit");
   const std::uint32_t slot = allocate_slot();
   const std::uint32_t generation = slab_[slot].generation;
-  Sequence s;
+  // Anew in its place. Nothing in it throws.
+  Sequence& s = slab_[slot];
+  std::destroy_at(&s);
+  std::construct_at(&s);
   s.tag = r.tag;
   s.prompt = r.prompt;
   s.image = r.image;
@@ -97,7 +101,6 @@ void LlmEngine::enqueue(const EngineRequest& r) {
   s.generation = generation;
   s.serial = ++serials_;
   if (limits_.prefix_caching) s.prefix = r.prefix;
-  slab_[slot] = std::move(s);
   arriving_.push_back(slot);
   if (!limits_.async_scheduling) take_notice();
 }

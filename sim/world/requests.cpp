@@ -1,6 +1,7 @@
 // The life of one request: created, prepared, placed, sent, served, answered - or dropped on the way.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -34,7 +35,9 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   }
   Request& r = requests_[slot];
   const std::uint32_t generation = r.generation;
-  r = Request();
+  // Anew in its place, for a request is large. Nothing in it throws.
+  std::destroy_at(&r);
+  std::construct_at(&r);
   r.generation = generation;
   r.live = true;
   ++live_requests_;
