@@ -603,7 +603,9 @@ def test_laws(seed, make):
     seconds = 20 - float(scenario["warmup"].split()[0])
     for name, link in run.links[run.links["energy"].notna()].iterrows():
         share = link["energy"] / seconds
-        instances = round(share) if name != "access" else scenario["nodes"]["phone"]["count"]
+        instances = round(share) if name != "access" else sum(
+            scenario["nodes"][group].get("count", 1)
+            for group, links in scenario["network"]["access"].items() if "access" in links)
         assert 1 - 1e-9 <= share <= 4 * max(1, instances) + 1e-9, name
     if scenario["network"]["links"]["access"]["sharing"] == "wifi":
         assert run.links.loc["access", "utilization"] <= 1 + 1e-9
