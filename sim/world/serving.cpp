@@ -222,13 +222,16 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
     occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
   if (!service.execution()) b.nominal = b.watts * (now_ - b.start).seconds();
   const double energy = joules_of(nodes_[p.node], b) / size;
-  batch_ = b.tags;
-  for (const std::uint64_t tag : batch_) {
+  // Parts of a request that go on within the machine start batches of their own meanwhile.
+  std::vector<std::uint64_t> tags = std::move(spare_tags_);
+  tags = b.tags;
+  for (const std::uint64_t tag : tags) {
     Request* r = find(Handle::unpack(tag));
     if (!r || r->stage != Stage::queued) continue;
     if (service.local) r->record.client_energy += energy;
     served(Handle::unpack(tag).slot, now_);
   }
+  spare_tags_ = std::move(tags);
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
   if (replicas_[replica].server->can_start()) {
     if (service.batching.policy) request_dispatch(replica);

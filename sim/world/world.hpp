@@ -330,7 +330,7 @@ class World final : public network::EventLoop {
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;
   std::vector<schedulers::ReplicaSignal> signals_;
-  std::vector<std::uint64_t> batch_, wakeful_;
+  std::vector<std::uint64_t> batch_, wakeful_, spare_tags_;
   std::vector<devices::Admission> admitted_;
   std::vector<devices::Progress> progress_;
   std::vector<network::FlowEnd> ends_;
