@@ -89,6 +89,7 @@ class SimGridNetwork final : public Network {
   void harvest();
   void on_completion(const sg::Activity& activity);
   void end(std::uint32_t slot, Outcome outcome, Instant at, double left = 0);
+  void fail(std::uint32_t slot);
   void end_soon(std::uint32_t slot, Outcome outcome, Instant at, double left = 0);
   void deliver_soon();
   void withdraw(Flow& f);
@@ -349,18 +350,22 @@ void SimGridNetwork::harvest() {
   }
   for (Action& a : *platform_.model().get_failed_action_set()) {
     const auto it = by_activity_.find(a.get_activity());
-    if (it == by_activity_.end()) continue;
-    const double left = a.get_remains();
-    end(it->second, Outcome::failed, now_in_simgrid(), left);
+    if (it != by_activity_.end()) fail(it->second);
   }
+}
+
+void SimGridNetwork::fail(std::uint32_t slot) {
+  const Flow& f = flows_[slot];
+  end(slot, Outcome::failed, now_in_simgrid(), f.transfer.bytes - moved(f));
 }
 
 void SimGridNetwork::on_completion(const sg::Activity& activity) {
   const auto it = by_activity_.find(activity.get_impl());
   if (it == by_activity_.end()) return;
-  const bool good = activity.get_state() == sg::Activity::State::FINISHED;
-  const double left = good ? 0.0 : flows_[it->second].transfer.bytes - moved(flows_[it->second]);
-  end(it->second, good ? Outcome::delivered : Outcome::failed, now_in_simgrid(), left);
+  if (activity.get_state() == sg::Activity::State::FINISHED)
+    end(it->second, Outcome::delivered, now_in_simgrid());
+  else
+    fail(it->second);
   if (!in_gate_) arm();
 }
 
