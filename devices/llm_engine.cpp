@@ -324,17 +324,6 @@ std::int64_t LlmEngine::left(std::uint64_t tag, Instant now, std::uint32_t& plac
   return s.output - (s.decoding ? decode_steps_ + steps_done(now) - s.joined : 0);
 }
 
-std::int64_t left_of(const std::vector<LlmEngine>& engines, std::uint64_t tag, std::uint32_t& place) {
-  for (const LlmEngine& e : engines) {
-    std::uint32_t own = place;
-    const std::int64_t left = e.left(tag, Instant::zero(), own);  // nothing of running spans
-    if (left < 0) continue;
-    place = own;
-    return left;
-  }
-  return -1;
-}
-
 // Decode steps of the running span that are over.
 std::int64_t LlmEngine::steps_done(Instant now) const {
   if (!span_active_ || span_rows_ == 0) return 0;

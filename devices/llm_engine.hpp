@@ -348,7 +348,4 @@ class LlmEngine {
   std::uint64_t serials_ = 0;
 };
 
-//! LlmEngine::left of engines that share a clock which is not theirs: tokens count at the ends of spans.
-std::int64_t left_of(const std::vector<LlmEngine>& engines, std::uint64_t tag, std::uint32_t& place);
-
 }  // namespace isthmus::devices

@@ -1,17 +1,16 @@
 #include "devices/pipelined_engine.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "sim/core/errors.hpp"
 
 namespace isthmus::devices {
 
-PipelinedEngine::PipelinedEngine(std::shared_ptr<const models::LlmCost> cost,
-                                 const EngineLimits& limits)
-    : cost_(std::move(cost)), stages_(cost_->stages().size()) {
-  if (stages_.empty()) throw InternalError("pipelined engine: the replica has one stage");
+namespace {
+
+// What a pipeline can do; InputError for the rest.
+const EngineLimits& checked(const models::LlmCost& cost, const EngineLimits& limits) {
+  if (cost.stages().empty()) throw InternalError("pipelined engine: the replica has one stage");
   if (limits.async_scheduling)
     throw InputError("engine: a pipeline plans a micro-batch when its first stage is free; it has no "
                      "async_scheduling");
@@ -19,21 +18,17 @@ PipelinedEngine::PipelinedEngine(std::shared_ptr<const models::LlmCost> cost,
     throw InputError("engine: a pipeline computes preempted sequences again; it has no copies in slower "
                      "memory");
   if (limits.speculation.tokens > 0) throw InputError("engine: a pipeline guesses no tokens ahead");
-  const auto parts = static_cast<std::int64_t>(stages_.size());
-  EngineLimits own = limits;
-  own.leap = false;  // one micro-batch at a time
-  own.kv_blocks = limits.kv_blocks / parts;
-  // The same share of fewer blocks, rounded down.
-  own.watermark_blocks = static_cast<std::int64_t>(
-      static_cast<double>(limits.watermark_blocks) * static_cast<double>(own.kv_blocks) /
-      static_cast<double>(std::max<std::int64_t>(1, limits.kv_blocks)));
-  if (own.kv_blocks < 1)
-    throw InputError(fmt::format("engine: {} KV blocks are too few for {} micro-batches",
-                                 limits.kv_blocks, parts));
-  for (std::int64_t i = 0; i < parts; ++i) engines_.emplace_back(cost_, own);
-  ends_.assign(engines_.size(), Instant::never());
-  last_ = engines_.size() - 1;
+  return limits;
 }
+
+}  // namespace
+
+PipelinedEngine::PipelinedEngine(std::shared_ptr<const models::LlmCost> cost,
+                                 const EngineLimits& limits)
+    : EngineGroup(cost, checked(*cost, limits), std::ssize(cost->stages()), "micro-batches"),
+      ends_(engines_.size(), Instant::never()),
+      stages_(engines_.size()),
+      last_(engines_.size() - 1) {}
 
 void PipelinedEngine::enqueue(const EngineRequest& request) {
   const auto unfinished = [](const LlmEngine& e) { return e.waiting() + e.running(); };
@@ -41,16 +36,6 @@ void PipelinedEngine::enqueue(const EngineRequest& request) {
       engines_.begin(), engines_.end(),
       [&](const LlmEngine& a, const LlmEngine& b) { return unfinished(a) < unfinished(b); });
   it->enqueue(request);
-}
-
-bool PipelinedEngine::cancel(std::uint64_t tag) {
-  return std::any_of(engines_.begin(), engines_.end(),
-                     [&](LlmEngine& e) { return e.cancel(tag); });
-}
-
-bool PipelinedEngine::release(std::uint64_t tag) {
-  return std::any_of(engines_.begin(), engines_.end(),
-                     [&](LlmEngine& e) { return e.release(tag); });
 }
 
 // The first engine behind the one planned last that has work and no micro-batch in flight.
@@ -125,8 +110,7 @@ Instant PipelinedEngine::interrupt(Instant now) {
 }
 
 void PipelinedEngine::finish(std::vector<Progress>& progress) {
-  if (!span_active_) throw InternalError("engine: no span is running");
-  span_active_ = false;
+  end_span();
   const double seconds = (span_end_ - span_start_).seconds();
   busy_seconds_ += static_cast<double>(busy_stages_) * seconds;
   all_seconds_ += static_cast<double>(stages_.size()) * seconds;
@@ -134,50 +118,15 @@ void PipelinedEngine::finish(std::vector<Progress>& progress) {
     if (!s.visits.empty() && s.visits.front().to <= span_end_) s.visits.pop_front();
   for (std::size_t i = 0; i < engines_.size(); ++i) {
     if (ends_[i] > span_end_) continue;
-    part_.clear();
-    engines_[i].finish(part_);
-    for (Progress& p : part_) {
-      p.at = ends_[i];
-      progress.push_back(p);
-    }
+    finish_engine(engines_[i], ends_[i], progress);
     ends_[i] = Instant::never();
   }
 }
 
-bool PipelinedEngine::has_work() const {
-  return std::any_of(engines_.begin(), engines_.end(),
-                     [](const LlmEngine& e) { return e.has_work(); });
-}
-
-std::uint32_t PipelinedEngine::waiting() const {
-  std::uint32_t all = 0;
-  for (const LlmEngine& e : engines_) all += e.waiting();
-  return all;
-}
-
-std::uint32_t PipelinedEngine::running() const {
-  std::uint32_t all = 0;
-  for (const LlmEngine& e : engines_) all += e.running();
-  return all;
-}
-
-double PipelinedEngine::kv_usage(Instant now) const {
-  double all = 0;
-  for (const LlmEngine& e : engines_) all += e.kv_usage(now);
-  return all / static_cast<double>(engines_.size());
-}
-
-EngineCounters PipelinedEngine::counters() const {
-  EngineCounters all;
-  for (const LlmEngine& e : engines_) all += e.counters();
-  return all;
-}
-
 void PipelinedEngine::clear(std::vector<std::uint64_t>& lost) {
-  for (LlmEngine& e : engines_) e.clear(lost);
+  clear_engines(lost);
   ends_.assign(engines_.size(), Instant::never());
   for (Stage& s : stages_) s = {};
-  span_active_ = false;
 }
 
 }  // namespace isthmus::devices

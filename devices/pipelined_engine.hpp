@@ -18,13 +18,13 @@
 #include <memory>
 #include <vector>
 
-#include "devices/llm_engine.hpp"
+#include "devices/engine_group.hpp"
 
 namespace isthmus::devices {
 
 //! Like LlmEngine towards its owner. A span lasts until a micro-batch enters or leaves a stage, so that
 //! the stages in use are the same throughout.
-class PipelinedEngine {
+class PipelinedEngine : public EngineGroup {
  public:
   //! `cost` of at least two stages; `limits` per micro-batch, but KV blocks of the whole replica and the
   //! watermark of them. Throws InputError when limits contradict each other, when there are fewer
@@ -32,32 +32,15 @@ class PipelinedEngine {
   //! pipeline has here.
   PipelinedEngine(std::shared_ptr<const models::LlmCost> cost, const EngineLimits& limits);
 
-  //! True when the request can ever run, in the share of one micro-batch.
-  bool fits(const EngineRequest& request) const { return engines_.front().fits(request); }
   //! Joins the queue of the micro-batch with the fewest unfinished requests, the first of equals.
   void enqueue(const EngineRequest& request);
   //! See LlmEngine.
-  bool cancel(std::uint64_t tag);
-  bool release(std::uint64_t tag);
   Instant begin(Instant now, std::vector<Admission>& admitted);
   Instant interrupt(Instant now);
   void finish(std::vector<Progress>& progress);
   void set_cost(std::shared_ptr<const models::LlmCost> cost) { cost_ = std::move(cost); }
   void clear(std::vector<std::uint64_t>& lost);
 
-  //! See LlmEngine; tokens count when their micro-batch is through.
-  std::int64_t left(std::uint64_t tag, Instant, std::uint32_t& place) const { return left_of(engines_, tag, place); }
-  Instant next_boundary(Instant) const { return span_end_; }
-
-  bool busy() const { return span_active_; }
-  bool has_work() const;
-  std::uint32_t waiting() const;
-  std::uint32_t running() const;
-  double kv_usage(Instant now) const;
-  //! Sums over the micro-batches; an iteration is one micro-batch through all stages.
-  EngineCounters counters() const;
-  //! Share of the work of the stages in use during the current span that is compute-bound.
-  double compute_share() const { return compute_share_; }
   //! Share of the stages in use during the current span.
   double busy_share() const { return static_cast<double>(busy_stages_) / static_cast<double>(stages_.size()); }
 
@@ -80,17 +63,12 @@ class PipelinedEngine {
   Instant send_through(Instant now, const models::IterationWork& work);
   Instant next_change(Instant now) const;
 
-  std::shared_ptr<const models::LlmCost> cost_;
-  std::vector<LlmEngine> engines_;   // one per micro-batch
   std::vector<Instant> ends_;        // when their micro-batches leave the last stage; never: idle
   std::vector<Stage> stages_;
   std::size_t last_ = 0;             // engine that was planned last
-  std::vector<Progress> part_;
 
-  bool span_active_ = false;
-  Instant span_start_, span_end_;
+  Instant span_start_;
   std::size_t busy_stages_ = 0;
-  double compute_share_ = 0;
   double busy_seconds_ = 0, all_seconds_ = 0;
 };
 

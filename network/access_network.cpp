@@ -10,14 +10,6 @@
 
 namespace isthmus::network {
 
-namespace {
-
-Duration drawn(const Seconds& law, Rng g) {
-  return Duration::from_seconds(std::clamp(law(g), 0.0, 1e9));
-}
-
-}  // namespace
-
 AccessNetwork::AccessNetwork(std::unique_ptr<Network> backend, const Topology& topology,
                              std::uint64_t seed)
     : backend_(std::move(backend)),
@@ -105,15 +97,16 @@ void AccessNetwork::launch(std::uint32_t slot, Instant now) {
   t.bytes = s.left;
   t.tag = slot;
   t.policy = 0;
-  if (!follower_.empty() && t.from != t.to) {
+  if (loss_ || !follower_.empty()) {
     path_.clear();
     router_.append_path(t.from, t.to, path_);
+  }
+  if (!follower_.empty())
     for (const LinkUse& u : path_) {
       if (topology_.links[u.link.value()].rule >= rules_.links.size()) continue;
       follower_.use(u.link, now, *backend_);
       s.traced.push_back(u.link);
     }
-  }
   if (loss_) {
     const double cap = rate_cap(t);
     if (std::isfinite(cap)) t.rate_cap = t.rate_cap > 0 ? std::min(t.rate_cap, cap) : cap;
@@ -121,11 +114,9 @@ void AccessNetwork::launch(std::uint32_t slot, Instant now) {
   s.inner = backend_->start(t, now);
 }
 
-// What TCP gets out of a path that loses packets, from the latencies of this moment.
+// What TCP gets out of path_ if it loses packets, from the latencies of this moment.
 double AccessNetwork::rate_cap(const Transfer& t) const {
   double kept = 1;
-  path_.clear();
-  router_.append_path(t.from, t.to, path_);
   for (const LinkUse& u : path_) {
     const std::uint32_t rule = topology_.links[u.link.value()].rule;
     if (rule < rules_.links.size()) kept *= 1 - rules_.links[rule].loss;

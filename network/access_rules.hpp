@@ -3,6 +3,7 @@
 // AccessNetwork carries it out.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,10 +34,16 @@ struct LinkChange {
 struct LinkTrace {
   std::vector<LinkChange> steps;  //!< by increasing date, none after `period`
   Duration period;                //!< > 0: repeats; 0: the last step holds to the end
+  //! Of one turn, or to the last of at least one step.
+  Duration length() const { return period > Duration::zero() ? period : steps.back().at; }
 };
 
 //! A draw of seconds; negative ones count as 0.
 using Seconds = std::function<double(Rng&)>;
+//! One draw, at least `least` and at most 1e9 s.
+inline Duration drawn(const Seconds& law, Rng g, Duration least = Duration::zero()) {
+  return std::max(least, Duration::from_seconds(std::clamp(law(g), 0.0, 1e9)));
+}
 
 //! TCP's rate under loss.
 enum class TcpLoss : std::uint8_t { mathis, pftk };

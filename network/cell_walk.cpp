@@ -9,11 +9,6 @@ namespace {
 // Draws of one move.
 enum : std::uint64_t { of_residence, of_next, of_gap, count };
 
-Duration drawn(const Seconds& law, Rng g, Duration least) {
-  const double seconds = law(g);
-  return std::max(least, Duration::from_seconds(std::clamp(seconds, 0.0, 1e9)));
-}
-
 }  // namespace
 
 CellWalk::CellWalk(const Topology& topology, std::uint64_t seed) : draws_(seed, "network/cells") {
@@ -60,7 +55,7 @@ void CellWalk::depart(Walker& w) {
   }
   w.arrives = w.leaves;
   if (m.gap)
-    w.arrives += drawn(m.gap, draws_.at(w.host, count * w.count + of_gap), Duration::zero());
+    w.arrives += drawn(m.gap, draws_.at(w.host, count * w.count + of_gap));
   ++w.count;
 }
 

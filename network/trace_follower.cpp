@@ -20,10 +20,8 @@ TraceFollower::TraceFollower(const Topology& topology, std::uint64_t seed) {
       if (!trace || trace->steps.empty()) continue;
       Follow f{trace.get(), l, link.trace_offset};
       if (rule.random_start) {  // both ways from the same share of their traces
-        const Duration length =
-            trace->period > Duration::zero() ? trace->period : trace->steps.back().at;
         Rng g = StreamKey(seed, "network/trace").at(hash_name(link.name));
-        f.offset += Duration::from_seconds(uniform01(g) * length.seconds());
+        f.offset += Duration::from_seconds(uniform01(g) * trace->length().seconds());
       }
       follows_.push_back(f);
       ++of_link_[l].count;
@@ -55,14 +53,15 @@ void TraceFollower::bring(Follow& f, Instant now, Network& net) {
   LinkState& s = of_link_[f.link];
   LinkChange change = t.steps[static_cast<std::size_t>(index)];
   f.up = change.up.value_or(true);
-  change.up.reset();
+  state_up(s, change);
+  net.change_link(LinkId(f.link), change, now);
+}
+
+void TraceFollower::state_up(LinkState& s, LinkChange& change) const {
   bool up = !s.held;
   for (std::uint32_t i = s.first; i < s.first + s.count; ++i) up = up && follows_[i].up;
-  if (up != s.up) {
-    s.up = up;
-    change.up = up;
-  }
-  net.change_link(LinkId(f.link), change, now);
+  change.up.reset();
+  if (up != s.up) change.up = s.up = up;
 }
 
 Instant TraceFollower::after(const Follow& f) const {
@@ -111,13 +110,7 @@ LinkChange TraceFollower::merged(LinkId link, LinkChange change) {
   LinkState* s = state(link);
   if (s == nullptr || !change.up) return change;
   s->held = !*change.up;
-  bool up = !s->held;
-  for (std::uint32_t i = s->first; i < s->first + s->count; ++i) up = up && follows_[i].up;
-  change.up.reset();
-  if (up != s->up) {
-    s->up = up;
-    change.up = up;
-  }
+  state_up(*s, change);
   return change;
 }
 

@@ -49,6 +49,8 @@ class TraceFollower {
     bool operator>(const Due& o) const { return at != o.at ? at > o.at : follow > o.follow; }
   };
   void bring(Follow& f, Instant now, Network& net);
+  // States in the change whether the link is up, where that is news.
+  void state_up(LinkState& link, LinkChange& change) const;
   void schedule(std::uint32_t follow);
   Instant after(const Follow& f) const;
   LinkState* state(LinkId link) {

@@ -80,16 +80,17 @@ void resolve_faults(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 
-//! States of a link over time from lists or files; `row` is the link. Bandwidths are multiplied by
-//! `goodput`.
-void read_traces(Resolution& r, const ObjectView& row, const network::Link& link, double goodput,
+//! Share of a link's rate that is left when its link layer sends again what it loses.
+double goodput_of(const ObjectView& row);
+//! States of a link over time from lists or files; `row` is the link.
+void read_traces(Resolution& r, const ObjectView& row, const network::Link& link,
                  network::LinkRule& rule);
 //! Lets the instances of the link follow the traces of the rule, each from its own start. A single
 //! one that starts at the start takes them as its changes, and the rule loses them.
 void spread_traces(const ObjectView& row, std::vector<network::Link>& links,
                    const std::vector<std::uint32_t>& instances, network::LinkRule& rule);
 //! Promotion, jitter and loss of a link.
-void read_link_rule(Resolution& r, const ObjectView& row, network::Link& link, double& goodput,
+void read_link_rule(Resolution& r, const ObjectView& row, network::Link& link,
                     network::LinkRule& rule);
 //! The policy of an object row "transfers", as network::Transfer::policy; `other` when it is not
 //! there.

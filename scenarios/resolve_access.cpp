@@ -96,16 +96,15 @@ void add_mobility(Resolution& r, const ObjectView& v, std::set<std::string>& mov
 
 }  // namespace
 
-void read_link_rule(Resolution& r, const ObjectView& row, network::Link& link, double& goodput,
+double goodput_of(const ObjectView& row) {
+  return row.text("loss_model") == "link-layer" ? 1 - row.number("loss") : 1.0;
+}
+
+void read_link_rule(Resolution& r, const ObjectView& row, network::Link& link,
                     network::LinkRule& rule) {
-  const double loss = row.number("loss");
-  if (row.text("loss_model") == "tcp") {
-    rule.loss = loss;
-  } else {
-    goodput = 1 - loss;
-    link.bandwidth *= goodput;
-    if (link.bandwidth_down) *link.bandwidth_down *= goodput;
-  }
+  if (row.text("loss_model") == "tcp") rule.loss = row.number("loss");
+  link.bandwidth *= goodput_of(row);
+  if (link.bandwidth_down) *link.bandwidth_down *= goodput_of(row);
   if (row.has("jitter")) rule.jitter = draws_of(row.distribution("jitter", r.problems));
   if (!row.has("promotion")) return;
   const ObjectView radio = row.object("promotion");

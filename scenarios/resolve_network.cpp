@@ -102,9 +102,8 @@ void add_link(Resolution& r, const std::string& name, const ObjectView& v, const
   }
   read_sharing(r, v, link);
   network::LinkRule rule;
-  double goodput = 1;
-  read_link_rule(r, v, link, goodput, rule);
-  read_traces(r, v, link, goodput, rule);
+  read_link_rule(r, v, link, rule);
+  read_traces(r, v, link, rule);
 
   add_instances(r, name, link, v.count("per_nodes"), users_of(r, access, name));
   spread_traces(v, r.scenario.topology.links, r.links[name], rule);

@@ -79,10 +79,8 @@ void place_stations(Resolution& r, const std::string& name, const ObjectView& v,
     if (rates.size() > group.count)
       r.problems.add(m.value.at, pointer,
                      fmt::format("{} rates for {} machines", rates.size(), group.count));
-    // What the link layer sends again.
-    const double goodput = v.text("loss_model") == "link-layer" ? 1 - v.number("loss") : 1.0;
     for (std::uint32_t i = 0; i < group.count; ++i)
-      r.scenario.topology.hosts[group.first + i].station_rate = rates[i % rates.size()] * goodput;
+      r.scenario.topology.hosts[group.first + i].station_rate = rates[i % rates.size()] * goodput_of(v);
   }
 }
 

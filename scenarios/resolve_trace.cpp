@@ -57,7 +57,7 @@ Duration period_of(Resolution& r, const ObjectView& row, const char* name, const
 
 }  // namespace
 
-void read_traces(Resolution& r, const ObjectView& row, const network::Link& link, double goodput,
+void read_traces(Resolution& r, const ObjectView& row, const network::Link& link,
                  network::LinkRule& rule) {
   const bool any = row.has("trace") || row.has("trace_down");
   for (const char* needs : {"loop", "trace_format", "trace_bin", "trace_start", "trace_offset"})
@@ -78,7 +78,7 @@ void read_traces(Resolution& r, const ObjectView& row, const network::Link& link
       for (network::LinkChange& c : t.steps)
         c.ways = down ? network::Ways::down : network::Ways::up;
     for (network::LinkChange& c : t.steps)
-      if (c.bandwidth) *c.bandwidth *= goodput;
+      if (c.bandwidth) *c.bandwidth *= goodput_of(row);
     made->steps = std::move(t.steps);
     (down ? rule.trace_down : rule.trace) = std::move(made);
   }
@@ -109,8 +109,7 @@ void spread_traces(const ObjectView& row, std::vector<network::Link>& links,
     return;
   }
   const network::LinkTrace& t = rule.trace ? *rule.trace : *rule.trace_down;
-  const double length =
-      (t.period > Duration::zero() ? t.period : t.steps.back().at).seconds();
+  const double length = t.length().seconds();
   for (std::size_t i = 0; i < instances.size(); ++i) {
     network::Link& link = links[instances[i]];
     link.trace_offset = offset;

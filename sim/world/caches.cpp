@@ -95,7 +95,7 @@ void World::write_answer(const CacheTier& tier, std::uint32_t holder, std::uint3
   w.holder = holder;
   w.answer = answer;
   add_egress(from, to, answer.bytes);
-  network_->start({from, to, answer.bytes, 0.0, Handle{slot | write_bit, w.generation}.pack()}, now_);
+  transfer(holder, from, to, answer.bytes, Handle{slot | write_bit, w.generation}.pack());
 }
 
 void World::on_answer_sent(Handle h, network::Outcome outcome) {

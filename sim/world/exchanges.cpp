@@ -108,17 +108,11 @@ void World::start_shake_flow(std::uint32_t slot) {
   const std::uint32_t node = replicas_[r.replica].node;
   r.transfer_start = now_;
   set_radio(r.host, up ? 1 : 0, up ? 0 : 1);
-  const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
-  r.flow = network_->start(
-      {up ? r.host : node, up ? node : r.host, bytes, 0.0, handle_of(slot).pack(), policy}, now_);
+  r.flow = transfer(r.replica, up ? r.host : node, up ? node : r.host, bytes, handle_of(slot).pack());
 }
 
 void World::end_shake(Request& r) {
-  const bool up = r.exchange->step % 2 == 0;
-  set_radio(r.host, up ? -1 : 0, up ? 0 : -1);
-  const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
-  r.record.client_energy +=
-      (now_ - r.transfer_start).seconds() * (up ? g.upload_power : g.download_power);
+  rest_radio(r, r.host, r.exchange->step % 2 == 0, r.transfer_start);
   r.flow = FlowId::none();
 }
 
@@ -223,7 +217,7 @@ void World::leave_broker(Request& r) {
   Exchange& e = *r.exchange;
   if (!e.broker) return;
   if (e.phase == Phase::passing && !e.working)
-    std::erase(e.broker->queue, handle_of(static_cast<std::uint32_t>(&r - requests_.data())).pack());
+    std::erase(e.broker->queue, handle_of(r).pack());
   --e.broker->held;
   e.broker->memory -= e.held;
   if (e.broker->held == 0) e.broker->memory = 0;
@@ -261,8 +255,7 @@ void World::start_download(std::uint32_t slot) {
   r.transfer_start = now_;
   set_radio(r.host, 0, 1);
   const double bytes = r.exchange ? wire_of_answer(r, r.record.download) : r.record.download;
-  const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
-  r.flow = network_->start({node, r.host, bytes, 0.0, handle_of(slot).pack(), policy}, now_);
+  r.flow = transfer(r.replica, node, r.host, bytes, handle_of(slot).pack());
 }
 
 // Bytes on the wire of an answer, or of a message of a streamed one.

@@ -139,8 +139,7 @@ void World::send_kv(std::uint32_t slot, double bytes) {
   if (r.record.kv_sent.is_never()) r.record.kv_sent = now_;
   r.record.kv_bytes += bytes;
   if (from != to) {
-    const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
-    r.handover->flow = network_->start({from, to, bytes, 0.0, tag, policy}, now_);
+    r.handover->flow = transfer(r.replica, from, to, bytes, tag);
     return;
   }
   const NodeGroup& group = scenario_.nodes[nodes_[from].group];
@@ -200,7 +199,7 @@ void World::started_to_decode(Request& r) {
   replicas_[r.replica].promised_blocks -= r.handover->blocks;
   r.handover.reset();
   if (r.stream && !r.stream->flow.valid())
-    replicas_[r.replica].streams.push_back(handle_of(static_cast<std::uint32_t>(&r - requests_.data())).pack());
+    replicas_[r.replica].streams.push_back(handle_of(r).pack());
 }
 
 // The engine's work or room has changed from outside.

@@ -236,19 +236,28 @@ void World::start_upload(std::uint32_t slot) {
                                               : talk_.noised) += payload;
     }
   }
-  const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
-  r.flow = network_->start({r.from, node, bytes, 0.0, handle_of(slot).pack(), policy}, now_);
+  r.flow = transfer(r.replica, r.from, node, bytes, handle_of(slot).pack());
 }
 
-// The radios rest, and the client pays for its own.
-void World::end_transfer(Request& r) {
-  const bool up = r.stage == Stage::uploading;
-  const std::uint32_t node = up ? r.from : r.host;
-  set_radio(node, up ? -1 : 0, up ? 0 : -1);
+// The radio of a node rests, and a client pays for its own.
+void World::rest_radio(Request& r, std::uint32_t node, bool sends, Instant since) {
+  set_radio(node, sends ? -1 : 0, sends ? 0 : -1);
   if (node != r.host) return;
   const NodeGroup& g = scenario_.nodes[nodes_[node].group];
   r.record.client_energy +=
-      (now_ - r.transfer_start).seconds() * (up ? g.upload_power : g.download_power);
+      (now_ - since).seconds() * (sends ? g.upload_power : g.download_power);
+}
+
+void World::end_transfer(Request& r) {
+  const bool up = r.stage == Stage::uploading;
+  rest_radio(r, up ? r.from : r.host, up, r.transfer_start);
+}
+
+// Under the policy of the service of that replica.
+FlowId World::transfer(std::uint32_t replica, std::uint32_t from, std::uint32_t to, double bytes,
+                       std::uint64_t tag) {
+  const std::uint32_t policy = scenario_.services[replicas_[replica].service].transfers;
+  return network_->start({from, to, bytes, 0.0, tag, policy}, now_);
 }
 
 void World::on_flow_ended(Handle h, network::Outcome outcome) {

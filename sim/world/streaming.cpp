@@ -43,8 +43,7 @@ void World::send_tokens(std::uint32_t slot) {
   if (r.exchange) bytes = wire_of_answer(r, bytes);
   s.since = now_;
   set_radio(r.host, 0, 1);
-  const std::uint32_t policy = scenario_.services[replicas_[r.replica].service].transfers;
-  s.flow = network_->start({node, r.host, bytes, 0.0, handle_of(slot).pack() | stream_bit, policy}, now_);
+  s.flow = transfer(r.replica, node, r.host, bytes, handle_of(slot).pack() | stream_bit);
 }
 
 // Wakes up at the next token. Between two spans nobody knows its date: the next span will.
@@ -81,9 +80,7 @@ void World::on_token_due(Handle h) {
 
 void World::end_message(Request& r) {
   r.stream->flow = FlowId::none();
-  set_radio(r.host, 0, -1);
-  const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
-  r.record.client_energy += (now_ - r.stream->since).seconds() * g.download_power;
+  rest_radio(r, r.host, false, r.stream->since);
 }
 
 void World::on_message_ended(Handle h, network::Outcome outcome) {

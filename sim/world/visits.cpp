@@ -129,18 +129,13 @@ void World::send_call(std::uint32_t slot) {
   r.transfer_start = now_;
   set_radio(r.from, 1, 0);
   add_egress(r.from, node, r.visit->bytes);
-  r.flow = network_->start({r.from, node, r.visit->bytes, 0.0, handle_of(slot).pack()}, now_);
+  r.flow = transfer(r.replica, r.from, node, r.visit->bytes, handle_of(slot).pack());
 }
 
-// The radios rest, and a client that calls from its own machine pays for it.
+// A client that calls from its own machine pays for its radio.
 void World::end_call_transfer(Request& r) {
   const bool out = r.stage == Stage::calling;
-  const std::uint32_t node = out ? r.from : replicas_[r.replica].node;
-  set_radio(node, out ? -1 : 0, out ? 0 : -1);
-  if (node != r.host) return;
-  const NodeGroup& g = scenario_.nodes[nodes_[node].group];
-  r.record.client_energy +=
-      (now_ - r.transfer_start).seconds() * (out ? g.upload_power : g.download_power);
+  rest_radio(r, out ? r.from : replicas_[r.replica].node, out, r.transfer_start);
 }
 
 void World::on_call_flow(std::uint32_t slot, network::Outcome outcome) {
@@ -181,7 +176,7 @@ void World::go_back(std::uint32_t slot, double bytes) {
   r.transfer_start = now_;
   set_radio(to, 0, 1);
   add_egress(from, to, bytes);
-  r.flow = network_->start({from, to, bytes, 0.0, handle_of(slot).pack()}, now_);
+  r.flow = transfer(done, from, to, bytes, handle_of(slot).pack());
 }
 
 void World::back(std::uint32_t slot) {
@@ -247,8 +242,6 @@ void World::make_answer(std::uint32_t slot) {
   Request& r = requests_[slot];
   Visit& v = *r.visit;
   const Fetching& f = *scenario_.services[r.serving].fetching;
-  v.answer.key = r.key;
-  v.answer.cluster = scenario_.workloads[r.record.workload].request.key->cluster(r.key);
   v.answer.bytes = f.caches_calls ? f.call->answer.value_or(r.record.download)
                                   : answer_bytes(scenario_, v, r);
   v.answer.tokens = r.record.output_tokens;

@@ -61,6 +61,9 @@ class World final : public network::EventLoop {
                                std::uint32_t task_slot, double context);
   Request* find(Handle handle);
   Handle handle_of(std::uint32_t slot) const { return {slot, requests_[slot].generation}; }
+  Handle handle_of(const Request& r) const {
+    return {static_cast<std::uint32_t>(&r - requests_.data()), r.generation};
+  }
   void on_local_step(Handle handle);
   void place(std::uint32_t slot);
   void assign_service(std::uint32_t slot, std::uint32_t service);
@@ -80,6 +83,9 @@ class World final : public network::EventLoop {
   void withdraw(std::uint32_t slot);
   void add_egress(std::uint32_t from, std::uint32_t to, double bytes);
   void set_radio(std::uint32_t host, int uploads, int downloads);
+  void rest_radio(Request& request, std::uint32_t node, bool sends, Instant since);
+  FlowId transfer(std::uint32_t replica, std::uint32_t from, std::uint32_t to, double bytes,
+                  std::uint64_t tag);
 
   // exchanges.cpp: connections, handshakes, codecs and brokers of requests that speak a protocol
   bool begin_exchange(std::uint32_t slot, double wait);
