@@ -284,19 +284,21 @@ void FluidNetwork::retune_flows_on(LinkId link) {
 
 // The thing at the top of the date heap.
 void FluidNetwork::happen(const HeapKey& top) {
-  clock_ = std::max(clock_, top.date);
-  std::uint32_t slot = top.owner;
+  clock_ = std::max(clock_, top.date());
+  std::uint32_t slot = top.owner();
   if ((slot & group_bit) != 0) {
     const std::uint32_t g = slot & ~group_bit;
     advance_group(groups_[g]);
     slot = next_of_group(groups_[g]);
     if (slot == none) throw InternalError("fluid network: a group without an end");
   } else if (flows_[slot].phase == Phase::latent) {
-    heap_.remove(slot);
+    // Its place at the top is for the date of its end, if it gets one now.
     activate(slot);
+    const Flow& f = flows_[slot];
+    if (f.phase == Phase::own && f.rate == 0 && f.left > 0) heap_.remove(slot);
     return;
   }
-  const Instant at = instant_of(top.date);
+  const Instant at = instant_of(top.date());
   deactivate(slot);
   flows_[slot].left = 0;
   flows_[slot].phase = Phase::ended;
@@ -316,7 +318,7 @@ void FluidNetwork::collect(Instant until, std::vector<FlowEnd>& out) {
 
     // Changes come before ends of the same nanosecond, as in the table of event kinds.
     const Instant change = changes_.next();
-    const Instant inside = heap_.empty() ? Instant::never() : instant_of(heap_.top().date);
+    const Instant inside = heap_.empty() ? Instant::never() : instant_of(heap_.top().date());
     if (change <= inside && change <= until && !change.is_never()) {
       const ChangeStream::Item item = changes_.pop();
       clock_ = std::max(clock_, change.seconds());

@@ -53,7 +53,7 @@ class FluidNetwork final : public Network {
     if (!soon_.empty()) return soon_.front().at;
     if (!dirty_.empty()) flush();
     const Instant change = changes_.next();
-    return heap_.empty() ? change : std::min(change, instant_of(heap_.top().date));
+    return heap_.empty() ? change : std::min(change, instant_of(heap_.top().date()));
   }
   //! Lets everything up to `until` happen and appends the ends, in order of date, to `out`.
   void collect(Instant until, std::vector<FlowEnd>& out);
@@ -151,8 +151,11 @@ class FluidNetwork final : public Network {
   };
 
   static Instant instant_of(double seconds) {
+    // As std::llround, which costs several times as much, would round what is not negative.
     const double ns = seconds * 1e9;
-    return ns < 9.2e18 ? Instant(std::llround(ns)) : Instant::never();
+    if (!(ns < 9.2e18)) return Instant::never();
+    const auto whole = static_cast<std::int64_t>(ns);
+    return Instant(whole + (ns - static_cast<double>(whole) >= 0.5 ? 1 : 0));
   }
 
   // Life of a flow (fluid_network.cpp).

@@ -1,21 +1,28 @@
 // A 4-ary heap of dates whose members know their place, so that a date can be moved or withdrawn.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace isthmus::network {
 
-//! Key of one entry: date in seconds, then `order` for ties; `owner` is the caller's own name for
-//! it.
-struct HeapKey {
-  double date;
-  std::uint32_t order;
-  std::uint32_t owner;
-  bool operator<(const HeapKey& o) const {
-    return date != o.date ? date < o.date : order < o.order;
-  }
+//! Key of one entry: date in seconds, at least 0, then `order` for ties; `owner` is the caller's own
+//! name for it. Kept as one integer, so that comparing has no branches: the bits of doubles that are
+//! not negative stand in the order of their values.
+class HeapKey {
+ public:
+  HeapKey(double date, std::uint32_t order, std::uint32_t owner)
+      : bits_(static_cast<Bits>(std::bit_cast<std::uint64_t>(date + 0.0)) << 64 |
+              static_cast<std::uint64_t>(order) << 32 | owner) {}
+  double date() const { return std::bit_cast<double>(static_cast<std::uint64_t>(bits_ >> 64)); }
+  std::uint32_t owner() const { return static_cast<std::uint32_t>(bits_); }
+  bool operator<(const HeapKey& o) const { return bits_ < o.bits_; }
+
+ private:
+  __extension__ using Bits = unsigned __int128;
+  Bits bits_;
 };
 
 //! `Place` maps an owner to a reference where its position is kept (`outside` when it is not in).
@@ -30,7 +37,7 @@ class IndexedHeap {
 
   //! Inserts an owner or moves it to another date.
   void set(const HeapKey& key) {
-    const std::uint32_t at = place_(key.owner);
+    const std::uint32_t at = place_(key.owner());
     if (at == outside) {
       keys_.push_back(key);
       sift_up(keys_.size() - 1, key);
@@ -58,7 +65,7 @@ class IndexedHeap {
  private:
   void put(std::size_t i, const HeapKey& k) {
     keys_[i] = k;
-    place_(k.owner) = static_cast<std::uint32_t>(i);
+    place_(k.owner()) = static_cast<std::uint32_t>(i);
   }
   void sift_up(std::size_t i, const HeapKey k) {
     while (i > 0) {
@@ -75,9 +82,14 @@ class IndexedHeap {
       const std::size_t first = 4 * i + 1;
       if (first >= n) break;
       std::size_t best = first;
-      const std::size_t last = first + 4 < n ? first + 4 : n;
-      for (std::size_t c = first + 1; c < last; ++c)
-        if (keys_[c] < keys_[best]) best = c;
+      if (first + 4 <= n) {
+        const std::size_t a = first + (keys_[first + 1] < keys_[first] ? 1 : 0);
+        const std::size_t b = first + (keys_[first + 3] < keys_[first + 2] ? 3 : 2);
+        best = keys_[b] < keys_[a] ? b : a;
+      } else {
+        for (std::size_t c = first + 1; c < n; ++c)
+          if (keys_[c] < keys_[best]) best = c;
+      }
       if (!(keys_[best] < k)) break;
       put(i, keys_[best]);
       i = best;

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -127,12 +128,16 @@ Scenario prefix_scenario(const std::filesystem::path& trace, std::uint32_t reque
 }  // namespace
 
 int main(int argc, char** argv) {
-  // "llm", "sixteen" (replicas) or "rest": only those.
+  // "llm", "sixteen" (replicas), "offloads" or "rest": only those.
   const std::string_view only = argc > 1 ? argv[1] : "";
   const auto sixteen = [&] {
     report_llm("LLM 512/128, sixteen replicas, 8 req/s each", run(llm_scenario(16, 8, argc > 2 ? 500 : 8000), {}), 128);
   };
   if (only == "sixteen") return sixteen(), 0;
+  const auto offloads = [&](double seconds) {
+    report("offloads, fluid network, streaming", run(offload_scenario(5000, seconds), {}));
+  };
+  if (only == "offloads") return offloads(argc > 2 ? std::atof(argv[2]) : 200), 0;
   if (only != "rest") {
     report_llm("LLM 512/128, one replica, 8 req/s", run(llm_scenario(1, 8, 125000), {}), 128);
     sixteen();
@@ -143,7 +148,7 @@ int main(int argc, char** argv) {
   }
   if (only == "llm") return 0;
   report("M/M/1, no network, streaming", run(testing::queue_scenario(exponential(1), 0.8, 1.25e6), {}));
-  report("offloads, fluid network, streaming", run(offload_scenario(5000, 200), {}));
+  offloads(200);
   Scenario rows = offload_scenario(5000, 100);
   rows.streaming = false;
   report("offloads, fluid network, per-request metrics", run(rows, {}));
