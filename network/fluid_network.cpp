@@ -203,7 +203,7 @@ void FluidNetwork::finish(std::uint32_t slot, Outcome outcome, Instant at) {
           busy_.add(e.resource, moved * e.use / model_.bandwidth_factor);
   }
   last_ = std::max(last_, at);
-  report({f.tag, outcome, last_, f.left});
+  report({f.tag, outcome, last_, f.left, f.order});
   flows_.release(slot);
 }
 
@@ -306,7 +306,18 @@ void FluidNetwork::happen(const HeapKey& top) {
 }
 
 void FluidNetwork::collect(Instant until, std::vector<FlowEnd>& out) {
+  const std::size_t first = out.size();
   ends_ = &out;
+  collect_unsorted(until);
+  // Those of one nanosecond by start, not by what rounding makes of their dates.
+  if (out.size() - first > 1)
+    std::sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
+              [](const FlowEnd& a, const FlowEnd& b) {
+                return a.at != b.at ? a.at < b.at : a.order < b.order;
+              });
+}
+
+void FluidNetwork::collect_unsorted(Instant until) {
   for (;;) {
     // What start, cancel and change_link found.
     if (!soon_.empty()) {

@@ -55,7 +55,7 @@ class FluidNetwork final : public Network {
     const Instant change = changes_.next();
     return heap_.empty() ? change : std::min(change, instant_of(heap_.top().date()));
   }
-  //! Lets everything up to `until` happen and appends the ends, in order of date, to `out`.
+  //! Lets everything up to `until` happen and appends the ends, in order of date and start, to `out`.
   void collect(Instant until, std::vector<FlowEnd>& out);
 
  private:
@@ -160,6 +160,7 @@ class FluidNetwork final : public Network {
 
   // Life of a flow (fluid_network.cpp).
   void advance_to(Instant now);
+  void collect_unsorted(Instant until);
   void happen(const HeapKey& top);
   void activate(std::uint32_t slot);
   void deactivate(std::uint32_t slot);

@@ -30,6 +30,8 @@ struct FlowEnd {
   Outcome outcome = Outcome::delivered;
   Instant at;
   double left = 0;  //!< bytes that were not moved, of failed and cancelled ones
+  //! Number of its start: ends of one date are reported in order of start, whatever the backend.
+  std::uint64_t order = 0;
 };
 
 //! What became of transfers, since the start.

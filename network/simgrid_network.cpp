@@ -1,6 +1,7 @@
 // The SimGrid backend. SimGrid owns the clock only while transfers are in flight: one SimGrid timer
 // stands at the earliest thing that we have to do (the gate), and between gates SimGrid shares
-// bandwidth and ends flows. While nothing is in flight the event loop runs freely.
+// bandwidth and ends flows. While nothing is in flight the event loop runs freely. Ends of one
+// date wait for each other, so that they are reported in order of start.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,6 +41,7 @@ struct Flow {
   bool used = false;
   enum class Phase : std::uint8_t { waiting, running, ended } phase = Phase::waiting;
   Transfer transfer;
+  std::uint64_t order = 0;  // number of its start
   std::vector<LinkUse> path, back;  // back: ACK path, with cross traffic only
   Duration beside;                  // latency that no link of the path has
   FlowTerms terms;
@@ -81,6 +83,11 @@ class SimGridNetwork final : public Network {
     double date;
     sg::CommPtr comm;
   };
+  struct Ended {
+    std::uint32_t slot;
+    double wait;  // SimGrid's clock when no other flow can end at the same date
+    FlowEnd end;
+  };
 
   void gate();
   void arm();
@@ -90,8 +97,7 @@ class SimGridNetwork final : public Network {
   void on_completion(const sg::Activity& activity);
   void end(std::uint32_t slot, Outcome outcome, Instant at, double left = 0);
   void fail(std::uint32_t slot);
-  void end_soon(std::uint32_t slot, Outcome outcome, Instant at, double left = 0);
-  void deliver_soon();
+  void report_ends(Instant until);
   void withdraw(Flow& f);
   void apply(LinkId link, const LinkChange& change, Instant now);
   void apply_due(double clock);
@@ -106,7 +112,7 @@ class SimGridNetwork final : public Network {
   FlowSlots<Flow> flows_;
   std::unordered_map<const void*, std::uint32_t> by_activity_;
   std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;
-  std::vector<std::pair<FlowId, FlowEnd>> soon_;  // ends found inside EventLoop::step
+  std::vector<Ended> ended_;  // not reported yet, in order of date
   std::vector<Buried> buried_;
   std::vector<double> carried_;
   BusyTime busy_;
@@ -155,6 +161,7 @@ FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
   Flow& f = flows_[slot];
   const FlowId id = flows_.id(slot);
   f.transfer = transfer;
+  f.order = order_++;
   f.phase = Flow::Phase::waiting;
   f.path.clear();
   f.back.clear();
@@ -169,13 +176,13 @@ FlowId SimGridNetwork::start(const Transfer& transfer, Instant now) {
   // Inside one host nothing is transferred; over a dead link neither, and SimGrid would not say so.
   const LinkTable& links = platform_.links();
   if (transfer.from == transfer.to) {
-    end_soon(slot, Outcome::delivered, now);
+    end(slot, Outcome::delivered, now);
   } else if (!links.path_up(f.path) || !links.path_up(f.back)) {
-    end_soon(slot, Outcome::failed, now, transfer.bytes);
+    end(slot, Outcome::failed, now, transfer.bytes);
   } else {
     const Duration latency = links.path_latency(f.path) + f.beside;
     const double delay = platform_.native() ? 0.0 : model_.latency_factor * latency.seconds();
-    waiting_.push({now.seconds() + delay, order_++, id});
+    waiting_.push({now.seconds() + delay, f.order, id});
   }
   return id;
 }
@@ -240,11 +247,11 @@ void SimGridNetwork::book(const Flow& f, double bytes) {
     if (busy_.tracks(u.link)) busy_.add(links.resource(u), 0.05 * taken * u.air);
 }
 
-// Books an end and tells the loop.
+// Books an end. The loop is told when those that only rounding sets apart have ended too, a tenth of
+// a nanosecond later, and outside EventLoop::step, where the caller has no FlowId yet.
 void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at, double left) {
   Flow& f = flows_[slot];
-  if (outcome == Outcome::delivered) book(f, f.transfer.bytes);
-  const FlowEnd report{f.transfer.tag, outcome, at, left};
+  book(f, f.transfer.bytes - left);
   if (f.comm) {
     by_activity_.erase(f.comm->get_impl());
     buried_.push_back({sg::Engine::get_clock(), std::move(f.comm)});
@@ -252,34 +259,35 @@ void SimGridNetwork::end(std::uint32_t slot, Outcome outcome, Instant at, double
   }
   f.phase = Flow::Phase::ended;
   f.action = nullptr;
-  flows_.release(slot);
   last_ = std::max(last_, at);
-  loop_->flow_ended(report);
+  const auto later = std::partition_point(ended_.begin(), ended_.end(),
+                                          [&](const Ended& e) { return e.end.at <= at; });
+  const double clock = sg::Engine::get_clock();
+  const double wait = clock + std::max(1e-10, 4e-16 * clock);
+  ended_.insert(later, {slot, wait, {f.transfer.tag, outcome, at, left, f.order}});
 }
 
-// Ends that come up inside EventLoop::step are reported after it: the caller has no FlowId yet.
-void SimGridNetwork::end_soon(std::uint32_t slot, Outcome outcome, Instant at, double left) {
-  Flow& f = flows_[slot];
-  f.phase = Flow::Phase::ended;
-  soon_.push_back({flows_.id(slot), FlowEnd{f.transfer.tag, outcome, at, left}});
-}
-
-void SimGridNetwork::deliver_soon() {
-  for (std::size_t i = 0; i < soon_.size(); ++i) {
-    const auto [id, report] = soon_[i];
-    end(flows_.find(id), report.outcome, report.at, report.left);
+// Reports the ends up to a date, those of one date in order of start.
+void SimGridNetwork::report_ends(Instant until) {
+  const auto last = std::partition_point(ended_.begin(), ended_.end(),
+                                         [&](const Ended& e) { return e.end.at <= until; });
+  std::sort(ended_.begin(), last, [](const Ended& a, const Ended& b) {
+    return a.end.at != b.end.at ? a.end.at < b.end.at : a.end.order < b.end.order;
+  });
+  for (auto e = ended_.begin(); e != last; ++e) {
+    flows_.release(e->slot);
+    loop_->flow_ended(e->end);
   }
-  soon_.clear();
+  ended_.erase(ended_.begin(), last);
 }
 
 void SimGridNetwork::cancel(FlowId flow, Instant now) {
   const std::uint32_t slot = flows_.find(flow);
   if (slot == FlowSlots<Flow>::slot_mask || flows_[slot].phase == Flow::Phase::ended) return;
   Flow& f = flows_[slot];
-  const double bytes = moved(f);
-  book(f, bytes);
+  const double left = f.transfer.bytes - moved(f);
   withdraw(f);
-  end_soon(slot, Outcome::cancelled, now, f.transfer.bytes - bytes);
+  end(slot, Outcome::cancelled, now, left);
 }
 
 // Stops a flow in SimGrid, which calls back twice for that; we have forgotten the flow by then. A
@@ -307,10 +315,9 @@ void SimGridNetwork::apply(LinkId link, const LinkChange& change, Instant now) {
     for (std::uint32_t i = 0; i < flows_.extent(); ++i) {
       Flow& f = flows_[i];
       if (!f.used || f.phase == Flow::Phase::ended || !crosses(f)) continue;
-      const double bytes = moved(f);
-      book(f, bytes);
+      const double left = f.transfer.bytes - moved(f);
       withdraw(f);
-      end_soon(i, Outcome::failed, now, f.transfer.bytes - bytes);
+      end(i, Outcome::failed, now, left);
     }
   }
   if ((change.bandwidth || change.scale) && link.value() < platform_.links().size() &&
@@ -378,7 +385,6 @@ void SimGridNetwork::gate() {
   std::erase_if(buried_, [&](const Buried& b) { return b.date < clock; });
   harvest();
   for (;;) {
-    deliver_soon();
     if (platform_.changes().next().seconds() <= clock) {
       apply_due(clock);
       continue;
@@ -391,12 +397,19 @@ void SimGridNetwork::gate() {
       continue;
     }
     const Instant next = loop_->next();
+    if (!ended_.empty() && ended_.front().end.at <= next) {
+      const Instant at = ended_.front().end.at;
+      if (at > horizon_ || ended_.front().wait > clock) break;
+      report_ends(at);
+      continue;
+    }
     if (next > horizon_ || next.is_never() || next.seconds() > clock) break;
     last_ = std::max(last_, next);
     loop_->step();
   }
   in_gate_ = false;
-  if (!horizon_.is_never() && horizon_.seconds() <= clock) throw HorizonReached{};
+  const bool more = !ended_.empty() && ended_.front().end.at <= horizon_;
+  if (!horizon_.is_never() && horizon_.seconds() <= clock && !more) throw HorizonReached{};
   arm();
 }
 
@@ -404,10 +417,11 @@ void SimGridNetwork::gate() {
 // SimGrid's main loop ends then.
 void SimGridNetwork::arm() {
   if (flows_.live() == 0) return disarm();
-  Instant next = std::min(platform_.changes().next(), horizon_);
-  next = std::min(next, loop_->next());
+  const Instant next = std::min(horizon_, loop_->next());
   double date = next.is_never() ? std::numeric_limits<double>::infinity() : next.seconds();
-  if (!soon_.empty()) date = 0;
+  if (!ended_.empty() && ended_.front().end.at <= next) date = ended_.front().wait;
+  if (const Instant change = platform_.changes().next(); !change.is_never())
+    date = std::min(date, change.seconds());
   if (!waiting_.empty()) date = std::min(date, waiting_.top().date);
   if (std::isinf(date)) return disarm();
   date = std::max(date, sg::Engine::get_clock());
@@ -426,10 +440,9 @@ void SimGridNetwork::run(EventLoop& loop, Instant horizon) {
   loop_ = &loop;
   horizon_ = horizon;
   for (;;) {
-    deliver_soon();
-    const Instant next = loop.next();
-
     // Nothing in flight: no need of SimGrid.
+    if (flows_.live() == ended_.size()) report_ends(horizon);
+    const Instant next = loop.next();
     if (flows_.live() == 0) {
       const Instant limit = std::min(next, horizon);
       if (!limit.is_never()) apply_due(limit.seconds());
