@@ -253,6 +253,21 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     put("broker_memory", t->broker_memory);
     put("broker_held", static_cast<double>(t->broker_held));
   }
+  if (const auto& t = totals.hedging) {
+    const auto put = [&](const std::string& name, double value) {
+      s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
+    };
+    std::uint64_t answers = 0;
+    for (const std::uint64_t n : t->wins) answers += n;
+    const auto share = [](std::uint64_t part, std::uint64_t of) {
+      return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : nan;
+    };
+    put("hedge_copies", share(t->copies, t->requests));
+    put("hedge_wins", answers > 0 ? share(answers - t->wins[0], answers) : nan);
+    for (std::size_t i = 0; i < t->wins.size(); ++i)
+      put(fmt::format("hedge_wins.{}", i), share(t->wins[i], answers));
+    put("hedge_wasted", t->wasted);
+  }
   if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
   double link_energy = 0;
   bool powered = false;

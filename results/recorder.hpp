@@ -33,6 +33,7 @@ struct RunInfo {
   std::vector<std::string> workloads, services, nodes;
   //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
   std::vector<std::string> lanes, operators;
+  bool hedging = false;       //!< requests may get further copies: their rows say how many
   bool streams = false;       //!< answers are streamed: rows of requests say when they were received
   std::vector<std::string> caches;  //!< "none" and the names of all caches of answers; empty: there are none
   bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
@@ -73,6 +74,13 @@ struct ProtocolTotals {
   std::uint64_t broker_held = 0;           //!< requests, most at any machine
 };
 
+//! What further copies of requests did, after the warm-up.
+struct HedgingTotals {
+  std::uint64_t requests = 0, copies = 0;  //!< of workloads that hedge; further copies of them
+  std::vector<std::uint64_t> wins;         //!< answers by copy, the first one at 0
+  double wasted = 0;                       //!< s at servers of copies whose answer was not used
+};
+
 //! Totals that only the world knows.
 struct WorldTotals {
   std::uint64_t created = 0;  //!< requests created, warm-up included
@@ -85,6 +93,7 @@ struct WorldTotals {
   double network_cost = 0;  //!< USD for egress
   std::optional<TransferTotals> transfers;  //!< none: nothing delays or repeats transfers
   std::optional<ProtocolTotals> protocols;  //!< none: no service speaks one
+  std::optional<HedgingTotals> hedging;     //!< none: no workload hedges
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
 };
 

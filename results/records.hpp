@@ -45,6 +45,9 @@ struct RequestRecord {
   std::uint32_t first_choice = ~0U;  //!< service that the policy chose (differs after fallback)
   Status status = Status::completed;
   Cause cause = Cause::none;
+  std::uint8_t copies = 1;                 //!< sent, the first included (hedging)
+  std::uint8_t winner = 0;                 //!< copy that answered; 0: the first
+  float wasted = 0;                        //!< s at servers of the others, until the answer
   Instant created;                         //!< the client wants an answer from here on
   Instant sent = Instant::never();         //!< upload starts (after pre-processing and protocol)
   Instant arrived = Instant::never();      //!< request is at the service

@@ -171,6 +171,11 @@ std::string link_section(const Summary& s) {
         s.value("connections_opened"), s.value("connections_resumed"),
         seconds(s.value("handshake_time")), s.value("connections_reused"),
         seconds(s.value("client_codec_time")), seconds(s.value("server_codec_time")));
+  if (!std::isnan(s.value("hedge_copies"))) {
+    out += fmt::format("hedging: {} further copies, which gave {} of the answers; {} at servers for nothing\n",
+                       format_percent(s.value("hedge_copies")), format_percent(s.value("hedge_wins")),
+                       seconds(s.value("hedge_wasted")));
+  }
   if (!std::isnan(s.value("outages"))) out += fmt::format("{:.0f} outages\n", s.value("outages"));
   return out;
 }

@@ -107,6 +107,13 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
   t.push_back(plain<R, &R::variant>("variant", "1", "variant, among those its service chooses from"));
   t.push_back(plain<R, &R::exit>("exit", "1", "at which it left a graph with early exits"));
   t.push_back(flag<R, &R::counted>("counted", "1 = created after the warm-up, enters metrics"));
+  if (info.hedging) {
+    t.push_back(plain<R, &R::copies>("copies", "1", "copies sent, the first included"));
+    t.push_back(plain<R, &R::winner>("winner", "1", "copy that answered, 0 = the first"));
+    t.push_back(TypedColumn<R, double>{
+        "wasted", "s", "time at servers of the other copies, until the answer",
+        copy_column<R, double, [](const R& r) { return static_cast<double>(r.wasted); }>});
+  }
   if (info.streams) {
     t.push_back(date<R, &R::first_received>("first_received", "first streamed token is at the client"));
     t.push_back(date<R, &R::last_received>("last_received", "last streamed token is at the client"));

@@ -156,6 +156,30 @@ double largest_draw(const world::Distribution& d) {
   return std::max(std::min(most, d.max), d.min);
 }
 
+world::Hedging hedging_of(Resolution& r, const ObjectView& v) {
+  world::Hedging h;
+  h.copies = v.count("copies");
+  h.delay = v.duration("delay");
+  if (v.has("after_percentile")) {
+    h.percentile = v.number("after_percentile");
+    if (v.has("delay"))
+      r.problems.add(v.at("delay"), v.pointer_to("delay"),
+                     "the percentile says when; leave out one of \"delay\" and \"after_percentile\"");
+  } else if (v.has("window")) {
+    r.problems.add(v.at("window"), v.pointer_to("window"), "needs \"after_percentile\"");
+  }
+  h.window = v.count("window");
+  constexpr double rounding = 1e-6;
+  if (h.window * (1 - h.percentile) < 1 - rounding)
+    r.problems.add(v.at("after_percentile"), v.pointer_to("after_percentile"),
+                   fmt::format("a window of {} answers has no such percentile; it takes {} at least",
+                               h.window, std::ceil(1 / (1 - h.percentile) - rounding)));
+  if (v.has("budget")) h.budget = v.number("budget");
+  if (v.has("to")) h.service = static_cast<int>(r.services.at(v.text("to")));
+  h.cancel = v.flag("cancel");
+  return h;
+}
+
 world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   world::RequestShape q;
   q.prompt_tokens = v.distribution("prompt_tokens", r.problems);
@@ -207,6 +231,7 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   if (v.has("retry_budget")) q.retry_budget = v.number("retry_budget");
   q.retries = v.count("retries");
   q.retry_backoff = v.duration("retry_backoff");
+  if (v.has("hedging")) q.hedging = hedging_of(r, v.object("hedging"));
   return q;
 }
 
@@ -322,6 +347,39 @@ std::vector<const world::ContinuousBatching*> engines_of(const world::Scenario& 
   return engines;
 }
 
+// Whom further copies may reach, and whether there is anybody.
+void check_hedging(Resolution& r, const ObjectView& v, const world::Workload& w,
+                   std::vector<std::uint32_t> targets) {
+  const int to = w.request.hedging->service;
+  if (to >= 0) targets.push_back(static_cast<std::uint32_t>(to));
+  for (const std::uint32_t i : targets) {
+    const world::Service& s = r.scenario.services[i];
+    if (s.split)
+      r.problems.add(v.at(), v.pointer(),
+                     fmt::format("requests to \"{}\" are split: they begin on the client's machine, which "
+                                 "has no second one to begin them on",
+                                 s.name));
+  }
+  if (to >= 0) {
+    const world::Service& s = r.scenario.services[static_cast<std::size_t>(to)];
+    if (s.local && s.group != w.clients_group)
+      r.problems.add(v.at("to"), v.pointer_to("to"),
+                     fmt::format("\"{}\" serves the machines of \"{}\" only, the clients are on \"{}\"; set "
+                                 "its \"local\" to false",
+                                 s.name, r.scenario.nodes[s.group].name,
+                                 r.scenario.nodes[w.clients_group].name));
+  } else if (w.request.hedging->copies > 1 &&
+             std::all_of(targets.begin(), targets.end(), [&](std::uint32_t i) {
+               const world::Service& s = r.scenario.services[i];
+               return s.local || (!s.pools && !s.autoscaling.policy && s.replicas == 1);
+             })) {
+    r.scenario.notices.push_back(fmt::format(
+        "workload \"{}\": request.hedging has no effect, for no service that it may reach has a second "
+        "replica; give one or name another service with \"to\"",
+        w.name));
+  }
+}
+
 }  // namespace
 
 void check_requests(Resolution& r, const ObjectView& root) {
@@ -351,6 +409,7 @@ void check_requests(Resolution& r, const ObjectView& root) {
                                  "raise it or ask for fewer",
                                  w.request.samples,
                                  r.scenario.services[static_cast<std::size_t>(w.service)].name));
+    if (w.request.hedging) check_hedging(r, request.object("hedging"), w, targets);
     const auto note = [&](const char* what, const char* why) {
       r.scenario.notices.push_back(
           fmt::format("workload \"{}\": {} has no effect, for {}", w.name, what, why));

@@ -57,6 +57,7 @@ const ObjectSpec& workload_spec();  //!< tables_workload.cpp
 const ObjectSpec& clients_spec();
 const ObjectSpec& request_spec();
 const ObjectSpec& request_adapters_spec();
+const ObjectSpec& hedging_spec();
 const ObjectSpec& task_spec();
 const ObjectSpec& session_spec();
 

@@ -43,6 +43,38 @@ const ObjectSpec& request_adapters_spec() {
   return spec;
 }
 
+const ObjectSpec& hedging_spec() {
+  static const ObjectSpec spec{
+      "hedging",
+      "Sends further copies of a request that has no answer yet, to replicas that none of its copies "
+      "has gone to. The first answer wins; with \"streaming\" its first message does. Without delay all "
+      "copies leave at once.",
+      {quantity("delay", Unit::duration, "from one copy to the next, from the start of an attempt on")
+           .by_default("0 s"),
+       quantity("after_percentile", Unit::fraction,
+                "instead of delay: this percentile of the times that attempts of the workload took to "
+                "their answers; no copy is sent while too few have been answered to tell")
+           .above(0)
+           .at_most(0.9999)
+           .default_is("none: delay"),
+       integer("window", "newest answers that the percentile is taken over")
+           .at_least(2)
+           .at_most(1e5)
+           .by_default("1000"),
+       integer("copies", "in all, the first included; 1 = none").at_least(1).at_most(64).by_default("2"),
+       quantity("budget", Unit::none, "further copies per request of the workload, over all so far")
+           .at_most(63)
+           .default_is("no limit"),
+       refer("to", Reference::service, "service that further copies go to, such as one on another tier")
+           .default_is("the same service"),
+       flag("cancel", "once there is an answer, the other copies are stopped wherever they are; false: "
+            "they run to their end")
+           .by_default("true")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& request_spec() {
   static const ObjectSpec spec{
       "request",
@@ -104,6 +136,8 @@ const ObjectSpec& request_spec() {
        quantity("retry_budget", Unit::none, "retries per request of the workload, over all so far")
            .at_most(1000)
            .default_is("no limit"),
+       object("hedging", hedging_spec, "further copies of requests that take long")
+           .default_is("none"),
        quantity("retry_backoff", Unit::duration, "before the first retry; doubles every time; also the pause of a "
                 "closed-loop client after a request that failed or was rejected")
            .by_default("1 s")},

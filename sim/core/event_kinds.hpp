@@ -28,6 +28,7 @@ enum class EventKind : std::uint8_t {
   weights_ready,     //!< a model is in the shared memory of a node
   kv_transfer,       //!< a KV cache starts on its way, or ends its way within a machine
   token_due,         //!< the next token of a streamed answer is there
+  hedge_due,         //!< a request without an answer gets a further copy
   count_
 };
 
@@ -59,6 +60,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::weights_ready, 2, "weights_ready"},
     {EventKind::kv_transfer, 1, "kv_transfer"},
     {EventKind::token_due, 6, "token_due"},
+    {EventKind::hedge_due, 4, "hedge_due"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

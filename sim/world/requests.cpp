@@ -22,9 +22,7 @@ Request* World::find(Handle h) {
   return r.live && r.generation == h.generation ? &r : nullptr;
 }
 
-std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const Arrival& a,
-                                    std::uint32_t task_slot, double context) {
-  const Workload& spec = scenario_.workloads[w];
+std::uint32_t World::open_request() {
   std::uint32_t slot;
   if (free_requests_.empty()) {
     slot = static_cast<std::uint32_t>(requests_.size());
@@ -41,6 +39,22 @@ std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const
   r.generation = generation;
   r.live = true;
   ++live_requests_;
+  return slot;
+}
+
+void World::close_request(std::uint32_t slot) {
+  Request& r = requests_[slot];
+  r.live = false;
+  ++r.generation;
+  --live_requests_;
+  free_requests_.push_back(slot);
+}
+
+std::uint32_t World::create_request(std::uint32_t w, std::uint32_t client, const Arrival& a,
+                                    std::uint32_t task_slot, double context) {
+  const Workload& spec = scenario_.workloads[w];
+  const std::uint32_t slot = open_request();
+  Request& r = requests_[slot];
 
   // Who and when.
   results::RequestRecord& rec = r.record;
@@ -147,6 +161,7 @@ void World::place(std::uint32_t slot) {
       limit != Duration::max())
     queue_.push(now_ + limit, EventKind::queue_timeout, attempt_timer | record.attempts,
                 handle_of(slot).pack());
+  if (scenario_.workloads[record.workload].request.hedging) begin_hedge(slot);
   const std::uint32_t service = fixed >= 0 ? static_cast<std::uint32_t>(fixed) : choose_service(slot);
   assign_service(slot, service);
 }
@@ -167,13 +182,7 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
   Request& r = requests_[slot];
   r.serving = service;
   r.replica = route(slot, service);
-  if (r.replica != ~0U) {
-    ++replicas_[r.replica].outstanding;
-    r.record.replica = replicas_[r.replica].number;
-    if (scenario_.services[service].pools)
-      r.record.accuracy = scenario_.services[replicas_[r.replica].service].accuracy;
-    return send(slot);
-  }
+  if (r.replica != ~0U) return go_to(slot, r.replica);
   // Nobody is ready: wait for a replica that starts, if one does.
   ServiceState& s = services_[service];
   if (!expects_replica(service) || s.pending.size() >= scenario_.services[service].queue_capacity)
@@ -183,6 +192,17 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
   if (scenario_.services[service].queue_timeout != Duration::max())
     r.queue_timer = queue_.push(now_ + scenario_.services[service].queue_timeout,
                                 EventKind::queue_timeout, 0, handle_of(slot).pack());
+}
+
+void World::go_to(std::uint32_t slot, std::uint32_t replica) {
+  Request& r = requests_[slot];
+  r.replica = replica;
+  ++replicas_[replica].outstanding;
+  r.record.replica = replicas_[replica].number;
+  if (scenario_.services[r.serving].pools)
+    r.record.accuracy = scenario_.services[replicas_[replica].service].accuracy;
+  if (r.hedge < Hedge::late) hedges_[r.hedge].tried.push_back(replica);
+  send(slot);
 }
 
 // Local requests are there at once; remote ones pay the protocol, then the upload.
@@ -299,6 +319,7 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
     if (miss_instead(slot)) return;
     abandon_visit(slot);
   }
+  if (r.hedge != Hedge::none && lost_to_others(slot)) return;
   if (r.record.attempts > shape.retries || !may_retry(r.record.workload))
     return drop(slot, results::Status::failed, cause);
   Duration wait = shape.retry_backoff * (1LL << std::min<int>(r.record.attempts - 1, 20));
@@ -307,11 +328,7 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
     wait = Duration::from_seconds(wait.seconds() * (1 - shape.retry_jitter * uniform01(g)));
   }
   ++r.record.attempts;
-  r.record.arrived = r.record.started = r.record.first_token = r.record.served = Instant::never();
-  r.record.kv_bytes = 0;
-  r.record.kv_sent = r.record.kv_received = Instant::never();
-  r.record.first_received = Instant::never();
-  r.record.streamed = false;
+  begin_anew(r.record);
   r.replica = ~0U;
   r.split = nullptr;
   r.part = 0;
@@ -396,6 +413,7 @@ void World::complete(std::uint32_t slot) {
     r.postprocess += r.exchange->client_after;
     end_exchange(slot, true, false);
   }
+  if (r.hedge != Hedge::none && !wins(slot)) return;
   if (r.postprocess > 0) {
     r.stage = Stage::finishing;
     r.timer = queue_.push(now_ + saturated(r.postprocess), EventKind::local_step, 0,
@@ -411,6 +429,7 @@ void World::complete(std::uint32_t slot) {
 void World::drop(std::uint32_t slot, results::Status status, results::Cause cause) {
   Request& r = requests_[slot];
   if (r.visit && cause != results::Cause::cancelled && miss_instead(slot)) return;
+  if (r.hedge != Hedge::none && lost_to_others(slot)) return;
   r.record.status = status;
   r.record.cause = cause;
   finish_record(slot);
@@ -432,10 +451,7 @@ void World::finish_record(std::uint32_t slot) {
   if (offload_ && r.candidate != ~0U)
     offload_->observe({r.record.request, r.candidate, r.record.status == results::Status::completed,
                        now_ - r.record.created, r.record.client_energy});
-  r.live = false;
-  ++r.generation;
-  --live_requests_;
-  free_requests_.push_back(slot);
+  close_request(slot);
   end_of_request(r.record.workload, r.record.client, r.task,
                  r.record.status == results::Status::completed);
 }
@@ -444,11 +460,15 @@ void World::finish_record(std::uint32_t slot) {
 void World::on_request_timer(std::uint32_t which, Handle h) {
   Request* r = find(h);
   if (!r) return;
+  // The patience of the client is for all copies together.
+  const bool of_client = which == 1 || (which & attempt_timer) != 0;
+  if (of_client && r->hedge != Hedge::none && !leads(h.slot)) return;
   if (which >= broker_timer) {
     if (r->record.attempts != (which & ~(attempt_timer | broker_timer))) return;
     if ((which & broker_timer) && !(r->exchange && r->exchange->broker)) return;
     if (r->stage == Stage::backing_off || r->stage == Stage::finishing) return;
     if (r->record.counted) ++talk_.timeouts;
+    if (of_client && r->hedge != Hedge::none) part_from_others(h.slot);
     withdraw(h.slot);
     if (r->visit) abandon_visit(h.slot);
     // A batch that runs on must not find the next attempt under this name.
@@ -464,6 +484,8 @@ void World::on_request_timer(std::uint32_t which, Handle h) {
     // Only those who still wait are turned away.
     if (r->stage == Stage::queued && !r->record.started.is_never()) return;
     if (r->stage != Stage::queued && r->stage != Stage::pending) return;
+  } else if (r->hedge != Hedge::none) {
+    part_from_others(h.slot);
   }
   withdraw(h.slot);
   if (which == 0) drop(h.slot, results::Status::rejected, results::Cause::queue_timeout);

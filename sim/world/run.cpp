@@ -36,6 +36,7 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   for (const auto& w : s.workloads) {
     info.workloads.push_back(w.name);
     info.streams = info.streams || w.request.streaming;
+    info.hedging = info.hedging || w.request.hedging;
   }
   for (const auto& v : s.services) {
     info.services.push_back(v.name);

@@ -292,6 +292,17 @@ struct Arrivals {
   Duration start;                      //!< first arrival is drawn from here on
 };
 
+//! Further copies of a request that has no answer yet (sim/world/hedging.cpp).
+struct Hedging {
+  std::uint32_t copies = 2;            //!< in all, the first included
+  Duration delay;                      //!< from one copy to the next
+  double percentile = 0;               //!< above 0: of the times until an answer so far, instead of delay
+  std::uint32_t window = 1000;         //!< newest answers that it is taken over
+  double budget = std::numeric_limits<double>::infinity();  //!< further copies per request, over all
+  int service = -1;                    //!< where further copies go; -1: to other replicas of the same
+  bool cancel = true;                  //!< once there is an answer, the other copies are stopped
+};
+
 //! What one request carries. Token counts matter to LLM services, bytes to the network.
 struct RequestShape {
   Distribution prompt_tokens = Distribution::constant(0);   //!< text tokens of the prompt
@@ -316,6 +327,7 @@ struct RequestShape {
   double retry_budget = std::numeric_limits<double>::infinity();  //!< retries per request, over all
   std::uint32_t retries = 0;                                //!< after a failed transfer
   Duration retry_backoff = Duration::from_seconds(1);       //!< doubles with every retry
+  std::optional<Hedging> hedging;
 };
 
 //! The steps of a task are the turns of one conversation (sim/world/sessions.hpp).

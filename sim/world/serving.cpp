@@ -122,7 +122,8 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
   b.parts.clear();
   if (const auto* law = std::get_if<ServiceLaw>(&service.work)) {
     const results::RequestRecord& first = requests_[Handle::unpack(b.tags.front()).slot].record;
-    Rng g = service_draws_.at(first.identity, first.attempts);
+    const std::uint64_t copy = requests_[Handle::unpack(b.tags.front()).slot].copy;
+    Rng g = service_draws_.at(first.identity, copy << 16 | first.attempts);
     compute_share = 1;
     return saturated(law->time.sample(g) + law->per_item * static_cast<double>(b.tags.size()))
         .ns();
@@ -232,12 +233,42 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
     served(Handle::unpack(tag).slot, now_);
   }
   spare_tags_ = std::move(tags);
+  if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
   if (replicas_[replica].server->can_start()) {
     if (service.batching.policy) request_dispatch(replica);
     else start_batch(replica);
   }
   show_load(replica);
+}
+
+// Nobody waits for the request any more. Its batch ends with the last one that somebody waits for; a
+// graph over several units runs to its end.
+void World::stop_serving(std::uint32_t slot) {
+  const Request& r = requests_[slot];
+  Replica& p = replicas_[r.replica];
+  const Service& service = scenario_.services[p.service];
+  if (p.engine && service.local && !r.record.started.is_never())
+    requests_[slot].record.client_energy += p.energy_per_sequence - r.energy_mark;
+  if (!p.server || service.execution()) return;
+  const std::uint64_t tag = handle_of(slot).pack();
+  const auto has_it = [&](const Batch& b) {
+    return b.live && std::find(b.tags.begin(), b.tags.end(), tag) != b.tags.end();
+  };
+  const auto it = std::find_if(p.batches.begin(), p.batches.end(), has_it);
+  if (it == p.batches.end()) return;
+  Batch& b = *it;
+  if (std::any_of(b.tags.begin(), b.tags.end(),
+                  [&](std::uint64_t t) { return t != tag && find(Handle::unpack(t)); }))
+    return;
+  queue_.cancel(b.done);
+  b.live = false;
+  p.server->finish(static_cast<std::uint32_t>(b.tags.size()));
+  occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  b.nominal = b.watts * (now_ - b.start).seconds();
+  if (service.local)
+    requests_[slot].record.client_energy += joules_of(nodes_[p.node], b) / static_cast<double>(b.tags.size());
+  if (p.server->can_start()) request_dispatch(r.replica);
 }
 
 // ---- engines ---------------------------------------------------------------------------------------
@@ -317,6 +348,7 @@ void World::on_span_done(std::uint32_t replica) {
     if (service.local) r->record.client_energy += p.energy_per_sequence - r->energy_mark;
     served(h.slot, e.at);
   }
+  if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
   if (replicas_[replica].engine->has_work()) request_dispatch(replica);
   if (service.role == PoolRole::decode) fill_room(replica);

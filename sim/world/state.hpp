@@ -23,6 +23,7 @@
 #include "sim/core/ids.hpp"
 #include "sim/world/arrivals.hpp"
 #include "sim/world/exchange.hpp"
+#include "sim/world/hedge.hpp"
 #include "sim/world/sessions.hpp"
 #include "sim/world/time_average.hpp"
 #include "sim/world/visits.hpp"
@@ -100,6 +101,7 @@ struct Request {
   std::uint32_t generation = 0;
   bool live = false;
   Stage stage = Stage::preparing;
+  std::uint8_t copy = 0;               // of several of the same request; 0: the first
   std::uint32_t host = 0xffffffffU;    // client's node; ~0: outside every network
   std::uint32_t replica = 0xffffffffU;
   std::uint32_t image_tokens = 0;
@@ -122,11 +124,21 @@ struct Request {
   std::uint32_t part = 0;              // tier of the plan that it is at or on its way to
   std::uint32_t serving = 0xffffffffU; // service it is at or on its way to
   std::uint32_t from = 0xffffffffU;    // node where its data are
+  std::uint32_t hedge = Hedge::none;   // that it is a copy of, of this attempt
   std::array<double, 3> hop_bytes{}, hop_encode{};  // bytes over each hop, s to change formats at both ends
   std::uint64_t key = 0;               // equal requests have equal ones; 0: unlike all others
   std::unique_ptr<Visit> visit;        // at services with caches or calls
   double input_bytes = -1;             // drawn upload of a split request; below 0: not split yet
 };
+
+//! Nothing has become of the request at services yet.
+inline void begin_anew(results::RequestRecord& r) {
+  r.arrived = r.started = r.first_token = r.served = Instant::never();
+  r.kv_bytes = 0;
+  r.kv_sent = r.kv_received = Instant::never();
+  r.first_received = Instant::never();
+  r.streamed = false;
+}
 
 struct Task {
   results::TaskRecord record;
@@ -321,6 +333,8 @@ struct WorkloadState {
   StreamKey draws, thinks, keys;
   std::vector<ClosedClient> clients;     // closed loops only
   std::uint32_t population = 0;
+  double hedge_credit = 0;               // further copies that the budget leaves
+  LatencyWindow answers;                 // times until an answer, where hedging goes by them
 };
 
 }  // namespace isthmus::world

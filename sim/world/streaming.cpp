@@ -97,7 +97,10 @@ void World::on_message_ended(Handle h, network::Outcome outcome) {
 // A message is at the client.
 void World::received(std::uint32_t slot) {
   Request& r = requests_[slot];
-  if (r.record.first_received.is_never()) r.record.first_received = now_;
+  if (r.record.first_received.is_never()) {
+    r.record.first_received = now_;
+    if (r.hedge < Hedge::late) wins(slot);
+  }
   if (r.stage != Stage::downloading || r.stream->sent < r.record.output_tokens)
     return send_tokens(slot);
   r.record.last_received = now_;

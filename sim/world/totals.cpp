@@ -58,6 +58,7 @@ void World::reset_totals() {
   }
   egress_cost_ = 0;
   talk_ = {};
+  hedging_ = {};
   for (auto& [key, b] : brokers_) b.peak = b.memory, b.most = b.held;
   counters_before_ = network_->counters();
   carried_before_.clear();
@@ -123,7 +124,7 @@ results::WorldTotals World::totals() {
   if (!horizon_.is_never()) now_ = horizon_;
   // Whoever has no answer yet is in flight.
   for (Request& r : requests_) {
-    if (!r.live) continue;
+    if (!r.live || (r.hedge != Hedge::none && !leads(handle_of(r).slot))) continue;
     while (r.visit && r.visit->nested()) return_to(r);
     r.record.status = results::Status::in_flight;
     recorder_.add(r.record);
@@ -143,6 +144,9 @@ results::WorldTotals World::totals() {
                                           c.waited - b.waited};
   }
   t.protocols = protocol_totals();
+  if (std::any_of(scenario_.workloads.begin(), scenario_.workloads.end(),
+                  [](const Workload& w) { return w.request.hedging.has_value(); }))
+    t.hedging = hedging_;
   if (!scenario_.faults.empty()) t.outages = outages_;
 
   for (const NodeGroup& group : scenario_.nodes) {

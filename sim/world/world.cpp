@@ -147,6 +147,7 @@ void World::handle(const Event& e) {
     case EventKind::weights_ready: on_weights_ready(e.target); break;
     case EventKind::machine_tick: on_machine_tick(e.target); break;
     case EventKind::token_due: on_token_due(Handle::unpack(e.payload)); break;
+    case EventKind::hedge_due: on_hedge_due(Handle::unpack(e.payload)); break;
     case EventKind::kv_transfer: on_kv_event(e.target, Handle::unpack(e.payload)); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }

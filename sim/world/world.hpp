@@ -57,6 +57,8 @@ class World final : public network::EventLoop {
   void end_task(std::uint32_t slot, bool succeeded);
 
   // requests.cpp: the life of a request
+  std::uint32_t open_request();
+  void close_request(std::uint32_t slot);
   std::uint32_t create_request(std::uint32_t workload, std::uint32_t client, const Arrival& arrival,
                                std::uint32_t task_slot, double context);
   Request* find(Handle handle);
@@ -68,6 +70,7 @@ class World final : public network::EventLoop {
   void place(std::uint32_t slot);
   void assign_service(std::uint32_t slot, std::uint32_t service);
   void approach(std::uint32_t slot, std::uint32_t service);
+  void go_to(std::uint32_t slot, std::uint32_t replica);
   void end_transfer(Request& request);
   void send(std::uint32_t slot);
   void start_upload(std::uint32_t slot);
@@ -108,11 +111,28 @@ class World final : public network::EventLoop {
   double core_speed(std::uint32_t node) const { return scenario_.nodes[nodes_[node].group].core_speed; }
   std::optional<results::ProtocolTotals> protocol_totals() const;
 
+  // hedging.cpp: further copies of requests without an answer
+  void begin_hedge(std::uint32_t slot);
+  void on_hedge_due(Handle hedge);
+  void send_copy(std::uint32_t hedge);
+  std::uint32_t replica_for_copy(const Hedge& hedge, std::uint32_t service);
+  bool wins(std::uint32_t slot);
+  bool lost_to_others(std::uint32_t slot);
+  void lead(Hedge& hedge, std::uint32_t slot);
+  bool leads(std::uint32_t slot) const;
+  void part_from_others(std::uint32_t slot);
+  void stop_copy(std::uint32_t slot);
+  void end_copy(std::uint32_t slot);
+  double served_for(const Request& copy) const;
+  double waste(const Request& copy);
+  void close_hedge(std::uint32_t slot);
+
   // serving.cpp: queues, batches, engines
   void enqueue(std::uint32_t slot);
   void request_dispatch(std::uint32_t replica);
   void dispatch(std::uint32_t replica);
   void start_batch(std::uint32_t replica);
+  void stop_serving(std::uint32_t slot);
   void occupy_unit(std::uint32_t replica, std::uint32_t batch);
   void dispatch_engine(std::uint32_t replica);
   void on_work_done(std::uint32_t replica, std::uint64_t payload);
@@ -309,6 +329,9 @@ class World final : public network::EventLoop {
   std::vector<WorkloadState> workloads_;
   std::vector<Request> requests_;
   std::vector<std::uint32_t> free_requests_;
+  std::vector<Hedge> hedges_;
+  std::vector<std::uint32_t> free_hedges_;
+  results::HedgingTotals hedging_;
   std::vector<Task> tasks_;
   std::vector<std::uint32_t> free_tasks_;
   std::shared_ptr<schedulers::OffloadPolicy> offload_;

@@ -562,11 +562,29 @@ def cached_scenario(seed: int) -> dict:
     return scenario
 
 
+def hedge(seed: int, scenario: dict) -> None:
+    """Sends further copies of requests that do not begin on their client's machine."""
+    r = random.Random(f"hedge {seed}")
+    for workload in scenario["workload"]:
+        if r.random() < 0.5 or workload.get("target") in ("tail", "other"):
+            continue
+        hedging = r.choice([
+            {}, {"delay": r.choice(["1 ns", "30 ms", "400 ms"])},
+            {"after_percentile": r.choice([0.5, 0.9]), "window": r.choice([10, 1000])}])
+        hedging |= {"copies": r.choice([2, 2, 3, 7]), "cancel": r.random() < 0.7}
+        if r.random() < 0.3:
+            hedging["budget"] = r.choice([0, 0.1, 1])
+        if r.random() < 0.3:
+            hedging["to"] = r.choice(["law", "llm"])
+        workload["request"] = workload.get("request", {}) | {"hedging": hedging}
+
+
 @pytest.mark.parametrize("make", [
     random_scenario, split_scenario, pooled_scenario, moving_scenario, cached_scenario])
 @pytest.mark.parametrize("seed", seeds())
 def test_laws(seed, make):
     scenario = make(seed)
+    hedge(seed, scenario)
     run = isthmus.run(scenario)
 
     # Conservation: every request is somewhere, and has a row.
@@ -585,6 +603,18 @@ def test_laws(seed, make):
     for before, after in itertools.pairwise(STAGES):
         assert (done[after] >= done[before]).all(), (before, after)
     assert (tokens["first_token"] >= tokens["started"]).all()
+
+    # Further copies: one of those sent has answered, and budgets hold over all requests so far.
+    if "copies" in run.requests:
+        assert (run.requests["winner"] < run.requests["copies"]).all()
+        assert (run.requests["wasted"] >= 0).all()
+        for workload, rows in run.requests.groupby("workload", observed=True):
+            spec = next(w for i, w in enumerate(scenario["workload"])
+                        if w.get("name", f"workload-{i}") == workload)
+            hedging = spec.get("request", {}).get("hedging", {"copies": 1})
+            extra = int((rows["copies"] - 1).sum())
+            assert extra <= hedging.get("budget", 1e9) * len(rows) + 1e-9
+            assert (rows["copies"] <= 1 + (hedging["copies"] - 1) * rows["attempts"]).all()
 
     if "kv_sent" in run.requests:
         sent = done[done["kv_sent"].notna()]

@@ -152,6 +152,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   t.services = {edge, cloud};
   t.links = {{"uplink", 1e6, 0.3, 12.5}};
   t.network_cost = 0.005;
+  t.hedging = HedgingTotals{10, 4, {6, 2}, 1.5};
   t.protocols = ProtocolTotals{4, 1, 16, 2, 0.2, 1000, 1100, 0.5, 0.25, 600, 200, 100, 50, 64e6, 3};
   t.transfers = TransferTotals{3, 2, 1, 5, 4, 1e6, 2.5};
   t.outages = 7;

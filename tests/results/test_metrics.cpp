@@ -148,6 +148,10 @@ TEST(Metrics, TasksEnergyAndCost) {
   EXPECT_EQ(s.value("transfer_retries"), 3);
   EXPECT_EQ(s.value("handovers"), 4);
   EXPECT_EQ(s.value("outages"), 7);
+  EXPECT_DOUBLE_EQ(s.value("hedge_copies"), 0.4);
+  EXPECT_DOUBLE_EQ(s.value("hedge_wins"), 0.25);
+  EXPECT_DOUBLE_EQ(s.value("hedge_wins.0"), 0.75);
+  EXPECT_DOUBLE_EQ(s.value("hedge_wasted"), 1.5);
   EXPECT_EQ(s.value("connections_reused"), 16);
   EXPECT_DOUBLE_EQ(s.value("handshake_time"), 0.05);
   EXPECT_EQ(s.value("wire_bytes"), 1100);
