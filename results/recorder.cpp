@@ -297,6 +297,12 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
       if (c.coalesced > 0) put("cache_coalesced." + name, c.coalesced, c.lookups);
       if (c.similar_counted) put("cache_wrong." + name, c.wrong, c.hits);
     }
+    if (const auto& b = v.balancing) {
+      put("tries_failed." + v.name, b->failures, b->tries);
+      for (std::size_t i = 0; i < b->by_replica.size(); ++i)
+        put(fmt::format("routed.{}/{}", v.name, i), b->by_replica[i], b->tries);
+      s.metrics.push_back({"ejections." + v.name, static_cast<double>(b->ejections + b->opened), "1"});
+    }
     if (v.calls)
       s.metrics.push_back({"load." + v.name,
                            seconds > 0 ? static_cast<double>(*v.calls) / seconds : nan, "1/s"});

@@ -177,6 +177,16 @@ struct ServiceTotals {
     bool similar_counted = false;            //!< it takes answers to similar requests
   };
   std::vector<Cache> caches;
+  //! Of a balancer that watches its replicas (schedulers/health.hpp).
+  struct Balancing {
+    std::uint64_t tries = 0, failures = 0;   //!< at replicas
+    std::uint64_t retries = 0;               //!< tries after a failure at another replica
+    std::uint64_t ejections = 0, returns = 0;
+    std::uint64_t opened = 0;                //!< circuits
+    std::uint64_t turned_away = 0;           //!< by limits on all requests
+    std::vector<std::uint64_t> by_replica;   //!< tries, by number
+  };
+  std::optional<Balancing> balancing;
   std::optional<std::uint64_t> calls;        //!< from other services; none: no service calls it
   //! Tokens of language models: of prompts; of these from the prefix cache, from slower KV tiers and
   //! from swap space; guessed ahead, and guessed right.

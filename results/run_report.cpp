@@ -121,6 +121,25 @@ std::string cache_section(const Summary& s) {
   return (table.empty() ? "" : "\n" + table.text()) + (loads.empty() ? "" : "\n" + loads);
 }
 
+// Balancers that watch their replicas.
+std::string balancing_section(const Summary& s) {
+  TextTable table({"balancer", "tries", "failed", "again", "ejections", "returns", "circuits opened",
+                   "turned away", "by replica"});
+  for (const ServiceTotals& t : s.services) {
+    if (!t.balancing) continue;
+    const ServiceTotals::Balancing& b = *t.balancing;
+    std::string shares;
+    for (std::size_t i = 0; i < std::min<std::size_t>(b.by_replica.size(), 8); ++i)
+      shares += fmt::format("{}{}", i > 0 ? " " : "", b.by_replica[i]);
+    if (b.by_replica.size() > 8) shares += " ...";
+    table.add_row({t.name, fmt::format("{}", b.tries), fmt::format("{}", b.failures),
+                   fmt::format("{}", b.retries), fmt::format("{}", b.ejections),
+                   fmt::format("{}", b.returns), fmt::format("{}", b.opened),
+                   fmt::format("{}", b.turned_away), shares});
+  }
+  return table.empty() ? "" : "\n" + table.text();
+}
+
 std::string node_section(const Summary& s) {
   TextTable table({"nodes", "count", "energy", "node-hours", "cost"});
   for (const NodeTotals& n : s.nodes)
@@ -214,7 +233,7 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + engine_section(s) + cache_section(s) + node_section(s) + link_section(s) + objective_section(s);
+  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + node_section(s) + link_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

@@ -182,6 +182,10 @@ Json from_service(const ServiceTotals& s) {
                            {"entries", c.entries},
                            {"bytes", from_double(c.bytes)},
                            {"similar_counted", c.similar_counted}});
+  if (const auto& b = s.balancing)
+    j["balancing"] = {{"tries", b->tries},         {"failures", b->failures}, {"retries", b->retries},
+                      {"ejections", b->ejections}, {"returns", b->returns},   {"opened", b->opened},
+                      {"turned_away", b->turned_away}, {"by_replica", b->by_replica}};
   if (s.calls) j["calls"] = *s.calls;
   if (s.engine)
     j["engine"] = {{"prompt_tokens", s.engine->prompt_tokens},
@@ -246,6 +250,12 @@ ServiceTotals to_service(const Json& j) {
       cache.similar_counted = c.at("similar_counted");
       s.caches.push_back(std::move(cache));
     }
+  if (j.contains("balancing")) {
+    const Json& b = j.at("balancing");
+    s.balancing = {b.at("tries"),   b.at("failures"), b.at("retries"),     b.at("ejections"),
+                   b.at("returns"), b.at("opened"),   b.at("turned_away"),
+                   b.at("by_replica").get<std::vector<std::uint64_t>>()};
+  }
   if (j.contains("calls")) s.calls = j.at("calls").get<std::uint64_t>();
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);

@@ -56,6 +56,8 @@ int command_policies(const std::string& kind);
 //! Runs one policy on a view (or on a list of views, one after the other) and prints decisions.
 int command_policy(const std::string& kind, const std::string& name, const std::string& view,
                    const std::vector<std::string>& set);
+//! Shows an upstream block of an nginx configuration file as scenario fields.
+int command_upstream(const std::string& file, const std::string& name);
 //! Lists catalogue devices and models; with a name, that entry with its sources.
 int command_devices(const std::string& name);
 int command_models(const std::string& name);

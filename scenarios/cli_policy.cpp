@@ -66,8 +66,14 @@ std::string decide(OffloadPolicy& policy, const ObjectView& v) {
 std::string decide(RoutingPolicy& policy, const ObjectView& v) {
   std::vector<ReplicaSignal> replicas;
   for (const ObjectView& r : v.objects("replicas"))
-    replicas.push_back({r.count("replica"), r.count("outstanding"), r.number("weight"),
-                        r.count("waiting"), r.number("kv_usage")});
+    replicas.push_back({.replica = r.count("replica"),
+                        .outstanding = r.count("outstanding"),
+                        .weight = r.number("weight"),
+                        .waiting = r.count("waiting"),
+                        .kv_usage = r.number("kv_usage"),
+                        .zone = r.count("zone"),
+                        .priority = static_cast<std::uint16_t>(r.count("priority")),
+                        .healthy = r.flag("healthy")});
   std::vector<std::uint64_t> prefix;
   for (const double hash : v.numbers("prefix"))
     prefix.push_back(static_cast<std::uint64_t>(hash));
@@ -79,6 +85,7 @@ std::string decide(RoutingPolicy& policy, const ObjectView& v) {
   view.signal_age = v.duration("signal_age");
   view.prefix = prefix;
   view.block_tokens = v.count("block_tokens");
+  if (v.has("zone")) view.zone = v.count("zone");
   const std::size_t index = policy.choose(view);
   return fmt::format("{{\"replica\": {}, \"index\": {}}}", replicas.at(index).replica, index);
 }

@@ -140,6 +140,11 @@ int dispatch(int argc, char** argv) {
   policy->add_option("--set", o.run.set, "parameter=value")->type_size(1)->allow_extra_args(false);
   policy->callback([&] { code = command_policy(o.kind, o.name, o.view, o.run.set); });
 
+  auto* upstream = app.add_subcommand("upstream", "show an nginx upstream block in the scenario's words");
+  upstream->add_option("file", o.name, "nginx configuration file")->required();
+  upstream->add_option("--name", o.view, "name of the upstream, if the file has several");
+  upstream->callback([&] { code = command_upstream(o.name, o.view); });
+
   auto* devices = app.add_subcommand("devices", "list the devices of the catalogue");
   devices->add_option("name", o.name, "show this one with its sources");
   devices->callback([&] { code = command_devices(o.name); });

@@ -50,6 +50,9 @@ void resolve_protocols(Resolution& r, const ObjectView& root);
 void check_brokers(Resolution& r, const ObjectView& root);
 //! Index of the protocol that the service speaks; ~0: none.
 std::uint32_t read_protocol(Resolution& r, const ObjectView& s, const world::Service& service);
+//! The balancer of a service with at most that many replicas. With an nginx file it gives the routing.
+void read_balancer(Resolution& r, const ObjectView& s, world::Service& out,
+                   std::uint32_t max_replicas);
 void resolve_services(Resolution& r, const ObjectView& root);
 //! Index of a unit of the group by name. Throws InputError.
 std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted);

@@ -22,7 +22,7 @@ Value pool_value(const Value& service, const Value& pool) {
   Value merged = service;
   std::erase_if(merged.members, [](const Member& m) {
     return m.key == "pools" || m.key == "kv_transfer" || m.key == "routing" ||
-           m.key == "decode_routing";
+           m.key == "decode_routing" || m.key == "balancer";
   });
   Value own = pool;
   std::erase_if(own.members, [](const Member& m) { return m.key == "role"; });
@@ -33,8 +33,11 @@ Value pool_value(const Value& service, const Value& pool) {
 void check_pool(Resolution& r, const Position& at, const std::string& pointer,
                 const world::Service& pool) {
   if (r.problems.any()) return;
-  if (!std::holds_alternative<world::LlmModel>(pool.work))
-    r.problems.add(at, pointer, "only language models are served by pools");
+  const auto* graph = std::get_if<world::GraphModel>(&pool.work);
+  if (pool.role != world::PoolRole::both && !std::holds_alternative<world::LlmModel>(pool.work))
+    r.problems.add(at, pointer, "only language models have pools of roles prefill and decode");
+  else if (graph && !graph->choices.empty())
+    r.problems.add(at, pointer, "a pool runs one variant without early exits");
   else if (pool.local)
     r.problems.add(at, pointer,
                    fmt::format("\"{}\" are devices, whose services are local; pools serve all "
@@ -69,7 +72,7 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
   for (const char* other : {"replicas", "min_replicas", "max_replicas", "autoscaling"})
     if (s.has(other))
       r.problems.add(s.at(other), s.pointer_to(other), "each pool has its own; say it there");
-  for (const char* other : {"service_time", "split", "local"})
+  for (const char* other : {"split", "local"})
     if (s.has(other))
       r.problems.add(s.at(other), s.pointer_to(other), "not with \"pools\"");
   if (r.problems.any()) return;
@@ -117,12 +120,18 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
   whole.autoscaling = {};
   whole.cold_start = Duration::zero();
   whole.load_host_peak = 0;
+  whole.health = nullptr;
   whole.replicas = whole.min_replicas = whole.max_replicas = 0;
   for (const auto* list : {&pools.first, &pools.decode})
     for (const std::uint32_t pool : *list)
       whole.timing_error = std::max(whole.timing_error, r.scenario.services[pool].timing_error);
   read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), whole.routing,
               whole.routing_parameters);
+  std::uint32_t replicas = 0;
+  for (const std::uint32_t pool : pools.first) replicas += r.scenario.services[pool].max_replicas;
+  if (s.has("balancer") && !pools.decode.empty())
+    refuse("balancer", "not with pools of roles prefill and decode");
+  read_balancer(r, s, whole, replicas);
   whole.pools = std::move(pools);
   r.scenario.services[front] = std::move(whole);
 }

@@ -370,6 +370,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
   if (!out.local) read_replicas(r, s, out);
   read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), out.routing,
               out.routing_parameters);
+  if (!s.has("pools")) read_balancer(r, s, out, out.max_replicas);
   const ObjectView node(root.find("nodes")->find(s.text("on")), node_spec(),
                         child("/nodes", s.text("on")), s.at());
   if (law) {

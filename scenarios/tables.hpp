@@ -33,6 +33,7 @@ const ObjectSpec& queue_spec();
 const ObjectSpec& pool_spec();
 const ObjectSpec& variant_choice_spec();
 const ObjectSpec& loading_spec();
+const ObjectSpec& balancer_spec();
 
 const ObjectSpec& speculation_spec();  //!< tables_engine.cpp
 const ObjectSpec& kv_tier_spec();

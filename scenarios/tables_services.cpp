@@ -86,6 +86,12 @@ const ObjectSpec& pool_spec() {
        parallel_field().default_is("the service's"),
        pipeline_field().default_is("the service's"),
        stored_as("how the model is stored and computed").default_is("the service's"),
+       distribution("service_time", Unit::duration, "of a batch, for services with a law")
+           .default_is("the service's"),
+       integer("slots", "batches in service at once per replica; not for language models")
+           .at_least(1)
+           .at_most(1e6)
+           .default_is("the service's"),
        replicas_field(),
        min_replicas_field(),
        max_replicas_field(),
@@ -252,11 +258,13 @@ const ObjectSpec& service_spec() {
             .default_is("language models: continuous; else one request per batch"),
         policy("routing", routing_spec(), "which replica gets a request")
             .by_default("least-outstanding"),
+        object("balancer", balancer_spec, "what applies the routing, and how it learns who is alive")
+            .default_is("one that knows at once"),
         policy("autoscaling", autoscaling_spec(), "how many replicas there are")
             .default_is("a fixed number"),
         map("pools", object("", pool_spec, "a pool"),
-            "replicas in several pools, on different machines or with different roles; language "
-            "models only")
+            "replicas in several pools, on different machines or, of language models, with "
+            "different roles")
             .at_least(1)
             .default_is("none: equal replicas"),
         word("kv_transfer", {"after-prefill", "layerwise"},

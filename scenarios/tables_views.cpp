@@ -63,7 +63,10 @@ const ObjectSpec& routing_view_spec() {
        integer("waiting", "requests in its queue at the last scrape").by_default("0"),
        quantity("kv_usage", Unit::fraction, "share of its KV blocks in use at the last scrape")
            .at_most(1)
-           .by_default("0")},
+           .by_default("0"),
+       integer("zone", "number of the zone it is in").by_default("0"),
+       integer("priority", "0 goes first").at_most(100).by_default("0"),
+       flag("healthy", "its balancer thinks that it is alive").by_default("true")},
       "",
       {}};
   static const ObjectSpec spec{
@@ -78,7 +81,8 @@ const ObjectSpec& routing_view_spec() {
        list("prefix", integer("", "hash of one of them").at_most(9e15),
             "whole blocks at the start of the prompt")
            .default_is("none"),
-       integer("block_tokens", "tokens of such a block").at_least(1).by_default("16")},
+       integer("block_tokens", "tokens of such a block").at_least(1).by_default("16"),
+       integer("zone", "where the request comes from").default_is("not known")},
       "",
       {}};
   return spec;

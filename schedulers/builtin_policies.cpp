@@ -36,6 +36,13 @@ PolicyEntry<RoutingPolicy> routing_modulo_hash();
 PolicyEntry<RoutingPolicy> routing_session_affinity();
 PolicyEntry<RoutingPolicy> routing_kv_usage();
 PolicyEntry<RoutingPolicy> routing_prefix_aware();
+PolicyEntry<RoutingPolicy> routing_bounded_load();
+PolicyEntry<RoutingPolicy> routing_maglev();
+PolicyEntry<RoutingPolicy> routing_jump_hash();
+PolicyEntry<RoutingPolicy> routing_peak_ewma();
+PolicyEntry<RoutingPolicy> routing_qoe_weighted();
+PolicyEntry<RoutingPolicy> routing_optimal_split();
+PolicyEntry<RoutingPolicy> routing_locality_priority();
 
 PolicyEntry<BatchingPolicy> batching_none();
 PolicyEntry<BatchingPolicy> batching_fixed();
@@ -121,6 +128,13 @@ const std::vector<PolicyEntry<RoutingPolicy>>& routing_policies() {
       routing_session_affinity(),
       routing_kv_usage(),
       routing_prefix_aware(),
+      routing_bounded_load(),
+      routing_maglev(),
+      routing_jump_hash(),
+      routing_peak_ewma(),
+      routing_qoe_weighted(),
+      routing_optimal_split(),
+      routing_locality_priority(),
   };
   return table;
 }

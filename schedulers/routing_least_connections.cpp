@@ -1,4 +1,5 @@
 // nginx's least_conn: fewest outstanding requests per weight.
+#include <algorithm>
 #include <optional>
 
 #include "schedulers/entry.hpp"
@@ -12,7 +13,7 @@ namespace {
 class LeastConnections final : public RoutingPolicy {
  public:
   std::size_t choose(const RoutingView& view) override {
-    current_.align(view.replicas);
+    current_.align(view.replicas, view.partial);
     const bool equal = all_weightless(view.replicas);
     const auto share = [&](std::size_t i) { return share_of(view.replicas[i], equal); };
     const auto outstanding = [&](std::size_t i) {
@@ -39,8 +40,9 @@ class LeastConnections final : public RoutingPolicy {
     double total = 0;
     for (std::size_t i = first; i < view.replicas.size(); ++i) {
       if (share(i) <= 0 || outstanding(i) * share(first) != outstanding(first) * share(i)) continue;
-      current_.at(i) += share(i);
-      total += share(i);
+      const double gain = std::max(0.0, share(i) - view.replicas[i].penalty);
+      current_.at(i) += gain;
+      total += gain;
       if (current_.at(i) > current_.at(best)) best = i;
     }
     current_.at(best) -= total;

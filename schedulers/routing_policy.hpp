@@ -18,6 +18,21 @@ struct ReplicaSignal {
   // As of the last scrape (RoutingView::signal_age); 0 where the policy does not want them.
   std::uint32_t waiting = 0;           //!< requests in its queue
   double kv_usage = 0;                 //!< share of the KV blocks in use, [0, 1]; 0 without an engine
+  double penalty = 0;                  //!< weight that recent failures take away for a while (health.hpp)
+  // Where the policy wants places.
+  std::uint32_t zone = 0;
+  std::uint16_t priority = 0;          //!< 0 goes first
+  bool healthy = true;                 //!< false only where the policy wants the unhealthy
+};
+
+//! How a request that the policy placed has ended.
+struct RoutingOutcome {
+  std::uint32_t replica = 0;           //!< its number
+  Instant now;
+  Duration latency;                    //!< from the choice of the replica to the end of the answer
+  Duration response;                   //!< to the answer's first part
+  Duration delivery;                   //!< of the answer's way to the client
+  bool succeeded = true;
 };
 
 struct RoutingView {
@@ -31,6 +46,8 @@ struct RoutingView {
   std::span<const std::uint64_t> prefix = {};
   std::uint32_t block_tokens = 0;      //!< of one block of the prefix
   bool unweighted = false;             //!< true says that all weights are 1: no need to look
+  bool partial = false;                //!< further replicas are left out for now and will be back
+  std::uint32_t zone = 0xffffffffU;    //!< where the request comes from, if places are wanted; ~0: not known
 };
 
 //! Keeps state of its own, one object per service.
@@ -47,6 +64,14 @@ class RoutingPolicy {
   virtual Duration signal_period() const { return Duration::zero(); }
   //! False spares the world RoutingView::prefix.
   virtual bool wants_prefix() const { return false; }
+  //! False spares the world the zones and priorities of the replicas.
+  virtual bool wants_places() const { return false; }
+  //! True: replicas that are thought to be down are shown, too, with ReplicaSignal::healthy.
+  virtual bool wants_unhealthy() const { return false; }
+  //! False spares the world observe().
+  virtual bool wants_outcomes() const { return false; }
+  //! Feedback, in order of dates; requests that were given up are not reported.
+  virtual void observe(const RoutingOutcome& outcome) { (void)outcome; }
   //! True when it must see requests that have one replica to go to, because it remembers them.
   virtual bool remembers() const { return false; }
 };

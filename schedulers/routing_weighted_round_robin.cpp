@@ -1,4 +1,5 @@
 // nginx's smooth weighted round robin.
+#include <algorithm>
 #include <optional>
 
 #include "schedulers/entry.hpp"
@@ -14,15 +15,16 @@ class WeightedRoundRobin final : public RoutingPolicy {
   // Every replica gains its weight, the richest one is chosen (ties: the first) and pays the total:
   // weights 5, 1, 1 give a a b a c a a instead of a burst of five.
   std::size_t choose(const RoutingView& view) override {
-    current_.align(view.replicas);
+    current_.align(view.replicas, view.partial);
     const bool equal = all_weightless(view.replicas);
     std::optional<std::size_t> best;
     double total = 0;
     for (std::size_t i = 0; i < view.replicas.size(); ++i) {
       const double share = share_of(view.replicas[i], equal);
       if (share <= 0) continue;
-      current_.at(i) += share;
-      total += share;
+      const double gain = std::max(0.0, share - view.replicas[i].penalty);
+      current_.at(i) += gain;
+      total += gain;
       if (!best || current_.at(i) > current_.at(*best)) best = i;
     }
     current_.at(*best) -= total;

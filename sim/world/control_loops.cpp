@@ -65,6 +65,7 @@ void World::start_services() {
     open_variants(i);
     open_split(i);
     if (spec.routing) open_routing(s, *spec.routing, *spec.routing_parameters, i, for_router);
+    if (spec.health && !spec.local) open_health(i);
     if (spec.pools) {
       open_pools(i);
       continue;
@@ -99,6 +100,9 @@ void World::open_routing(Router& s,
   s.routes_by_prefix = s.routing->wants_prefix();
   s.routes_single = s.routing->remembers();
   s.routes_by_outstanding = s.routing->wants_outstanding();
+  s.routes_by_place = s.routing->wants_places();
+  s.routes_unhealthy = s.routing->wants_unhealthy();
+  s.routes_by_outcome = s.routing->wants_outcomes();
   s.scraped_at = now_;
   if (s.routes_by_load && !scenario_.services[service].local &&
       s.routing->signal_period() > Duration::zero())
@@ -167,6 +171,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   Replica& p = replicas_.emplace_back();
   p.service = service;
   p.number = services_[front_of(service)].next_number++;
+  if (front_of(service) != service) ++s.next_number;  // machines are taken in turn
   p.node = node;
   p.started_at = now_;
   p.busy.reset(now_);
@@ -241,6 +246,7 @@ void World::on_replica_ready(std::uint32_t id) {
 void World::retire(std::uint32_t id) {
   Replica& p = replicas_[id];
   if (p.phase == ReplicaPhase::ready) leave_router(id);
+  delist(id);
   queue_.cancel(p.ready);
   p.phase = ReplicaPhase::draining;
   update_ready(p.service);
@@ -259,6 +265,7 @@ void World::release(std::uint32_t id) {
 void World::remove_replica(std::uint32_t id) {
   Replica& p = replicas_[id];
   show_load(id);
+  delist(id);
   p.phase = ReplicaPhase::gone;
   ServiceState& s = services_[p.service];
   s.replicas.erase(std::find(s.replicas.begin(), s.replicas.end(), id));

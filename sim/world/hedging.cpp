@@ -104,6 +104,8 @@ void World::send_copy(std::uint32_t id) {
   r.serving = service;
   h.copies.push_back(slot);
   if (r.record.counted) ++hedging_.copies;
+  ServiceState& s = services_[service];
+  if (s.health || s.routes_by_outcome) begin_try(slot, s, replica);
   go_to(slot, replica);
 }
 
@@ -116,9 +118,16 @@ std::uint32_t World::replica_for_copy(const Hedge& h, std::uint32_t service) {
     const std::uint32_t own = route(h.leader, service);
     return tried(own) ? ~0U : own;
   }
-  std::vector<std::uint32_t> left = services_[service].ready;
+  ServiceState& s = services_[service];
+  const std::uint64_t hop = 1ULL << 32 | h.sent;
+  if (s.health) {
+    if (!s.health->admits()) return ~0U;
+    find_usable(s, h.tried);
+    return choose_replica(h.leader, s, usable_, hop);
+  }
+  std::vector<std::uint32_t> left = s.ready;
   std::erase_if(left, tried);
-  return choose_replica(h.leader, services_[service], left, 1ULL << 32 | h.sent);
+  return choose_replica(h.leader, s, left, hop);
 }
 
 // ---- the first answer -----------------------------------------------------------------------------

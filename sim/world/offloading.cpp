@@ -38,7 +38,11 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
     return id != ~0U && replicas_[id].phase == ReplicaPhase::ready ? id : ~0U;
   }
   ServiceState& s = services_[service];
-  return choose_replica(slot, s, s.ready, requests_[slot].visit ? requests_[slot].visit->hops : 0);
+  const std::uint64_t hop = requests_[slot].visit ? requests_[slot].visit->hops : 0;
+  const std::uint32_t id =
+      s.health ? choose_usable(slot, s, hop) : choose_replica(slot, s, s.ready, hop);
+  if ((s.health || s.routes_by_outcome) && id != ~0U) begin_try(slot, s, id);
+  return id;
 }
 
 // One of some ready replicas of the router. `hop` tells the decisions about a request apart.
@@ -60,7 +64,13 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
           ? tasks_[r.task].record.identity
           : hash_combine(workloads_[r.record.workload].draws.value(), r.record.client);
   schedulers::RoutingView view{now_, session, uniform01(g), signals_};
-  view.unweighted = true;
+  view.unweighted = !s.health;
+  if (s.health || s.routes_by_place) {
+    show_places(s, among);
+    view.partial = s.health && among.size() < s.listed.size();
+    const std::uint32_t from = r.from != ~0U ? r.from : r.host;
+    if (s.routes_by_place && from != ~0U) view.zone = scenario_.topology.hosts[from].zone;
+  }
   if (s.routes_by_load) {
     if (s.routing->signal_period() == Duration::zero()) scrape_for_router(s);
     for (std::size_t k = 0; k < signals_.size(); ++k) {
@@ -76,7 +86,8 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
     view.block_tokens = blocks.tokens;
   }
   const std::size_t i = s.routing->choose(view);
-  if (s.routes_by_load) signals_.clear();  // other services' routers see no load
+  // Other services' routers see neither load nor places.
+  if (s.routes_by_load || s.routes_by_place || s.health) signals_.clear();
   if (i >= among.size()) throw Error("routing policy: chose a replica that does not exist");
   return among[i];
 }

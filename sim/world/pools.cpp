@@ -41,7 +41,20 @@ void World::join_router(std::uint32_t id) {
   };
   const std::uint32_t service = replicas_[id].service;
   join(services_[service].ready);
-  if (front_of(service) != service) join(router_to(service)->ready);
+  Router& router = *router_to(service);
+  if (front_of(service) != service) join(router.ready);
+  if (!router.health) return;
+  if (std::find(router.listed.begin(), router.listed.end(), id) == router.listed.end())
+    join(router.listed);
+  router.health->joined(replicas_[id].number, now_);
+}
+
+// The balancer is told that the replica goes.
+void World::delist(std::uint32_t id) {
+  Router& router = *router_to(replicas_[id].service);
+  if (!router.health) return;
+  std::erase(router.listed, id);
+  router.health->left(replicas_[id].number);
 }
 
 void World::leave_router(std::uint32_t id) {

@@ -43,6 +43,10 @@ std::uint32_t World::open_request() {
 }
 
 void World::close_request(std::uint32_t slot) {
+  if (slot < tries_.size()) {
+    end_try(slot, schedulers::TryEnd::abandoned);
+    tries_[slot].failed.clear();
+  }
   Request& r = requests_[slot];
   r.live = false;
   ++r.generation;
@@ -150,6 +154,7 @@ void World::on_local_step(Handle h) {
     case Stage::finishing: complete(h.slot); break;
     case Stage::looking_up: look_up(h.slot); break;
     case Stage::resuming: resume(h.slot); break;
+    case Stage::refused: retry_or_fail(h.slot, results::Cause::node_failed); break;
     default: throw InternalError("request: delay ended in a stage without delays");
   }
 }
@@ -183,6 +188,9 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
   r.serving = service;
   r.replica = route(slot, service);
   if (r.replica != ~0U) return go_to(slot, r.replica);
+  // A balancer that has replicas and would use none of them turns requests away.
+  if (services_[service].health && !services_[service].listed.empty())
+    return drop(slot, results::Status::rejected, results::Cause::no_replica);
   // Nobody is ready: wait for a replica that starts, if one does.
   ServiceState& s = services_[service];
   if (!expects_replica(service) || s.pending.size() >= scenario_.services[service].queue_capacity)
@@ -202,6 +210,7 @@ void World::go_to(std::uint32_t slot, std::uint32_t replica) {
   if (scenario_.services[r.serving].pools)
     r.record.accuracy = scenario_.services[replicas_[replica].service].accuracy;
   if (r.hedge < Hedge::late) hedges_[r.hedge].tried.push_back(replica);
+  if (meets_nobody(slot)) return;
   send(slot);
 }
 
@@ -315,6 +324,10 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
     r.replica = ~0U;
     if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
   }
+  end_try(slot, cause == results::Cause::cancelled ? schedulers::TryEnd::timeout
+                                                   : schedulers::TryEnd::error);
+  if (cause != results::Cause::cancelled && r.hedge != Hedge::late && try_elsewhere(slot)) return;
+  if (slot < tries_.size()) tries_[slot].failed.clear();
   if (r.visit) {
     if (miss_instead(slot)) return;
     abandon_visit(slot);
@@ -328,12 +341,17 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
     wait = Duration::from_seconds(wait.seconds() * (1 - shape.retry_jitter * uniform01(g)));
   }
   ++r.record.attempts;
-  begin_anew(r.record);
-  r.replica = ~0U;
+  forget_attempt(r);
   r.split = nullptr;
   r.part = 0;
   r.stage = Stage::backing_off;
   r.timer = queue_.push(now_ + wait, EventKind::local_step, 0, handle_of(slot).pack());
+}
+
+// As if it had never been at a replica.
+void World::forget_attempt(Request& r) {
+  begin_anew(r.record);
+  r.replica = ~0U;
 }
 
 // Takes a retry from the budget of the workload, if there is one.
@@ -359,6 +377,7 @@ void World::arrive(std::uint32_t slot) {
   }
   const ReplicaPhase phase = replicas_[r.replica].phase;
   if (phase == ReplicaPhase::gone || phase == ReplicaPhase::starting) {
+    if (services_[r.serving].health) return retry_or_fail(slot, results::Cause::node_failed);
     --replicas_[r.replica].outstanding;
     r.replica = route(slot, r.serving);
     if (r.replica == ~0U) return drop(slot, results::Status::failed, results::Cause::node_failed);
@@ -409,6 +428,7 @@ void World::add_egress(std::uint32_t from, std::uint32_t to, double bytes) {
 
 void World::complete(std::uint32_t slot) {
   Request& r = requests_[slot];
+  end_try(slot, schedulers::TryEnd::answered);
   if (r.exchange) {
     r.postprocess += r.exchange->client_after;
     end_exchange(slot, true, false);
@@ -428,6 +448,15 @@ void World::complete(std::uint32_t slot) {
 
 void World::drop(std::uint32_t slot, results::Status status, results::Cause cause) {
   Request& r = requests_[slot];
+  if (!tries_.empty()) {
+    using schedulers::TryEnd;
+    end_try(slot, cause == results::Cause::queue_full || cause == results::Cause::queue_timeout
+                      ? TryEnd::rejected
+                  : cause == results::Cause::cancelled || cause == results::Cause::too_large
+                      ? TryEnd::abandoned
+                      : TryEnd::error);
+    if (slot < tries_.size()) tries_[slot].failed.clear();
+  }
   if (r.visit && cause != results::Cause::cancelled && miss_instead(slot)) return;
   if (r.hedge != Hedge::none && lost_to_others(slot)) return;
   r.record.status = status;
@@ -505,6 +534,7 @@ void World::withdraw(std::uint32_t slot) {
     case Stage::coalesced: break;
     case Stage::looking_up:
     case Stage::resuming:
+    case Stage::refused:
     case Stage::preparing:
     case Stage::connecting:
     case Stage::admitting:

@@ -26,6 +26,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/partition.hpp"
+#include "schedulers/health.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
 #include "sim/world/cache_spec.hpp"
@@ -228,6 +229,7 @@ struct Service {
   Batching batching;
   const schedulers::PolicyEntry<schedulers::RoutingPolicy>* routing = nullptr;
   std::optional<schedulers::Parameters> routing_parameters;
+  std::shared_ptr<const schedulers::HealthSpec> health;  //!< null: its balancer knows who is alive
   Autoscaling autoscaling;
   std::uint32_t transfers = 0;         //!< policy of transfers to and from it (network::Transfer::policy)
   std::uint32_t protocol = 0xffffffffU;  //!< that remote clients speak with it; ~0: none

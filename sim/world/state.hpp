@@ -18,6 +18,7 @@
 #include "devices/power_meter.hpp"
 #include "devices/serving_engine.hpp"
 #include "results/records.hpp"
+#include "schedulers/health.hpp"
 #include "schedulers/partition.hpp"
 #include "sim/core/event_queue.hpp"
 #include "sim/core/ids.hpp"
@@ -58,6 +59,7 @@ enum class Stage : std::uint8_t {
   calling,      //!< on its way from one service to another
   returning,    //!< the called service's answer is on its way
   resuming,     //!< goes on at this instant
+  refused,      //!< at a replica that is dead, which its balancer does not know yet
 };
 
 //! A way to split a graph between a client and services.
@@ -209,6 +211,8 @@ struct Replica {
 //! Payload of a scrape for the router of a service, or for that of its decode pools; those for its
 //! autoscaler have none.
 inline constexpr std::uint64_t for_router = 1, for_decode_router = 2;
+//! Of a scrape: the balancer probes its replicas.
+inline constexpr std::uint64_t for_probes = 3;
 
 //! A sample that a controller will see once it is old enough.
 struct Scrape {
@@ -229,8 +233,14 @@ struct Router {
   std::vector<std::uint32_t> ready;      // global indices, by number
   std::deque<std::uint64_t> pending;     // requests that wait for a first replica
   std::shared_ptr<schedulers::RoutingPolicy> routing;
-  bool routes_by_outstanding = true, routes_by_load = false, routes_by_prefix = false, routes_single = false;  // what it wants
+  // What it wants.
+  bool routes_by_outstanding = true, routes_by_load = false, routes_by_prefix = false,
+       routes_single = false, routes_by_place = false, routes_unhealthy = false,
+       routes_by_outcome = false;
   Instant scraped_at;
+  // Of a balancer that finds out by itself who is alive; null: it always knows.
+  std::unique_ptr<schedulers::ReplicaHealth> health;
+  std::vector<std::uint32_t> listed;     // replicas that it was told of, by number; some may be dead
 };
 
 //! Of a service with pools, `ready` and `pending` are about its pools of roles both and prefill.

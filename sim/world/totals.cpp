@@ -29,6 +29,7 @@ void World::reset_totals() {
     s.sampled_busy = s.sampled_slots = 0;
     s.max_ready = static_cast<std::uint32_t>(s.ready_count.value());
     s.batches = s.batched = s.calls = 0;
+    if (s.health) s.health->reset_counts();
     s.engines = {};
     s.busy_stages = s.all_stages = 0;
     for (const std::uint32_t id : s.replicas)
@@ -205,6 +206,11 @@ results::WorldTotals World::totals() {
     out.load_peak = spec.load_host_peak;
     if (spec.cached != ~0U) out.weight_cache = cache_totals(spec);
     add_cache_totals(i, out);
+    if (s.health) {
+      const schedulers::ReplicaHealth::Counts& c = s.health->counts();
+      out.balancing = {c.tries,   c.failures, c.retries,     c.ejections,
+                       c.returns, c.opened,   c.turned_away, c.by_replica};
+    }
     for (std::size_t v = 0; v < s.variant_counts.size(); ++v)
       out.variants.emplace_back(s.options[v].name, s.variant_counts[v]);
     if (s.exit_counts.size() > 1) out.exits = s.exit_counts;
@@ -217,7 +223,7 @@ results::WorldTotals World::totals() {
       w.engines += engines;
       w.busy_stages += busy_stages;
       w.all_stages += all_stages;
-      whole.engine = engine_totals(w.engines);
+      if (std::holds_alternative<LlmModel>(spec.work)) whole.engine = engine_totals(w.engines);
       if (w.all_stages > 0) whole.bubbles = 1 - w.busy_stages / w.all_stages;
       whole.dummy_iterations = dummy_iterations(w.engines);
     }

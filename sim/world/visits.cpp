@@ -3,6 +3,7 @@
 // happens within a machine takes no time but goes through an event, so that whoever serves a batch
 // or ends a span finds things as they were.
 #include <algorithm>
+#include <utility>
 
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
@@ -103,6 +104,7 @@ void World::call(std::uint32_t slot, std::uint32_t service, double bytes) {
   Request& r = requests_[slot];
   Visit& v = *r.visit;
   Level& l = v.here();
+  if (slot < tries_.size()) l.tried = std::exchange(static_cast<Try&>(tries_[slot]), Try());
   l.from = r.from;
   l.number = r.record.replica;
   l.batch = r.record.batch;
@@ -154,7 +156,10 @@ void World::on_call_flow(std::uint32_t slot, network::Outcome outcome) {
 // The request's fields are about the service that it came from again.
 void World::return_to(Request& r) {
   r.visit->levels.pop_back();
-  const Level& l = r.visit->here();
+  Level& l = r.visit->here();
+  if (l.tried.replica != ~0U)
+    static_cast<Try&>(tries_[static_cast<std::size_t>(&r - requests_.data())]) =
+        std::exchange(l.tried, Try());
   r.serving = l.serving;
   r.replica = l.replica;
   r.from = l.from;
@@ -166,6 +171,7 @@ void World::return_to(Request& r) {
 
 void World::go_back(std::uint32_t slot, double bytes) {
   Request& r = requests_[slot];
+  end_try(slot, schedulers::TryEnd::answered);
   const std::uint32_t done = r.replica, from = replicas_[done].node;
   return_to(r);
   --replicas_[done].outstanding;
@@ -343,6 +349,7 @@ void World::abandon_visit(std::uint32_t slot) {
     for (std::uint32_t t = 0; l.leads >> t != 0; ++t)
       if (l.leads >> t & 1U) hand_over_lead(f->caches[t], l.holders[t], r.key);
     if (i + 1 == v->levels.size()) break;
+    if (l.tried.replica != ~0U) close_try(l.tried, r, schedulers::TryEnd::abandoned);
     --replicas_[l.replica].outstanding;
     if (replicas_[l.replica].phase == ReplicaPhase::draining) release(l.replica);
   }

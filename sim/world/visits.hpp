@@ -14,6 +14,16 @@ namespace isthmus::world {
 
 inline constexpr std::size_t max_cache_tiers = 8;
 
+//! A request at the replica that a balancer has chosen, until the balancer learns how that ended.
+struct Try {
+  std::uint32_t replica = 0xffffffffU;  // ~0: none that a balancer watches
+  bool again = false;                   // after a failure at another replica
+  Instant since;
+};
+struct OpenTry : Try {
+  std::vector<std::uint32_t> failed;    // replicas where the request failed, one after the other
+};
+
 //! A request at one service. While the service waits for another one's answer, the fields of the
 //! request that are about this service rest here.
 struct Level {
@@ -21,6 +31,7 @@ struct Level {
   Instant arrived = Instant::never(), started = Instant::never();
   std::uint32_t tier = 0;   // caches that have been asked in vain; the index of the next one
   std::uint32_t leads = 0;  // bits of those where others may wait for its answer
+  Try tried;
   bool asks_cache = false;  // its call is a look-up at a cache server
   bool called = false;      // the called service has answered
   std::array<std::uint32_t, max_cache_tiers> holders{};  // whom it asked: replicas or nodes; ~0: nobody

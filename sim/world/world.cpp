@@ -124,6 +124,10 @@ void World::handle(const Event& e) {
       if (e.target == ~0U) {
         publish_signals();
         every(scenario_.offload.signal_age, EventKind::scrape, ~0U);
+      } else if (e.payload == for_probes) {
+        probe(e.target);
+        queue_.push(now_ + services_[e.target].health->spec().active->interval, EventKind::scrape,
+                    e.target, for_probes);
       } else if (e.payload == for_router || e.payload == for_decode_router) {
         ServiceState& s = services_[e.target];
         Router& router = e.payload == for_router ? s : *s.decode;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -80,6 +81,7 @@ class World final : public network::EventLoop {
   void complete(std::uint32_t slot);
   void drop(std::uint32_t slot, results::Status status, results::Cause cause);
   void finish_record(std::uint32_t slot);
+  void forget_attempt(Request& request);
   void retry_or_fail(std::uint32_t slot, results::Cause cause);
   bool may_retry(std::uint32_t workload);
   void on_request_timer(std::uint32_t which, Handle handle);
@@ -192,12 +194,25 @@ class World final : public network::EventLoop {
   void scrape_for_router(Router& router);
   std::uint32_t local_replica(std::uint32_t service, std::uint32_t host) const;
 
+  // balancing.cpp: balancers that find out by themselves who is alive
+  void open_health(std::uint32_t service);
+  void begin_try(std::uint32_t slot, ServiceState& service, std::uint32_t replica);
+  void end_try(std::uint32_t slot, schedulers::TryEnd how);
+  void close_try(const Try& t, const Request& request, schedulers::TryEnd how);
+  void find_usable(ServiceState& service, std::span<const std::uint32_t> failed);
+  std::uint32_t choose_usable(std::uint32_t slot, ServiceState& service, std::uint64_t hop);
+  void show_places(const Router& router, std::span<const std::uint32_t> among);
+  bool meets_nobody(std::uint32_t slot);
+  bool try_elsewhere(std::uint32_t slot);
+  void probe(std::uint32_t service);
+
   // pools.cpp: services whose replicas stand in several pools
   std::uint32_t front_of(std::uint32_t service) const;
   Router* router_to(std::uint32_t service);
   void open_pools(std::uint32_t service);
   void join_router(std::uint32_t replica);
   void leave_router(std::uint32_t replica);
+  void delist(std::uint32_t replica);
   bool expects_replica(std::uint32_t service) const;
   void ask_for(std::uint32_t service, std::uint32_t replicas);
   void count_ready(std::uint32_t front);
@@ -347,6 +362,8 @@ class World final : public network::EventLoop {
   std::vector<std::uint32_t> free_writes_;
   bool visits_ = false;
 
+  std::vector<OpenTry> tries_;           // by request slot; empty where no balancer wants to know
+
   // Faults: how many hold a link or node down, shares that brown-outs leave to links, and how often
   // each fault has come. Empty without faults.
   std::vector<std::uint32_t> link_holds_, node_holds_;
@@ -359,6 +376,7 @@ class World final : public network::EventLoop {
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;
   std::vector<schedulers::ReplicaSignal> signals_;
+  std::vector<std::uint32_t> usable_, shown_;
   std::vector<std::uint64_t> batch_, wakeful_, spare_tags_;
   std::vector<devices::Admission> admitted_;
   std::vector<devices::Progress> progress_;

@@ -76,7 +76,8 @@ def random_llm(r: random.Random) -> dict:
         "on": "gpu",
         "cold_start": r.choice(["0 s", "3 s"]),
         "request_overhead": r.choice(["0 s", "0 s", "1 ns", "30 ms"]),
-        "routing": r.choice(["random", "least-connections", "round-robin", "power-of-two"]),
+        "routing": r.choice(["random", "least-connections", "round-robin", "power-of-two"]
+                            + ROUTING),
         "batching": {
             "policy": "continuous",
             "max_batch": r.choice([1, 4, 64]),
@@ -97,6 +98,42 @@ def random_llm(r: random.Random) -> dict:
         service["autoscaling"] = {
             "policy": "queue-length", "target": 2, "period": "1 s", "scrape_period": "1 s"}
     return service
+
+
+ROUTING = ["random", "least-connections", "round-robin", "power-of-two", "peak-ewma", "qoe-weighted",
+           "weighted-round-robin", "optimal-split", "session-affinity",
+           {"policy": "locality-priority", "localities": "weighted", "within": "random"},
+           {"policy": "locality-priority", "priority": "given"},
+           {"policy": "qoe-weighted", "score": "experience"}, {"policy": "peak-ewma", "among": "all"}]
+
+
+def random_balancer(r: random.Random, service: dict) -> None:
+    """Often a balancer that learns of failures by itself, sometimes a rule that wants to be told."""
+    if r.random() < 0.3:
+        service["routing"] = r.choice(ROUTING)
+    if r.random() < 0.5:
+        return
+    balancer = {"max_fails": r.choice([0, 1, 3]), "fail_timeout": r.choice(["0 s", "500 ms", "10 s"]),
+                "next_tries": r.choice([0, 1, 5]), "connect_timeout": r.choice(["0 s", "10 ms", "2 s"]),
+                "panic_threshold": r.choice([0, 0.5, 1])}
+    if r.random() < 0.2:
+        del balancer["connect_timeout"]
+        balancer["knows_failures"] = True
+    if r.random() < 0.3:
+        balancer |= {"max_requests": r.choice([1, 20]), "max_retries": 1}
+    if r.random() < 0.4:
+        balancer["outlier_ejection"] = {
+            "consecutive_errors": r.choice([0, 1, 5]), "interval": r.choice(["100 ms", "10 s"]),
+            "base_ejection": "1 s", "max_ejected": r.choice([0, 1]), "minimum_hosts": 1,
+            "request_volume": 3, "stdev_factor": r.choice([0, 0.5])}
+    if r.random() < 0.4:
+        balancer["circuit_breaker"] = {"error_rate": r.choice([0.01, 1]), "min_requests": 1,
+                                       "open_for": r.choice(["0 s", "1 s"]), "probes": r.choice([1, 3])}
+    if r.random() < 0.3:
+        balancer["slow_start"] = {"window": "5 s", "aggression": r.choice([0.5, 3]), "least": r.choice([0, 1])}
+    if "connect_timeout" in balancer and r.random() < 0.3:
+        balancer["health_check"] = {"interval": "1 s", "fall": 1, "rise": r.choice([1, 2])}
+    service["balancer"] = balancer
 
 
 def alike_prompts() -> str:
@@ -538,6 +575,8 @@ def cached_scenario(seed: int) -> dict:
         services["gate"] |= {"max_replicas": 3, "autoscaling": {
             "policy": "queue-length", "target": 1, "period": "1 s", "scrape_period": "1 s"}}
     services["law"]["calls"] = {"service": "db", "request": "300 B"}
+    for name in ("gate", "law"):
+        random_balancer(r, services[name])
     if r.random() < 0.5:
         services["law"] |= {"caches": random_caches(r), "caches_hold": r.choice(["answers", "calls"])}
     for name, time in (("db", "20 ms"), ("mc", "1 ms")):
@@ -545,7 +584,9 @@ def cached_scenario(seed: int) -> dict:
             "service_time": {"distribution": "exponential", "mean": time}, "on": "servers",
             "replicas": r.choice([1, 2]), "queue": random_queue(r), "accuracy": 0.5,
             "request_overhead": r.choice(["0 s", "1 ms"]),
-            "routing": r.choice(["consistent-hash", "modulo-hash", "random"])}
+            "routing": r.choice(["consistent-hash", "modulo-hash", "random", "maglev", "jump-hash",
+                                 "bounded-load-hash"])}
+        random_balancer(r, services[name])
     scenario["workload"].append({
         "name": "gate", "source": "poisson", "rate": f"{r.choice([5, 60])} /s", "target": "gate",
         "clients": {"on": "phone", "count": 5}, "request": dict(scenario["workload"][0]["request"])})

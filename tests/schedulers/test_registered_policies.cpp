@@ -186,6 +186,10 @@ TEST(RegisteredPolicies, RoutingDecisionsAreValidUnderChangingSets) {
         r.outstanding = below(g, 6);
         r.waiting = below(g, 4);
         r.kv_usage = skewed(g, 1);
+        r.penalty = below(g, 3) == 0 ? skewed(g, 10) : 0;
+        r.zone = static_cast<std::uint32_t>(below(g, 3));
+        r.priority = static_cast<std::uint16_t>(below(g, 3));
+        r.healthy = below(g, 3) > 0;
       }
       std::vector<std::uint64_t> prefix(below(g, 5));
       for (auto& block : prefix) block = below(g, 20);
@@ -195,7 +199,15 @@ TEST(RegisteredPolicies, RoutingDecisionsAreValidUnderChangingSets) {
       view.replicas = replicas;
       view.prefix = prefix;
       view.block_tokens = below(g, 3) * 512;
-      ASSERT_LT(policy->choose(view), replicas.size());
+      view.now = Instant(i);
+      view.partial = below(g, 2) == 0;
+      if (below(g, 2) == 0) view.zone = static_cast<std::uint32_t>(below(g, 3));
+      const std::size_t chosen = policy->choose(view);
+      ASSERT_LT(chosen, replicas.size());
+      if (policy->wants_outcomes() && below(g, 2) == 0) {
+        const Duration latency(static_cast<std::int64_t>(below(g, 4'000'000'000)));
+        policy->observe({replicas[chosen].replica, view.now, latency, latency, latency, below(g, 3) > 0});
+      }
     }
   }
 }
