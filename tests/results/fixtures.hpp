@@ -142,6 +142,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   cache.similar_counted = true;
   edge.caches.push_back(cache);
   edge.calls = 60;
+  edge.balancing = ServiceTotals::Balancing{60, 3, 2, 1, 1, 0, 4, {40, 20}};
   ServiceTotals cloud = edge;
   cloud.name = "cloud";
   cloud.utilization = 0.2;
