@@ -113,6 +113,32 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
                                           std::tuple{"replicas", "Ready replicas", "replicas"}})
     out += svg({title, "time (s)", axis, false, 0, series.lines(what, s.info)});
 
+  if (!s.updates.empty()) {
+    // A share holds until the next one.
+    std::vector<ChartLine> shares;
+    std::vector<std::vector<std::string>> rows;
+    const auto seconds = [](double x) { return x == x ? format_quantity(x, "s") : std::string("-"); };
+    for (const UpdateTotals& u : s.updates) {
+      ChartLine line{u.name, {}};
+      for (const auto& [at, share] : u.progress) {
+        if (!line.points.empty()) line.points.emplace_back(at, line.points.back().second);
+        line.points.emplace_back(at, share);
+      }
+      shares.push_back(std::move(line));
+      rows.push_back({u.name, fmt::format("{}", u.fleet),
+                      format_percent(static_cast<double>(u.serving) / static_cast<double>(u.fleet)),
+                      seconds(u.half), seconds(u.most), seconds(u.all), seconds(u.back_most),
+                      format_quantity(u.from_origin + u.to_relays, "B"),
+                      format_quantity(u.from_relays, "B"), format_quantity(u.from_peers, "B"),
+                      format_quantity(u.wasted, "B")});
+    }
+    out += "<h2>Updates</h2>\n" +
+           svg({"Machines that have the update", "time (s)", "share of the fleet", false, 1, shares}) +
+           table({"update", "fleet", "share at the end", "50 %", "95 %", "all", "95 % back",
+                  "from the origin", "from relays", "from peers", "wasted"},
+                 rows);
+  }
+
   std::vector<std::vector<std::string>> services, nodes, links;
   for (const ServiceTotals& v : s.services)
     services.push_back({v.name, v.model, v.variant, format_percent(v.utilization),

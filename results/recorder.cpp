@@ -179,6 +179,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   s.nodes = totals.nodes;
   s.services = totals.services;
   s.links = totals.links;
+  s.updates = totals.updates;
   s.events = totals.events;
   s.fingerprint = totals.fingerprint;
   s.cpu_seconds = totals.cpu_seconds;
@@ -268,6 +269,31 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
       put(fmt::format("hedge_wins.{}", i), share(t->wins[i], answers));
     put("hedge_wasted", t->wasted);
   }
+  for (const UpdateTotals& u : totals.updates) {
+    const auto put = [&](const char* name, double value) {
+      const std::string full = fmt::format("{}.{}", name, u.name);
+      s.metrics.push_back({full, value, std::string(find_metric(full)->unit)});
+    };
+    const auto count = [](std::uint64_t n) { return static_cast<double>(n); };
+    put("update_share", count(u.serving) / count(u.fleet));
+    put("update_time_first", u.first);
+    put("update_time_50", u.half);
+    put("update_time_95", u.most);
+    put("update_time_all", u.all);
+    if (u.taken_back) {
+      put("rollback_time_95", u.back_most);
+      put("rollback_time_all", u.back_all);
+    }
+    put("update_bytes", u.from_origin + u.from_relays + u.from_peers);
+    put("update_bytes_origin", u.from_origin);
+    put("update_bytes_relays", u.from_relays);
+    put("update_bytes_peers", u.from_peers);
+    put("update_bytes_fill", u.to_relays);
+    put("update_bytes_news", u.news);
+    put("update_bytes_wasted", u.wasted);
+    put("update_broken", count(u.broken));
+    put("update_full_instead", count(u.full_instead));
+  }
   if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
   double link_energy = 0;
   bool powered = false;
@@ -312,6 +338,11 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     if (v.variants.size() > 1)
       for (const auto& [name, count] : v.variants)
         put(fmt::format("variant.{}/{}", v.name, name), count, all);
+    std::uint64_t answers = 0;
+    for (const auto& [name, count] : v.versions) answers += count;
+    for (const auto& [name, count] : v.versions)
+      put(fmt::format("version.{}/{}", v.name, name), count, answers);
+    if (!v.versions.empty()) put("version_skew." + v.name, v.skewed, answers);
     for (std::size_t e = 0; e < v.exits.size(); ++e)
       put(fmt::format("exit.{}/{}", v.name, e), v.exits[e], through_exits);
   }

@@ -36,6 +36,7 @@ struct RunInfo {
   bool hedging = false;       //!< requests may get further copies: their rows say how many
   bool streams = false;       //!< answers are streamed: rows of requests say when they were received
   std::vector<std::string> caches;  //!< "none" and the names of all caches of answers; empty: there are none
+  bool versions = false;      //!< updates renew services: rows of requests say which version it was
   bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation
@@ -94,6 +95,7 @@ struct WorldTotals {
   std::optional<TransferTotals> transfers;  //!< none: nothing delays or repeats transfers
   std::optional<ProtocolTotals> protocols;  //!< none: no service speaks one
   std::optional<HedgingTotals> hedging;     //!< none: no workload hedges
+  std::vector<UpdateTotals> updates;
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
 };
 
@@ -114,6 +116,7 @@ struct Summary {
   std::vector<NodeTotals> nodes;
   std::vector<ServiceTotals> services;
   std::vector<LinkTotals> links;
+  std::vector<UpdateTotals> updates;
   std::uint64_t events = 0, fingerprint = 0;
   double cpu_seconds = 0;
   std::filesystem::path directory;  //!< where it was written; empty if nowhere

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,7 @@ struct RequestRecord {
   Instant first_received = Instant::never(), last_received = Instant::never();
   std::uint32_t batch = 0;  //!< size of the batch that served it (batch servers)
   std::uint16_t attempts = 1;
+  std::uint16_t version = 0;        //!< of the service on the client's machine, in UpdateTotals' order
   double upload = 0, download = 0;  //!< bytes
   double client_energy = 0;         //!< J spent by the client's node for this request
   double accuracy = 0;              //!< of the variant that answered
@@ -203,6 +205,30 @@ struct ServiceTotals {
   //! Counted requests by variant and by exit, of services that choose; else empty.
   std::vector<std::pair<std::string, std::uint64_t>> variants;
   std::vector<std::uint64_t> exits;
+  //! Counted answers by version, of services that updates renew; of these, by another version than
+  //! the cloud had then.
+  std::vector<std::pair<std::string, std::uint64_t>> versions;
+  std::uint64_t skewed = 0;
+};
+
+//! What became of a model update, from its release to the end of the run.
+struct UpdateTotals {
+  std::string name;
+  std::uint64_t fleet = 0, applied = 0;      //!< machines; those that have had it
+  std::uint64_t serving = 0;                 //!< that have it at the end
+  std::uint64_t affected = 0, back = 0;      //!< had it when it was taken back; are back
+  std::uint64_t full_instead = 0;            //!< got the image for want of the version before
+  std::uint64_t broken = 0;                  //!< downloads and messages that failed on their way
+  //! Bytes sent to machines of the fleet by origin, relays and each other; to relays; news.
+  double from_origin = 0, from_relays = 0, from_peers = 0, to_relays = 0, news = 0;
+  double received = 0, wasted = 0;           //!< of these, kept and thrown away
+  double released = 0;                       //!< s, its date
+  bool taken_back = false;
+  static constexpr double never = std::numeric_limits<double>::quiet_NaN();
+  //! s since its release until the first, 50 %, 95 % and all have it; since it was taken back until
+  //! 95 % and all of those who had it are back. NaN: not in this run.
+  double first = never, half = never, most = never, all = never, back_most = never, back_all = never;
+  std::vector<std::pair<double, double>> progress;  //!< date in s, share that has it
 };
 
 //! Totals of one link over the measured part of the run.

@@ -199,6 +199,27 @@ std::string link_section(const Summary& s) {
   return out;
 }
 
+std::string update_section(const Summary& s) {
+  TextTable table({"update", "has it", "first", "50 %", "95 %", "all", "95 % back", "origin", "relays",
+                   "peers", "wasted"});
+  const auto known = [](double x) { return std::isnan(x) ? std::string("-") : seconds(x); };
+  for (const UpdateTotals& u : s.updates)
+    table.add_row({u.name, fmt::format("{} of {}", u.serving, u.fleet), known(u.first), known(u.half),
+                   known(u.most), known(u.all), known(u.back_most),
+                   format_quantity(u.from_origin + u.to_relays, "B"), format_quantity(u.from_relays, "B"),
+                   format_quantity(u.from_peers, "B"), format_quantity(u.wasted, "B")});
+  std::string out = table.empty() ? "" : "\n" + table.text();
+  for (const ServiceTotals& v : s.services) {
+    if (v.versions.empty()) continue;
+    out += v.name + " answered with";
+    for (const auto& [name, count] : v.versions)
+      out += fmt::format(" {} {}", name, format_percent(s.value("version." + v.name + "/" + name)));
+    out += fmt::format("; not with the cloud's version: {}\n",
+                       format_percent(s.value("version_skew." + v.name)));
+  }
+  return out;
+}
+
 std::string objective_section(const Summary& s) {
   std::string out;
   for (std::size_t i = 0; i < s.info.objectives.size(); ++i) {
@@ -233,7 +254,7 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + node_section(s) + link_section(s) + objective_section(s);
+  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + node_section(s) + link_section(s) + update_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

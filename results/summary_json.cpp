@@ -197,6 +197,8 @@ Json from_service(const ServiceTotals& s) {
                    {"adapter_loads", s.engine->adapter_loads}};
   for (const auto& [name, count] : s.variants) j["variants"].push_back({name, count});
   if (!s.exits.empty()) j["exits"] = s.exits;
+  for (const auto& [name, count] : s.versions) j["versions"].push_back({name, count});
+  if (!s.versions.empty()) j["skewed"] = s.skewed;
   return j;
 }
 ServiceTotals to_service(const Json& j) {
@@ -260,6 +262,10 @@ ServiceTotals to_service(const Json& j) {
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
   if (j.contains("exits")) s.exits = j.at("exits").get<std::vector<std::uint64_t>>();
+  if (j.contains("versions")) {
+    for (const Json& v : j.at("versions")) s.versions.emplace_back(v[0], v[1]);
+    s.skewed = j.at("skewed");
+  }
   return s;
 }
 
@@ -279,6 +285,66 @@ LinkTotals to_link(const Json& j) {
   return l;
 }
 
+Json from_update(const UpdateTotals& u) {
+  Json j = {{"name", u.name},
+            {"fleet", u.fleet},
+            {"applied", u.applied},
+            {"serving", u.serving},
+            {"released", from_double(u.released)},
+            {"first", from_double(u.first)},
+            {"half", from_double(u.half)},
+            {"most", from_double(u.most)},
+            {"all", from_double(u.all)},
+            {"from_origin", from_double(u.from_origin)},
+            {"from_relays", from_double(u.from_relays)},
+            {"from_peers", from_double(u.from_peers)},
+            {"to_relays", from_double(u.to_relays)},
+            {"news", from_double(u.news)},
+            {"received", from_double(u.received)},
+            {"wasted", from_double(u.wasted)},
+            {"broken", u.broken},
+            {"full_instead", u.full_instead}};
+  if (u.taken_back)
+    j["rollback"] = {{"affected", u.affected},
+                     {"back", u.back},
+                     {"most", from_double(u.back_most)},
+                     {"all", from_double(u.back_all)}};
+  j["progress"] = Json::array();
+  for (const auto& [at, share] : u.progress) j["progress"].push_back({at, share});
+  return j;
+}
+UpdateTotals to_update(const Json& j) {
+  UpdateTotals u;
+  u.name = j.at("name");
+  u.fleet = j.at("fleet");
+  u.applied = j.at("applied");
+  u.serving = j.at("serving");
+  u.released = to_double(j.at("released"));
+  u.first = to_double(j.at("first"));
+  u.half = to_double(j.at("half"));
+  u.most = to_double(j.at("most"));
+  u.all = to_double(j.at("all"));
+  u.from_origin = to_double(j.at("from_origin"));
+  u.from_relays = to_double(j.at("from_relays"));
+  u.from_peers = to_double(j.at("from_peers"));
+  u.to_relays = to_double(j.at("to_relays"));
+  u.news = to_double(j.at("news"));
+  u.received = to_double(j.at("received"));
+  u.wasted = to_double(j.at("wasted"));
+  u.broken = j.at("broken");
+  u.full_instead = j.at("full_instead");
+  if (j.contains("rollback")) {
+    const Json& b = j.at("rollback");
+    u.taken_back = true;
+    u.affected = b.at("affected");
+    u.back = b.at("back");
+    u.back_most = to_double(b.at("most"));
+    u.back_all = to_double(b.at("all"));
+  }
+  for (const Json& p : j.at("progress")) u.progress.emplace_back(to_double(p.at(0)), to_double(p.at(1)));
+  return u;
+}
+
 template <class T, class F>
 Json from_list(const std::vector<T>& list, F convert) {
   Json j = Json::array();
@@ -293,7 +359,7 @@ std::vector<T> to_list(const Json& j, F convert) {
 }
 
 Json from_summary(const Summary& s) {
-  return {{"filetype", "isthmus summary"},
+  Json j = {{"filetype", "isthmus summary"},
           {"version", results_version},
           {"run", from_info(s.info)},
           {"requests",
@@ -312,6 +378,8 @@ Json from_summary(const Summary& s) {
           {"events", s.events},
           // Hexadecimal, because JavaScript and others keep 53 bits of a number only.
           {"fingerprint", fmt::format("{:016x}", s.fingerprint)}};
+  if (!s.updates.empty()) j["updates"] = from_list(s.updates, from_update);
+  return j;
 }
 
 Json from_performance(const Summary& s) {
@@ -373,6 +441,7 @@ Summary summary_from_json(const std::string& text) {
     s.nodes = to_list<NodeTotals>(j.at("nodes"), to_node);
     s.services = to_list<ServiceTotals>(j.at("services"), to_service);
     s.links = to_list<LinkTotals>(j.at("links"), to_link);
+    if (j.contains("updates")) s.updates = to_list<UpdateTotals>(j.at("updates"), to_update);
     s.events = j.at("events");
     const std::string fingerprint = j.at("fingerprint");
     std::size_t used = 0;

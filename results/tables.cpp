@@ -124,6 +124,8 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
         std::nullopt, info.caches});
     t.push_back(flag<R, &R::wrong>("wrong_answer", "1 = the cache's answer does not suit"));
   }
+  if (info.versions)
+    t.push_back(plain<R, &R::version>("version", "1", "of the renewed service; 0 before any update"));
   if (info.kv_transfers) {
     t.push_back(plain<R, &R::kv_bytes>("kv_bytes", "B", "keys and values sent to a decode replica"));
     t.push_back(date<R, &R::kv_sent>("kv_sent", "their first byte leaves the prefill replica"));

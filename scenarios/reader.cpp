@@ -128,6 +128,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   problems.throw_if_any();
   resolve_workloads(r, root);
   resolve_offload(r, root);
+  resolve_updates(r, root);
   resolve_faults(r, root);
   problems.throw_if_any();
   check_requests(r, root);

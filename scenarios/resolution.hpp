@@ -79,6 +79,8 @@ void resolve_workloads(Resolution& r, const ObjectView& root);
 void resolve_offload(Resolution& r, const ObjectView& root);
 //! Whether whom requests may reach can give what they ask for. Without problems so far.
 void check_requests(Resolution& r, const ObjectView& root);
+//! Updates of fleets, once services are known.
+void resolve_updates(Resolution& r, const ObjectView& root);
 void resolve_faults(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);

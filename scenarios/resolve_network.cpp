@@ -335,6 +335,19 @@ void complete_routes(Resolution& r, const ObjectView& root) {
       join_pools(services[c]);
     }
   }
+  // From origins of updates to fleets, and to relays and on.
+  for (const world::ModelUpdate& u : r.scenario.updates) {
+    const auto reach = [&](std::uint32_t from, std::uint32_t to) {
+      const auto named = [&](std::uint32_t g) { return fmt::format("\"{}\"", r.scenario.nodes[g].name); };
+      join(from, to, root.find("updates")->find(u.name)->at, child("/updates", u.name), named(from), named(to));
+    };
+    const bool relayed = u.way == world::UpdateWay::cdn;
+    if (relayed) reach(u.origin, u.relays);
+    for (const world::ModelUpdate::Target& t : u.targets) {
+      reach(u.origin, r.scenario.update_lines[t.line].group);
+      if (relayed) reach(u.relays, r.scenario.update_lines[t.line].group);
+    }
+  }
   for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
     const world::Workload& load = r.scenario.workloads[w];
     std::vector<std::uint32_t> targets;

@@ -40,6 +40,8 @@ const ObjectSpec& kv_tier_spec();
 const ObjectSpec& engine_adapters_spec();
 std::vector<Field> continuous_batching_fields();
 
+const ObjectSpec& update_spec();  //!< tables_updates.cpp
+
 const ObjectSpec& key_spec();  //!< tables_caching.cpp
 std::vector<Field> caching_fields();
 

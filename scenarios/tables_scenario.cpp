@@ -130,6 +130,8 @@ const ObjectSpec& scenario_spec() {
            .at_least(1)
            .needed(),
        object("offload", offload_spec, "where requests run").default_is("none"),
+       map("updates", object("", update_spec, "an update"), "new versions of models for fleets, by name")
+           .default_is("none"),
        list("slo", object("", objective_spec, "an objective"), "service-level objectives")
            .default_is("none"),
        list("faults", object("", fault_spec, "a fault"), "failures and brown-outs").default_is("none"),

@@ -116,6 +116,20 @@ class Result:
             self.summary["links"], columns=["name", "bytes", "utilization", "energy"]
         ).set_index("name")
 
+    @property
+    def updates(self) -> pd.DataFrame:
+        """What became of each model update: machines, bytes and times (docs/updates.md).
+
+        Without the curve, which is ``summary["updates"][i]["progress"]``: dates in s and shares of
+        the fleet that have the update.
+        """
+        rows = [
+            {k: v for k, v in u.items() if k not in ("progress", "rollback")}
+            | {f"rollback_{k}": v for k, v in u.get("rollback", {}).items()}
+            for u in self.summary.get("updates", [])
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["name"]).set_index("name")
+
     def _table(self, group: str) -> pd.DataFrame:
         columns = {}
         with h5py.File(self.directory / "run.h5") as file:

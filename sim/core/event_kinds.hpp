@@ -29,6 +29,7 @@ enum class EventKind : std::uint8_t {
   kv_transfer,       //!< a KV cache starts on its way, or ends its way within a machine
   token_due,         //!< the next token of a streamed answer is there
   hedge_due,         //!< a request without an answer gets a further copy
+  update_step,       //!< an update is released, or a machine gets on with one
   count_
 };
 
@@ -61,6 +62,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::kv_transfer, 1, "kv_transfer"},
     {EventKind::token_due, 6, "token_due"},
     {EventKind::hedge_due, 4, "hedge_due"},
+    {EventKind::update_step, 4, "update_step"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -99,7 +99,10 @@ void World::write_answer(const CacheTier& tier, std::uint32_t holder, std::uint3
 }
 
 void World::on_answer_sent(Handle h, network::Outcome outcome) {
-  if ((h.slot & write_bit) == 0) return;
+  if ((h.slot & write_bit) == 0) {
+    if (h.slot & update_bit) on_update_flow_ended(h, outcome);
+    return;
+  }
   const std::uint32_t slot = h.slot & ~write_bit;
   if (slot >= writes_.size() || writes_[slot].generation != h.generation) return;
   CacheWrite& w = writes_[slot];

@@ -227,10 +227,14 @@ void World::on_replica_ready(std::uint32_t id) {
   p.ready_since = now_;
   join_router(id);
   update_ready(p.service);
-  // Requests that waited for a first replica go now.
+  wake_pending(p.service);
+}
+
+// Requests that waited for a first replica go now.
+void World::wake_pending(std::uint32_t of) {
   std::deque<std::uint64_t> pending;
-  const std::uint32_t service = front_of(p.service);
-  Router& router = *router_to(p.service);
+  const std::uint32_t service = front_of(of);
+  Router& router = *router_to(of);
   pending.swap(router.pending);
   for (const std::uint64_t tag : pending)
     if (Request* r = find(Handle::unpack(tag))) {

@@ -75,6 +75,35 @@ void World::change_capacity(std::uint32_t link, double share, bool begins) {
   network_->change_link(LinkId(link), change, now_);
 }
 
+// What a replica runs and what waits there.
+void World::lose_work(std::uint32_t id, std::vector<std::uint64_t>& lost) {
+  Replica& p = replicas_[id];
+  if (p.engine) {
+    p.engine->clear(lost);
+    queue_.cancel(p.work);
+  }
+  if (!p.server) return;
+  for (Batch& b : p.batches) {
+    if (!b.live) continue;
+    lost.insert(lost.end(), b.tags.begin(), b.tags.end());
+    queue_.cancel(b.done);
+    b.live = false;
+  }
+  p.server->clear(lost);
+  queue_.cancel(p.look_again);
+}
+
+void World::lose_requests(const std::vector<std::uint64_t>& lost) {
+  for (const std::uint64_t tag : lost) {
+    const Handle h = Handle::unpack(tag);
+    Request* r = find(h);
+    if (r && r->stage == Stage::queued) {
+      queue_.cancel(r->queue_timer);
+      retry_or_fail(h.slot, results::Cause::node_failed);
+    }
+  }
+}
+
 // Everything that runs or waits on the node is lost; its clients retry if they may.
 void World::fail_node(std::uint32_t node) {
   NodeState& n = nodes_[node];
@@ -85,20 +114,7 @@ void World::fail_node(std::uint32_t node) {
   std::sort(here.begin(), here.end());
   for (const std::uint32_t id : here) {
     Replica& p = replicas_[id];
-    if (p.engine) {
-      p.engine->clear(lost);
-      queue_.cancel(p.work);
-    }
-    if (p.server) {
-      for (Batch& b : p.batches) {
-        if (!b.live) continue;
-        lost.insert(lost.end(), b.tags.begin(), b.tags.end());
-        queue_.cancel(b.done);
-        b.live = false;
-      }
-      p.server->clear(lost);
-      queue_.cancel(p.look_again);
-    }
+    lose_work(id, lost);
     queue_.cancel(p.ready);
     show_load(id);
     leave_router(id);
@@ -132,16 +148,10 @@ void World::fail_node(std::uint32_t node) {
     n.power.set(now_, Watts(0));
   }
   n.busy_units.set(now_, 0);
-  for (const std::uint64_t tag : lost) {
-    const Handle h = Handle::unpack(tag);
-    Request* r = find(h);
-    if (r && r->stage == Stage::queued) {
-      queue_.cancel(r->queue_timer);
-      retry_or_fail(h.slot, results::Cause::node_failed);
-    }
-  }
+  lose_requests(lost);
   lose_handovers(node);
   if (visits_) lose_visits(node);
+  if (updates_) lose_updates(node);
 }
 
 void World::recover_node(std::uint32_t node) {
@@ -170,6 +180,7 @@ void World::recover_node(std::uint32_t node) {
     ++services_[p.service].cold_starts;
     p.ready = queue_.push(now_ + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
   }
+  if (updates_) resume_updates(node);
 }
 
 }  // namespace isthmus::world

@@ -193,7 +193,11 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
     return drop(slot, results::Status::rejected, results::Cause::no_replica);
   // Nobody is ready: wait for a replica that starts, if one does.
   ServiceState& s = services_[service];
-  if (!expects_replica(service) || s.pending.size() >= scenario_.services[service].queue_capacity)
+  const std::uint32_t own = scenario_.services[service].local ? local_replica(service, r.host) : ~0U;
+  const bool comes = scenario_.services[service].local
+                         ? own != ~0U && replicas_[own].phase == ReplicaPhase::starting
+                         : expects_replica(service);
+  if (!comes || s.pending.size() >= scenario_.services[service].queue_capacity)
     return drop(slot, results::Status::rejected, results::Cause::no_replica);
   r.stage = Stage::pending;
   s.pending.push_back(handle_of(slot).pack());
@@ -476,6 +480,7 @@ void World::finish_record(std::uint32_t slot) {
     const NodeGroup& g = scenario_.nodes[nodes_[r.host].group];
     r.record.client_energy += g.base_power * (now_ - r.record.created).seconds();
   }
+  if (updates_ && r.record.counted && r.record.status == results::Status::completed) count_version(r);
   recorder_.add(r.record);
   if (offload_ && r.candidate != ~0U)
     offload_->observe({r.record.request, r.candidate, r.record.status == results::Status::completed,

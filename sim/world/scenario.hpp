@@ -32,6 +32,7 @@
 #include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
 #include "sim/world/protocol.hpp"
+#include "sim/world/update_spec.hpp"
 
 namespace isthmus::world {
 
@@ -402,6 +403,8 @@ struct Scenario {
   Offload offload;
   std::vector<results::Objective> objectives;
   std::vector<Fault> faults;
+  std::vector<ModelUpdate> updates;
+  std::vector<UpdateLine> update_lines;
   Duration sample_period = Duration::from_seconds(1);  //!< interval samples of services
   bool streaming = false;              //!< results without per-request rows
   bool record_decisions = true;

@@ -125,8 +125,8 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
     const std::uint64_t copy = requests_[Handle::unpack(b.tags.front()).slot].copy;
     Rng g = service_draws_.at(first.identity, copy << 16 | first.attempts);
     compute_share = 1;
-    return saturated(law->time.sample(g) + law->per_item * static_cast<double>(b.tags.size()))
-        .ns();
+    const double seconds = law->time.sample(g) + law->per_item * static_cast<double>(b.tags.size());
+    return saturated(seconds / replicas_[replica].speed).ns();
   }
   const auto& graph = std::get<GraphModel>(service.work);
   if (service.parts) group_by_cut(graph, b);
@@ -176,6 +176,8 @@ void World::start_batch(std::uint32_t replica) {
     Request& r = *find(Handle::unpack(tag));
     r.record.started = now_;
     r.record.batch = static_cast<std::uint32_t>(batch_.size());
+    r.record.version = p.version;
+    if (p.accuracy >= 0) r.record.accuracy = p.accuracy;
     if (r.queue_timer.valid()) queue_.cancel(r.queue_timer);
   }
 }
@@ -289,6 +291,8 @@ void World::dispatch_engine(std::uint32_t replica) {
       continue;
     }
     r->record.started = a.at;
+    r->record.version = p.version;
+    if (p.accuracy >= 0) r->record.accuracy = p.accuracy;
     r->energy_mark = p.energy_per_sequence;
     queue_.cancel(r->queue_timer);
     if (service.role == PoolRole::prefill) prefill_began(Handle::unpack(a.tag).slot, end);

@@ -194,6 +194,8 @@ struct Replica {
   double span_units = 0;               // that it keeps busy
   Batch span;                          // its meters, on nodes with clocks
   Instant span_start, span_end;
+  std::uint16_t version = 0;           // of updates of its machine
+  double accuracy = -1, speed = 1;     // of that version; below 0: as ever
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
   TimeAverage busy;                    // busy share of slots since the last scrape
   Instant started_at, ready_since;

@@ -230,6 +230,8 @@ results::WorldTotals World::totals() {
     t.services.push_back(out);
   }
 
+  add_update_totals(t);
+
   // Instances of one scenario link ("5g[17]") are one row.
   const double seconds = (now_ - Instant::zero() - (warm_ ? scenario_.warmup : Duration::zero())).seconds();
   std::map<std::string, std::size_t> rows;

@@ -26,7 +26,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       retry_draws_(seed, "retries"),
       content_draws_(seed, "content"),
       similarity_draws_(seed, "similarity"),
-      fault_draws_(seed, "faults") {
+      fault_draws_(seed, "faults"),
+      update_draws_(seed, "updates") {
   const bool open_ended = scenario.duration == Duration::max();
   horizon_ = open_ended ? Instant::never() : Instant::zero() + scenario.duration;
   for (const Workload& w : scenario.workloads)
@@ -61,6 +62,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   start_services();
   open_workloads();
   schedule_faults();
+  open_updates();
   publish_signals();
   if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
                   [](const Workload& w) { return std::isfinite(w.request.retry_budget); }))
@@ -101,6 +103,10 @@ void World::step() {
 
 void World::flow_ended(const network::FlowEnd& end) {
   const Instant at = end.at < queue_.now() ? queue_.now() : end.at;
+  if (updates_) {
+    const Handle h = Handle::unpack(end.tag);
+    if (h.slot >> 29 == 1) updates_->transfers[h.slot & ~update_bit].left = end.left;
+  }
   queue_.push(at, EventKind::flow_ended, static_cast<std::uint32_t>(end.outcome), end.tag);
 }
 
@@ -153,6 +159,7 @@ void World::handle(const Event& e) {
     case EventKind::token_due: on_token_due(Handle::unpack(e.payload)); break;
     case EventKind::hedge_due: on_hedge_due(Handle::unpack(e.payload)); break;
     case EventKind::kv_transfer: on_kv_event(e.target, Handle::unpack(e.payload)); break;
+    case EventKind::update_step: on_update_event(e.target, e.payload); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -17,6 +17,7 @@
 #include "sim/world/operator_codes.hpp"
 #include "sim/world/scenario.hpp"
 #include "sim/world/state.hpp"
+#include "sim/world/update_state.hpp"
 
 namespace isthmus::world {
 
@@ -258,6 +259,7 @@ class World final : public network::EventLoop {
   void label(devices::EngineRequest& job, const Request& r) const;
   void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
   void on_replica_ready(std::uint32_t replica);
+  void wake_pending(std::uint32_t service);
   void retire(std::uint32_t replica);
   void release(std::uint32_t replica);
   void remove_replica(std::uint32_t replica);
@@ -309,7 +311,77 @@ class World final : public network::EventLoop {
   void schedule_failure(std::uint32_t fault);
   void change_capacity(std::uint32_t link, double share, bool begins);
   void fail_node(std::uint32_t node);
+  void lose_work(std::uint32_t replica, std::vector<std::uint64_t>& lost);
+  void lose_requests(const std::vector<std::uint64_t>& lost);
   void recover_node(std::uint32_t node);
+
+  // updates.cpp: new versions of models for fleets
+  void open_updates();
+  void open_update(std::uint32_t update);
+  void on_update_event(std::uint32_t what, std::uint64_t payload);
+  void set_stage(UpdateDevice& device, UpdateStage stage);
+  void end_stage_at(UpdateDevice& device, Instant at);
+  void step_device(std::uint32_t device);
+  void begin_wave(std::uint32_t update, std::uint32_t wave);
+  void offer_update(std::uint32_t update, UpdateDevice& device);
+  std::uint16_t version_on(std::uint32_t update, std::uint32_t line) const;
+  void abandon(UpdateDevice& device);
+  void await_poll(UpdateDevice& device, bool later);
+  void ask(UpdateDevice& device);
+  void not_heard(UpdateDevice& device);
+  void hear(UpdateDevice& device);
+  void go_on(UpdateDevice& device);
+  void back_off(UpdateDevice& device);
+  Duration retry_wait(const ModelUpdate& spec, std::uint32_t failures) const;
+  void loaded(UpdateDevice& device);
+  void installed(UpdateDevice& device);
+  void in_place(UpdateDevice& device);
+  void set_version(UpdateDevice& device, std::uint16_t version);
+  void recall(std::uint32_t update);
+  void look_at_rollback(UpdateState& state);
+  void take_back(UpdateDevice& device);
+  void stop_service(UpdateDevice& device);
+  void start_service(UpdateDevice& device);
+  void count_version(const Request& request);
+  void add_update_totals(results::WorldTotals& totals);
+
+  // update_senders.cpp: who sends updates to whom
+  void open_senders(std::uint32_t update);
+  std::uint32_t number_of(const UpdateDevice& device) const;
+  std::uint32_t origin_of(const UpdateDevice& device) const;
+  std::uint32_t relay_of(const UpdateDevice& device) const;
+  std::uint32_t zone_of(std::uint32_t node) const;
+  void seek(UpdateDevice& device);
+  void seek_origin(UpdateDevice& device, double bytes);
+  void wait_for(UpdateDevice& device, std::deque<UpdateTicket>& line);
+  UpdateTransfer& new_transfer(std::uint32_t update, UpdateCargo cargo, UpdateSource source,
+                               std::uint32_t from, double bytes);
+  void send_update(UpdateDevice& device, UpdateCargo cargo, UpdateSource source, std::uint32_t from,
+                   double bytes);
+  std::uint32_t& sender_list(const UpdateTransfer& transfer);
+  std::uint32_t sender_node(const UpdateTransfer& transfer) const;
+  std::uint32_t receiver_node(const UpdateTransfer& transfer) const;
+  void begin_update_flow(UpdateTransfer& transfer);
+  void end_update_flow(UpdateTransfer& transfer);
+  void on_update_flow_ended(Handle handle, network::Outcome outcome);
+  void take_in(UpdateDevice& device, double moved, bool delivered);
+  void serve_waiting(std::uint32_t update, UpdateSender& sender);
+  void fill(std::uint32_t update, std::uint32_t relay, std::uint32_t parcel);
+  void retry_fill(std::uint32_t update, std::uint32_t relay_and_parcel);
+  void filled(const UpdateTransfer& transfer, double moved, bool delivered);
+  double chunk_bytes(const UpdateDevice& device, std::uint32_t chunk) const;
+  UpdateSwarm& swarm_of(const UpdateDevice& device);
+  std::uint64_t* chunks_of(const UpdateDevice& device);
+  std::uint32_t rarest(const UpdateDevice& device, const std::uint64_t* held, std::uint64_t salt);
+  void seek_peer(UpdateDevice& device);
+  bool fetch_from(UpdateDevice& peer, UpdateDevice& device, std::uint64_t salt);
+  void offer_chunks(UpdateDevice& peer);
+  void open_to_peers(UpdateDevice& device);
+  void close_to_peers(UpdateDevice& device);
+  void leave_swarm(UpdateDevice& device);
+  void break_transfers(std::uint32_t first);
+  void lose_updates(std::uint32_t node);
+  void resume_updates(std::uint32_t node);
 
   // totals.cpp
   void reset_totals();
@@ -372,6 +444,8 @@ class World final : public network::EventLoop {
   std::uint64_t outages_ = 0;
   bool disaggregated_ = false;           // KV caches travel
   StreamKey fault_draws_;
+  std::unique_ptr<Updates> updates_;     // null without
+  StreamKey update_draws_;
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

@@ -620,8 +620,61 @@ def hedge(seed: int, scenario: dict) -> None:
         workload["request"] = workload.get("request", {}) | {"hedging": hedging}
 
 
+def updating_scenario(seed: int) -> dict:
+    """A random scenario, moving or not, whose phones get new versions every way, and lose them."""
+    r = random.Random(f"updates {seed}")
+    scenario = r.choice([random_scenario, moving_scenario])(seed)
+    shares = "units" in scenario["services"]["local"]  # such a service cannot be stopped alone
+    scenario["nodes"]["hub"] = {"zone": "metro", "count": r.choice([1, 2])}
+    inland = {"from": "metro", "to": "region", "links": ["wan"]}
+    if inland not in scenario["network"]["routes"]:
+        scenario["network"]["routes"].append(inland)
+    updates = {}
+    for i in range(r.randint(1, 3)):
+        update = {"from": r.choice(["gpu", "box"]), "size": r.choice(["1 B", "200 kB", "3 MB"]),
+                  "at": f"{r.choice([0, 1000, 4000]) + 10 * i} ms", "poll": r.choice(["0 s", "1 ms", "3 s"]),
+                  "message": r.choice(["0 B", "1 kB"]), "retry": r.choice(["1 ms", "300 ms"]),
+                  "way": r.choice(["direct", "cdn", "peer"]), "chunk": r.choice(["1 kB", "300 kB"]),
+                  "on_failure": r.choice(["resume", "chunk"]), "install": r.choice(["0 s", "1 s"])}
+        if update["way"] == "cdn":
+            update["relays"] = "hub"
+        if update["way"] == "peer":
+            update["uploads"] = r.choice([1, 3])
+        elif r.random() < 0.3:
+            update["on_failure"] = "restart"
+        if r.random() < 0.5:
+            update["concurrent"] = r.choice([1, 2])
+        if r.random() < 0.5:
+            update["delta"] = {"changed": 0.3, "patch": "1 MB/s"}
+            update["format"] = {"ratio": 2, "decode": "2 MB/s"}
+        if r.random() < 0.4:
+            update["waves"] = [{"share": 0.4}, {"share": 1, "after": r.choice(["0 s", "2 s"])}]
+        if r.random() < 0.6:
+            update["service"] = "local"
+            update["accuracy"] = 0.5
+            if not shares:
+                update["restart"] = r.choice(["0 s", "1 s"])
+        else:
+            update["to"] = r.choice(["phone", ["phone"]])
+        if r.random() < 0.6:
+            kept = r.random() < 0.6
+            update["rollback"] = {"keep_previous": kept} | r.choice(
+                [{"at": f"{r.randint(6, 15)} s"}, {"share": 0.4, "after": "1 s"}])
+            if kept and not shares:
+                update["rollback"]["switch_time"] = r.choice(["0 s", "500 ms"])
+        updates[f"u{i}"] = update
+    scenario["updates"] = updates
+    scenario["faults"] += r.sample([
+        {"node": "hub", "index": 0, "at": "3 s", "lasts": "2 s"},
+        {"node": "phone", "index": 0, "at": "4 s", "lasts": "3 s"},
+        {"node": "box", "at": "2 s", "lasts": "3 s"},
+        {"link": "access", "at": "5 s", "lasts": "1 s"}], r.randint(0, 3))
+    return scenario
+
+
 @pytest.mark.parametrize("make", [
-    random_scenario, split_scenario, pooled_scenario, moving_scenario, cached_scenario])
+    random_scenario, split_scenario, pooled_scenario, moving_scenario, cached_scenario,
+    updating_scenario])
 @pytest.mark.parametrize("seed", seeds())
 def test_laws(seed, make):
     scenario = make(seed)
@@ -663,6 +716,18 @@ def test_laws(seed, make):
         assert (sent["kv_received"] >= sent["first_token"]).all()
         assert (sent["kv_received"] <= sent["served"]).all()
         assert (sent["kv_bytes"] == sent["prompt_tokens"].clip(lower=1) * 131072).all()
+
+    # Bytes of updates are kept or thrown away; a share is a share.
+    for update in run.summary.get("updates", []):
+        sent = update["from_origin"] + update["from_relays"] + update["from_peers"]
+        assert sent == pytest.approx(update["received"] + update["wasted"], rel=1e-9, abs=1)
+        assert 0 <= update["serving"] <= update["applied"] <= update["fleet"]
+        assert min(update["received"], update["wasted"]) >= -1
+        dates, shares = zip(*update["progress"], strict=True)
+        assert list(dates) == sorted(dates)
+        assert all(0 <= share <= 1 for share in shares)
+        back = update.get("rollback", {"back": 0, "affected": 0})
+        assert back["back"] <= back["affected"]
 
     # Nothing is used more than it exists, nothing is negative.
     assert run.services["utilization"].between(-1e-9, 1 + 1e-9).all()

@@ -143,6 +143,8 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   edge.caches.push_back(cache);
   edge.calls = 60;
   edge.balancing = ServiceTotals::Balancing{60, 3, 2, 1, 1, 0, 4, {40, 20}};
+  edge.versions = {{"before", 5}, {"v2", 15}};
+  edge.skewed = 4;
   ServiceTotals cloud = edge;
   cloud.name = "cloud";
   cloud.utilization = 0.2;
@@ -157,6 +159,28 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   t.protocols = ProtocolTotals{4, 1, 16, 2, 0.2, 1000, 1100, 0.5, 0.25, 600, 200, 100, 50, 64e6, 3};
   t.transfers = TransferTotals{3, 2, 1, 5, 4, 1e6, 2.5};
   t.outages = 7;
+  UpdateTotals update;
+  update.name = "v2";
+  update.fleet = 40;
+  update.applied = 30;
+  update.serving = 10;
+  update.affected = 25;
+  update.back = 20;
+  update.broken = 3;
+  update.full_instead = 2;
+  update.from_origin = 100;
+  update.from_relays = 200;
+  update.from_peers = 300;
+  update.to_relays = 50;
+  update.news = 4;
+  update.received = 580;
+  update.wasted = 20;
+  update.taken_back = true;
+  update.first = 1.5;
+  update.half = 4;
+  update.back_most = 2.25;
+  update.progress = {{0, 0}, {1.5, 0.025}, {12, 0.25}};
+  t.updates = {update};
   return t;
 }
 

@@ -152,6 +152,13 @@ TEST(Metrics, TasksEnergyAndCost) {
   EXPECT_DOUBLE_EQ(s.value("hedge_wins"), 0.25);
   EXPECT_DOUBLE_EQ(s.value("hedge_wins.0"), 0.75);
   EXPECT_DOUBLE_EQ(s.value("hedge_wasted"), 1.5);
+  EXPECT_EQ(s.value("update_share.v2"), 0.25);
+  EXPECT_EQ(s.value("update_time_50.v2"), 4);
+  EXPECT_TRUE(std::isnan(s.value("update_time_95.v2")));
+  EXPECT_EQ(s.value("rollback_time_95.v2"), 2.25);
+  EXPECT_EQ(s.value("update_bytes.v2"), 600);
+  EXPECT_EQ(s.value("version.edge/v2"), 0.75);
+  EXPECT_EQ(s.value("version_skew.edge"), 0.2);
   EXPECT_EQ(s.value("connections_reused"), 16);
   EXPECT_DOUBLE_EQ(s.value("handshake_time"), 0.05);
   EXPECT_EQ(s.value("wire_bytes"), 1100);

@@ -41,6 +41,7 @@ Summary full_summary() {
   s.services = t.services;
   s.services[0].iterations = 1ULL << 60;
   s.links = t.links;
+  s.updates = t.updates;
   s.events = t.events;
   s.fingerprint = 0xfedcba9876543210ULL;
   s.cpu_seconds = 0.1;
@@ -76,6 +77,8 @@ TEST(SummaryJson, RoundTripsEveryField) {
   EXPECT_EQ(b.services[0].timing, a.services[0].timing);
   EXPECT_EQ(b.nodes[1].energy, a.nodes[1].energy);
   EXPECT_EQ(b.links[0].bytes, a.links[0].bytes);
+  EXPECT_EQ(b.updates[0].progress, a.updates[0].progress);
+  EXPECT_TRUE(std::isnan(b.updates[0].most));
   EXPECT_EQ(b.fingerprint, a.fingerprint);
   EXPECT_EQ(b.cpu_seconds, a.cpu_seconds);
   EXPECT_EQ(b.directory, a.directory);
