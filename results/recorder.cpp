@@ -294,6 +294,8 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     put("update_broken", count(u.broken));
     put("update_full_instead", count(u.full_instead));
   }
+  for (const auto& [name, value] : totals.more)
+    s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
   if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
   double link_energy = 0;
   bool powered = false;

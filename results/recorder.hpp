@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "results/records.hpp"
@@ -97,6 +98,7 @@ struct WorldTotals {
   std::optional<HedgingTotals> hedging;     //!< none: no workload hedges
   std::vector<UpdateTotals> updates;
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
+  std::vector<std::pair<std::string, double>> more;  //!< further metrics by name, of parts with names
 };
 
 //! One named figure of a run. Names are those of docs/metrics.md.

@@ -220,6 +220,56 @@ std::string update_section(const Summary& s) {
   return out;
 }
 
+// Names of the parts that have a metric, e.g. of outboxes.
+std::vector<std::string> parts_with(const Summary& s, std::string_view metric) {
+  std::vector<std::string> names;
+  for (const Metric& m : s.metrics)
+    if (m.name.starts_with(metric)) names.push_back(m.name.substr(metric.size()));
+  return names;
+}
+
+std::string offline_section(const Summary& s) {
+  std::string out;
+  for (const std::string& name : parts_with(s, "outbox_made.")) {
+    const auto of = [&](const char* metric, const char* suffix = "") {
+      return s.value(fmt::format("{}.{}{}", metric, name, suffix));
+    };
+    out += fmt::format(
+        "outbox {}: made {:.0f} = delivered {:.0f} + dropped {:.0f} + lost {:.0f} + queued {:.0f}; {:.0f} "
+        "duplicates\n  age mean {}, p99 {}, max {}; {} sent; largest backlog {:.0f} ({})\n",
+        name, of("outbox_made"), of("outbox_delivered"), of("outbox_dropped"),
+        of("outbox_lost_network") + of("outbox_lost_node"), of("outbox_queued"), of("outbox_duplicates"),
+        seconds(of("outbox_age", ".mean")), seconds(of("outbox_age", ".p99")), seconds(of("outbox_age", ".max")),
+        format_quantity(of("outbox_bytes"), "B"), of("outbox_backlog"),
+        format_quantity(of("outbox_backlog_bytes"), "B"));
+    if (of("outbox_partitions") > 0)
+      out += fmt::format("  {:.0f} partitions, {:.0f} failed attempts, catch-up mean {}, max {}\n",
+                         of("outbox_partitions"), of("outbox_failures"), seconds(of("outbox_catch_up", ".mean")),
+                         seconds(of("outbox_catch_up", ".max")));
+  }
+  for (const std::string& name : parts_with(s, "data_writes.")) {
+    const auto of = [&](const char* metric, const char* suffix = "") {
+      return s.value(fmt::format("{}.{}{}", metric, name, suffix));
+    };
+    out += fmt::format(
+        "data {}: {:.0f} writes, known elsewhere after {} (p95 {}, max {}); {:.0f} conflicts, {:.0f} writes lost, "
+        "{:.0f} copies differ at the end\n",
+        name, of("data_writes"), seconds(of("data_propagation", ".mean")), seconds(of("data_propagation", ".p95")),
+        seconds(of("data_propagation", ".max")), of("data_conflicts"), of("data_lost"), of("data_diverged"));
+    if (of("data_reads") > 0)
+      out += fmt::format("  {:.0f} reads, {} stale; staleness mean {}, p95 {}, max {}\n", of("data_reads"),
+                         format_percent(of("data_stale")), seconds(of("data_staleness", ".mean")),
+                         seconds(of("data_staleness", ".p95")), seconds(of("data_staleness", ".max")));
+    out += fmt::format("  {:.0f} messages ({:.0f} failed), {} up, {} down, {} of these for vectors", of("data_messages"),
+                       of("data_failures"), format_quantity(of("data_bytes_up"), "B"),
+                       format_quantity(of("data_bytes_down"), "B"), format_quantity(of("data_vector_bytes"), "B"));
+    out += std::isnan(of("data_converge", ".max"))
+               ? "\n"
+               : fmt::format("; after partitions in agreement within {}\n", seconds(of("data_converge", ".max")));
+  }
+  return out.empty() ? out : "\n" + out;
+}
+
 std::string objective_section(const Summary& s) {
   std::string out;
   for (std::size_t i = 0; i < s.info.objectives.size(); ++i) {
@@ -254,7 +304,8 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + node_section(s) + link_section(s) + update_section(s) + objective_section(s);
+  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + node_section(s) + link_section(s) + update_section(s) + offline_section(s) +
+         objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

@@ -130,6 +130,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_offload(r, root);
   resolve_updates(r, root);
   resolve_faults(r, root);
+  resolve_offline(r, root);
   problems.throw_if_any();
   check_requests(r, root);
   complete_routes(r, root);

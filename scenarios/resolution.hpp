@@ -82,6 +82,7 @@ void check_requests(Resolution& r, const ObjectView& root);
 //! Updates of fleets, once services are known.
 void resolve_updates(Resolution& r, const ObjectView& root);
 void resolve_faults(Resolution& r, const ObjectView& root);
+void resolve_offline(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
@@ -348,6 +349,14 @@ void complete_routes(Resolution& r, const ObjectView& root) {
       if (relayed) reach(u.relays, r.scenario.update_lines[t.line].group);
     }
   }
+  // From outboxes to their sinks, and from copies of data to their hub, and back.
+  const auto both_ways = [&](std::uint32_t here, std::uint32_t there, const char* table, const std::string& name) {
+    for (const auto& [from, to] : {std::pair{here, there}, std::pair{there, here}})
+      join(from, to, root.find(table)->find(name)->at, child(child("", table), name),
+           fmt::format("\"{}\"", r.scenario.nodes[from].name), fmt::format("\"{}\"", r.scenario.nodes[to].name));
+  };
+  for (const world::Outbox& o : r.scenario.outboxes) both_ways(o.from, o.to, "outboxes", o.name);
+  for (const world::ReplicatedData& d : r.scenario.replicated) both_ways(d.at, d.hub, "replicated_data", d.name);
   for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
     const world::Workload& load = r.scenario.workloads[w];
     std::vector<std::uint32_t> targets;

@@ -28,6 +28,9 @@ const ObjectSpec& link_preset_spec();  //!< entry of catalogue/links.json
 
 const ObjectSpec& protocol_spec();  //!< tables_protocols.cpp
 
+const ObjectSpec& outbox_spec();  //!< tables_offline.cpp
+const ObjectSpec& replicated_data_spec();
+
 const ObjectSpec& service_spec();  //!< tables_services.cpp
 const ObjectSpec& queue_spec();
 const ObjectSpec& pool_spec();

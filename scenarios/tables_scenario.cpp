@@ -134,6 +134,12 @@ const ObjectSpec& scenario_spec() {
            .default_is("none"),
        list("slo", object("", objective_spec, "an objective"), "service-level objectives")
            .default_is("none"),
+       map("outboxes", object("", outbox_spec, "an outbox"),
+           "messages that machines store and forward, by name; see docs/offline.md")
+           .default_is("none"),
+       map("replicated_data", object("", replicated_data_spec, "replicated data"),
+           "data with copies at machines and a hub, by name; see docs/replicated_data.md")
+           .default_is("none"),
        list("faults", object("", fault_spec, "a fault"), "failures and brown-outs").default_is("none"),
        pointers("compare",
                 "alternatives: a list of values per JSON pointer, all combinations; or "

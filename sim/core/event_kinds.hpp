@@ -30,6 +30,8 @@ enum class EventKind : std::uint8_t {
   token_due,         //!< the next token of a streamed answer is there
   hedge_due,         //!< a request without an answer gets a further copy
   update_step,       //!< an update is released, or a machine gets on with one
+  outbox,            //!< a message is made, or an outbox has waited
+  replication,       //!< a write, a read or a synchronization of replicated data
   count_
 };
 
@@ -63,6 +65,8 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::token_due, 6, "token_due"},
     {EventKind::hedge_due, 4, "hedge_due"},
     {EventKind::update_step, 4, "update_step"},
+    {EventKind::outbox, 4, "outbox"},
+    {EventKind::replication, 4, "replication"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

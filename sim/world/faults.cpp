@@ -1,7 +1,9 @@
 // Failures by schedule or by chance: links go down and up or lose capacity, nodes lose what they run.
 #include <algorithm>
 
+#include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
+#include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -61,6 +63,8 @@ void World::on_condition_change(std::uint32_t index, bool begins) {
     if (begins) fail_node(node);
     else recover_node(node);
   }
+  if (outboxes_) outboxes_->conditions_changed();
+  if (replication_) replication_->conditions_changed();
   if (f.law && !begins) schedule_failure(index);
 }
 
@@ -152,6 +156,8 @@ void World::fail_node(std::uint32_t node) {
   lose_handovers(node);
   if (visits_) lose_visits(node);
   if (updates_) lose_updates(node);
+  if (outboxes_) outboxes_->node_failed(node);
+  if (replication_) replication_->node_failed(node);
 }
 
 void World::recover_node(std::uint32_t node) {
@@ -181,6 +187,7 @@ void World::recover_node(std::uint32_t node) {
     p.ready = queue_.push(now_ + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
   }
   if (updates_) resume_updates(node);
+  if (outboxes_) outboxes_->node_recovered(node);
 }
 
 }  // namespace isthmus::world

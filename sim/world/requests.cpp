@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/world/saturated.hpp"
+#include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -406,6 +407,7 @@ void World::served(std::uint32_t slot, Instant at) {
   const std::uint32_t node = replicas_[replica].node;
   --replicas_[replica].outstanding;
   if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+  if (outboxes_) outboxes_->served(r.record.service, node);
   const bool remote = r.host != ~0U && node != r.host;
   double egress = r.record.download;
   if (r.exchange) {

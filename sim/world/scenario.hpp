@@ -31,8 +31,10 @@
 #include "schedulers/variant_policy.hpp"
 #include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
+#include "sim/world/outbox_spec.hpp"
 #include "sim/world/protocol.hpp"
 #include "sim/world/update_spec.hpp"
+#include "sim/world/replication_spec.hpp"
 
 namespace isthmus::world {
 
@@ -405,6 +407,8 @@ struct Scenario {
   std::vector<Fault> faults;
   std::vector<ModelUpdate> updates;
   std::vector<UpdateLine> update_lines;
+  std::vector<Outbox> outboxes;
+  std::vector<ReplicatedData> replicated;
   Duration sample_period = Duration::from_seconds(1);  //!< interval samples of services
   bool streaming = false;              //!< results without per-request rows
   bool record_decisions = true;

@@ -95,6 +95,11 @@ struct AnswerStream {
 //! In the tag of a flow: it carries a message of a stream.
 inline constexpr std::uint64_t stream_bit = 1ULL << 31;
 
+//! In the tag of a flow: it belongs to a part of the world that has numbers of its own. One of its own bit tells
+//! which part.
+inline constexpr std::uint64_t part_bits = 3ULL << 30, outbox_bits = part_bits | 1ULL << 28,
+                               replication_bits = part_bits | 2ULL << 28, own_bits = 15ULL << 28;
+
 //! In the target of a request's timer: an attempt, or its time in a broker, of the number in the rest.
 inline constexpr std::uint32_t attempt_timer = 1U << 31, broker_timer = 1U << 30;
 

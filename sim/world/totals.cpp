@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "sim/world/replication.hpp"
+#include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -57,6 +59,8 @@ void World::reset_totals() {
     c.counts = {};
     c.before = writes_of(c);
   }
+  if (outboxes_) outboxes_->reset_totals();
+  if (replication_) replication_->reset_totals();
   egress_cost_ = 0;
   talk_ = {};
   hedging_ = {};
@@ -149,6 +153,8 @@ results::WorldTotals World::totals() {
                   [](const Workload& w) { return w.request.hedging.has_value(); }))
     t.hedging = hedging_;
   if (!scenario_.faults.empty()) t.outages = outages_;
+  if (outboxes_) outboxes_->add_totals(t.more);
+  if (replication_) replication_->add_totals(t.more);
 
   for (const NodeGroup& group : scenario_.nodes) {
     results::NodeTotals n;

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "sim/core/errors.hpp"
+#include "sim/world/replication.hpp"
+#include "sim/world/store_and_forward.hpp"
 
 namespace isthmus::world {
 
@@ -63,6 +65,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   open_workloads();
   schedule_faults();
   open_updates();
+  if (!scenario.outboxes.empty()) outboxes_ = std::make_unique<StoreAndForward>(*this);
+  if (!scenario.replicated.empty()) replication_ = std::make_unique<Replication>(*this);
   publish_signals();
   if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
                   [](const Workload& w) { return std::isfinite(w.request.retry_budget); }))
@@ -80,6 +84,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
     warm_ = true;
   if (!open_ended) queue_.push(horizon_, EventKind::phase_end, 0, 1);
 }
+
+World::~World() = default;
 
 Instant World::next() {
   if (ended_) return Instant::never();
@@ -114,7 +120,9 @@ void World::handle(const Event& e) {
   switch (e.kind) {
     case EventKind::condition_change: on_condition_change(e.target, e.payload == 0); break;
     case EventKind::flow_ended:
-      if (e.payload & stream_bit)
+      if ((e.payload & part_bits) == part_bits)
+        on_part_flow(e.payload, static_cast<network::Outcome>(e.target));
+      else if (e.payload & stream_bit)
         on_message_ended(Handle::unpack(e.payload & ~stream_bit), static_cast<network::Outcome>(e.target));
       else
         on_flow_ended(Handle::unpack(e.payload), static_cast<network::Outcome>(e.target));
@@ -160,8 +168,15 @@ void World::handle(const Event& e) {
     case EventKind::hedge_due: on_hedge_due(Handle::unpack(e.payload)); break;
     case EventKind::kv_transfer: on_kv_event(e.target, Handle::unpack(e.payload)); break;
     case EventKind::update_step: on_update_event(e.target, e.payload); break;
+    case EventKind::outbox: outboxes_->on_event(e.target, e.payload); break;
+    case EventKind::replication: replication_->on_event(e.target, e.payload); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
+}
+
+void World::on_part_flow(std::uint64_t tag, network::Outcome outcome) {
+  if ((tag & own_bits) == outbox_bits) outboxes_->on_flow_ended(tag, outcome);
+  else replication_->on_flow_ended(tag, outcome);
 }
 
 void World::every(Duration period, EventKind kind, std::uint32_t target) {

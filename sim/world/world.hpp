@@ -21,6 +21,9 @@
 
 namespace isthmus::world {
 
+class StoreAndForward;
+class Replication;
+
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
  public:
@@ -28,6 +31,7 @@ class World final : public network::EventLoop {
   //! replica, closed loop without an end, ...).
   World(const Scenario& scenario, std::uint64_t seed, std::unique_ptr<network::Network> network,
         results::Recorder& recorder);
+  ~World() override;
 
   //! Runs to the end and reports everything; call once.
   results::WorldTotals run();
@@ -38,9 +42,13 @@ class World final : public network::EventLoop {
   void flow_ended(const network::FlowEnd& end) override;
 
  private:
+  friend class StoreAndForward;
+  friend class Replication;
+
   // world.cpp: the clock and the switch
   void handle(const Event& event);
   void on_phase_end(std::uint64_t phase);
+  void on_part_flow(std::uint64_t tag, network::Outcome outcome);
   bool finished() const { return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0; }
   void run_beside(network::FluidNetwork& fluid);
   void every(Duration period, EventKind kind, std::uint32_t target);
@@ -446,6 +454,9 @@ class World final : public network::EventLoop {
   StreamKey fault_draws_;
   std::unique_ptr<Updates> updates_;     // null without
   StreamKey update_draws_;
+
+  std::unique_ptr<StoreAndForward> outboxes_;  // null: no machine has one
+  std::unique_ptr<Replication> replication_;   // null: no data are replicated
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

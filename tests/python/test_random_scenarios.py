@@ -297,6 +297,57 @@ def random_protocol(seed: int, services: dict, request: dict) -> dict:
     return {"talk": protocol}
 
 
+def random_outboxes(seed: int) -> dict:
+    """Messages that machines store and forward, under every rule."""
+    r = random.Random(f"outboxes {seed}")
+    if r.random() < 0.5:
+        return {}
+    limits = {"capacity": r.choice(["3 kB", "1 MB"]), "max_messages": r.choice([1, 10])}
+    limits = {key: limits[key] for key in limits if r.random() < 0.5}
+    delivery = r.choice(["at-most-once", "at-least-once", "exactly-once"])
+    box = {
+        "from": r.choice(["phone", "box"]), "to": "gpu", **limits, "delivery": delivery,
+        "durable": r.random() < 0.5, "order": r.choice(["fifo", "newest-first", "priority"]),
+        "batch": r.choice([1, 5, 1000]),
+        "messages": {"clock": {"interval": r.choice(["50 ms", {"distribution": "exponential", "mean": "1 s"}]),
+                               "bytes": r.choice(["0 B", "2 kB", {"distribution": "uniform", "low": "1 B",
+                                                                  "high": "100 kB"}])}},
+        "reconnect": {"by": r.choice(["probe", "link-up"]), "interval": r.choice(["10 ms", "1 s"]),
+                      "trips": r.choice([0, 2])}}
+    if delivery != "at-most-once":
+        box["ack_timeout"] = r.choice(["5 ms", "1 s"])
+    if limits:
+        box["when_full"] = r.choice(["drop-oldest", "drop-newest", "block"])
+    if box.get("when_full") != "block":
+        box["messages"]["requests"] = {"after": "local" if box["from"] == "phone" else "law",
+                                       "bytes": "5 kB", "priority": 1}
+    if r.random() < 0.3:
+        box["catch_up_rate"] = "100 kB/s"
+    return {"logs": box}
+
+
+def random_data(seed: int) -> dict:
+    """Data that phones, boxes and a hub write, under every rule."""
+    r = random.Random(f"data {seed}")
+    if r.random() < 0.5:
+        return {}
+    data = {"hub": "gpu", "at": r.choice(["phone", "box"]), "keys": r.choice([1, 20]),
+            "exponent": r.choice([0, 1]), "value": r.choice(["0 B", "3 kB"]),
+            "writes": {"distribution": "exponential", "mean": r.choice(["200 ms", "5 s"])},
+            "reads": "500 ms", "sync": r.choice(["polling", "push"]),
+            "transfer": r.choice(["incremental", "full"]),
+            "conflicts": r.choice(["last-writer-wins", "hub-wins", "keep-both"])}
+    if r.random() < 0.7:
+        data["hub_writes"] = "300 ms"
+    if data["sync"] == "polling":
+        data["interval"] = r.choice(["100 ms", "3 s"])
+    else:
+        data["retry"] = "1 s"
+    if data["conflicts"] == "last-writer-wins":
+        data["clock_skew"] = r.choice(["0 s", "2 s"])
+    return {"state": data}
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -377,6 +428,7 @@ def random_scenario(seed: int) -> dict:
         "isthmus": 1, "name": "random", "seed": seed, "duration": "20 s",
         "warmup": r.choice(["0 s", "3 s"]), "nodes": nodes, "network": network,
         "services": services, "faults": faults, "protocols": protocols,
+        "outboxes": random_outboxes(seed), "replicated_data": random_data(seed),
         "workload": [random_workload(r, i, request) for i in range(r.randint(1, 3))] + [
             {"name": "others", "source": "poisson", "rate": "5 /s", "target": "other",
              "clients": {"on": "phone", "count": 6}}] * ("other" in services),
@@ -745,6 +797,19 @@ def test_laws(seed, make):
         assert 1 - 1e-9 <= share <= 4 * max(1, instances) + 1e-9, name
     if scenario["network"]["links"]["access"]["sharing"] == "wifi":
         assert run.links.loc["access", "utilization"] <= 1 + 1e-9
+
+    # Messages are somewhere, within their limits.
+    for name, box in scenario["outboxes"].items():
+        kinds = ["delivered", "dropped", "lost_network", "lost_node", "queued"]
+        count = {kind: run.metrics[f"outbox_{kind}.{name}"] for kind in ["made", *kinds]}
+        assert count["made"] == sum(count[kind] for kind in kinds)
+        assert run.metrics[f"outbox_backlog.{name}"] <= box.get("max_messages", 1e9)
+        assert run.metrics[f"outbox_repeated.{name}"] == (
+            0 if box["delivery"] == "exactly-once" else run.metrics[f"outbox_duplicates.{name}"])
+    for name, data in scenario["replicated_data"].items():
+        assert run.metrics[f"data_lost.{name}"] <= run.metrics[f"data_writes.{name}"]
+        assert run.metrics[f"data_conflicts.{name}"] == 0 or data["conflicts"] == "keep-both" or (
+            run.metrics[f"data_siblings.{name}"] == 1)
 
     # The trace of a machine adds up to its energy, up to what lies beyond the last sample.
     trace = run.node_samples
