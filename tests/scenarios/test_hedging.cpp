@@ -73,7 +73,7 @@ struct Runs {
 };
 
 // `ties`: copies end at the same instant, and the nanosecond by which backends may differ decides
-// who wins.
+// who wins, and so who is served next.
 Runs both(json s, bool ties = false) {
   Runs made;
   for (const char* model : {"fluid", "simgrid"}) {
@@ -90,7 +90,8 @@ Runs both(json s, bool ties = false) {
   EXPECT_EQ(a.conservation_line(), b.conservation_line());
   for (const results::Metric& m : a.metrics) {
     if (std::isnan(m.value) || (ties && m.name.starts_with("hedge_wins"))) continue;
-    EXPECT_NEAR(m.value, b.value(m.name), 5e-9 * std::max(1.0, std::abs(m.value))) << m.name;
+    const double apart = ties ? 0.02 : 5e-9;
+    EXPECT_NEAR(m.value, b.value(m.name), apart * std::max(1.0, std::abs(m.value))) << m.name;
   }
   return made;
 }
