@@ -7,20 +7,30 @@
 
 namespace isthmus::network {
 
-namespace {
-
-template <class Heap, class Compare>
-void drop_top(Heap& heap, Compare compare) {
-  std::pop_heap(heap.begin(), heap.end(), compare);
-  heap.pop_back();
+// The sums over uncapped and over capped members; a sum over nobody is zero exactly.
+void FluidNetwork::count_uncapped(Group& g, const Flow& f) {
+  ++g.uncapped;
+  for (const Element& e : f.elements)
+    if (e.share != none) g.shares[e.share].weight += e.use * f.weight;
 }
 
-}  // namespace
+void FluidNetwork::discount_uncapped(Group& g, const Flow& f) {
+  --g.uncapped;
+  for (const Element& e : f.elements) {
+    if (e.share == none) continue;
+    Share& s = g.shares[e.share];
+    s.weight = g.uncapped > 0 ? s.weight - e.use * f.weight : 0.0;
+  }
+}
 
-double FluidNetwork::use_in_group(const Flow& f) const {
+void FluidNetwork::count_capped(Group& g, const Flow& f) {
   for (const Element& e : f.elements)
-    if (e.resource == f.group) return e.use;
-  return 1.0;
+    if (e.share != none) g.shares[e.share].taken += e.use * f.cap;
+}
+
+void FluidNetwork::discount_capped(Group& g, const Flow& f) {
+  for (const Element& e : f.elements)
+    if (e.share != none) g.shares[e.share].taken -= e.use * f.cap;
 }
 
 // Virtual time up to the present date.
@@ -32,45 +42,70 @@ void FluidNetwork::advance_group(Group& g) {
   g.since = clock_;
 }
 
-// Starts a group on a link with the flows of the last walk; they are in phase `own`. False when
-// another link of the walk would be overloaded: then the group must be dissolved again.
-bool FluidNetwork::build_group(ResourceIndex r) {
-  if (resources_[r].group == none) {
-    resources_[r].group = static_cast<std::uint32_t>(groups_.size());
+// An empty group without links.
+std::uint32_t FluidNetwork::take_group() {
+  std::uint32_t group;
+  if (free_groups_.empty()) {
+    group = static_cast<std::uint32_t>(groups_.size());
     groups_.emplace_back();
-    group_resource_.push_back(r);
+  } else {
+    group = free_groups_.back();
+    free_groups_.pop_back();
   }
-  Group& g = group_at(r);
+  Group& g = groups_[group];
   g.active = true;
-  g.updates = 0;
-  g.uncapped = 0;
-  g.level = g.speed = g.weight = g.taken = 0;
+  g.touched = false;
+  g.mesh = none;
+  g.updates = g.members = g.uncapped = 0;
+  g.level = g.speed = 0;
   g.since = clock_;
+  g.shares.clear();
+  return group;
+}
+
+// Ends a group that no flow belongs to any more.
+void FluidNetwork::clear_group(std::uint32_t group) {
+  Group& g = groups_[group];
+  g.active = false;
+  heap_.remove(group | group_bit);
   g.ends.clear();
   g.rising.clear();
   g.falling.clear();
   g.limits.clear();
+  free_groups_.push_back(group);
+}
+
+// Starts a group on a link with the flows of the last walk; they are in phase `own`. False when
+// another link of the walk would be overloaded: then the group must be dissolved again.
+bool FluidNetwork::build_group(ResourceIndex r) {
+  const std::uint32_t group = take_group();
+  resources_[r].group = group;
+  groups_[group].shares.push_back({r});
   for (const std::uint32_t slot : walk_flows_) {
     hold(slot);
-    flows_[slot].group = r;
-    to_virtual(g, slot);
+    Flow& f = flows_[slot];
+    f.group = group;
+    for (Element& e : f.elements) e.share = e.resource == r ? 0 : none;
+    ++groups_[group].members;
+    to_virtual(groups_[group], slot);
   }
   for (const ResourceIndex q : walk_resources_) {
     if (q == r) continue;
-    resources_[q].host = r;
-    limit_group(g, r, q);
+    resources_[q].host = group;
+    limit_group(group, q);
   }
   building_ = true;
-  const double level = balance_group(r);
+  const double level = balance_group(group);
   building_ = false;
-  return level <= limit_of(g, r);
+  return level <= limit_of(group);
 }
 
-// Notes the water level up to which link `q` does not matter to the group of `host`.
-void FluidNetwork::limit_group(Group& g, ResourceIndex host, ResourceIndex q) {
+// Notes the water level up to which link `q` does not matter to the group that hosts it.
+void FluidNetwork::limit_group(std::uint32_t group, ResourceIndex q) {
+  Group& g = groups_[group];
   Resource& s = resources_[q];
   ++s.stamp;
-  if (g.limits.size() > 64 + 2 * resources_[host].flows.size()) {
+  if (g.limits.size() > 64 + 2 * static_cast<std::size_t>(g.members)) {
     std::erase_if(g.limits, [&](const Entry& e) { return resources_[e.flow].stamp != e.stamp; });
     std::make_heap(g.limits.begin(), g.limits.end(), std::greater<>());
   }
@@ -78,53 +113,70 @@ void FluidNetwork::limit_group(Group& g, ResourceIndex host, ResourceIndex q) {
   std::push_heap(g.limits.begin(), g.limits.end(), std::greater<>());
 }
 
-double FluidNetwork::limit_of(Group& g, ResourceIndex host) {
+double FluidNetwork::limit_of(std::uint32_t group) {
+  Group& g = groups_[group];
   while (!g.limits.empty()) {
     const Entry& top = g.limits.front();
     const Resource& q = resources_[top.flow];
-    if (q.stamp == top.stamp && q.host == host) return top.key;
+    if (q.stamp == top.stamp && q.host == group) return top.key;
     drop_top(g.limits, std::greater<>());
   }
   return std::numeric_limits<double>::infinity();
 }
 
-// Ends a group that no flow belongs to any more.
+// Ends the group of a link, which has no members any more.
 void FluidNetwork::dissolve_group(ResourceIndex r) {
-  Group& g = group_at(r);
-  if (!g.active) return;
-  g.active = false;
-  heap_.remove(resources_[r].group | group_bit);
-  g.ends.clear();
-  g.rising.clear();
-  g.falling.clear();
-  g.limits.clear();
+  if (!alone(r)) return;
+  clear_group(resources_[r].group);
+  resources_[r].group = none;
 }
 
-void FluidNetwork::join_group(ResourceIndex r, std::uint32_t slot) {
-  Group& g = group_at(r);
+void FluidNetwork::join_group(std::uint32_t group, std::uint32_t slot) {
+  Group& g = groups_[group];
   advance_group(g);
-  flows_[slot].group = r;
-  flows_[slot].since = clock_;
+  Flow& f = flows_[slot];
+  f.group = group;
+  f.since = clock_;
+  for (Element& e : f.elements) e.share = e.resource == g.shares[0].link ? 0 : none;
+  ++g.members;
   to_virtual(g, slot);
-  balance_group(r);
+  balance_group(group);
 }
 
 // Takes a flow out; its phase stays what it was, and the caller has read what is left of it.
 void FluidNetwork::leave_group(std::uint32_t slot) {
   Flow& f = flows_[slot];
-  const ResourceIndex r = f.group;
-  Group& g = group_at(r);
+  const std::uint32_t group = f.group;
+  Group& g = groups_[group];
   advance_group(g);
-  const double use = use_in_group(f);
-  if (f.phase == Phase::virtual_) {
-    --g.uncapped;
-    g.weight = g.uncapped > 0 ? g.weight - use * f.weight : 0.0;
-  } else {
-    g.taken -= use * f.cap;
-  }
+  --g.members;
+  if (f.phase == Phase::virtual_)
+    discount_uncapped(g, f);
+  else
+    discount_capped(g, f);
   ++f.stamp;
   f.group = none;
-  balance_group(r);
+  if (g.mesh == none) {
+    balance_group(group);
+  } else {
+    --meshes_[g.mesh].flows;
+    touch_group(g);
+    touch_mesh(g.mesh);
+  }
+}
+
+// Stops a member at the present date, as if there were no group; a capped one keeps its rate.
+void FluidNetwork::release(std::uint32_t slot) {
+  Flow& f = flows_[slot];
+  if (f.phase == Phase::virtual_) {
+    const double left = left_of(f);
+    f.phase = Phase::own;
+    f.left = left;
+    f.since = clock_;
+    f.rate = 0;
+  }
+  f.group = none;
+  ++f.stamp;
 }
 
 // To the uncapped side: from now on served at weight * speed.
@@ -137,8 +189,7 @@ void FluidNetwork::to_virtual(Group& g, std::uint32_t slot) {
   f.since = clock_;
   f.rate = 0;
   ++f.stamp;
-  ++g.uncapped;
-  g.weight += use_in_group(f) * f.weight;
+  count_uncapped(g, f);
   g.ends.push_back({f.left, slot, f.stamp, f.order});
   std::push_heap(g.ends.begin(), g.ends.end(), std::greater<>());
   g.rising.push_back({f.cap / f.weight, slot, f.stamp, f.order});
@@ -149,10 +200,8 @@ void FluidNetwork::to_virtual(Group& g, std::uint32_t slot) {
 void FluidNetwork::to_own(Group& g, std::uint32_t slot) {
   Flow& f = flows_[slot];
   const double left = std::max(0.0, (f.left - g.level) * f.weight * model_.bandwidth_factor);
-  const double use = use_in_group(f);
-  --g.uncapped;
-  g.weight = g.uncapped > 0 ? g.weight - use * f.weight : 0.0;
-  g.taken += use * f.cap;
+  discount_uncapped(g, f);
+  count_capped(g, f);
   f.phase = Phase::own;
   f.left = left;
   f.since = clock_;
@@ -164,92 +213,74 @@ void FluidNetwork::to_own(Group& g, std::uint32_t slot) {
 }
 
 // Renews running sums and drops stale entries; called every so many updates, amortized O(1).
-void FluidNetwork::renew_group(ResourceIndex r) {
-  Group& g = group_at(r);
+void FluidNetwork::renew_group(Group& g) {
   g.updates = 0;
-  g.weight = g.taken = 0;
-  for (const Member& m : resources_[r].flows) {
-    const Flow& f = flows_[m.flow];
-    if (f.group != r) continue;
-    const double use = f.elements[m.element].use;
-    if (f.phase == Phase::virtual_)
-      g.weight += use * f.weight;
-    else
-      g.taken += use * f.cap;
-  }
   std::erase_if(g.ends, [&](const Entry& e) { return !fresh(e, Phase::virtual_); });
   std::make_heap(g.ends.begin(), g.ends.end(), std::greater<>());
   std::erase_if(g.rising, [&](const Entry& e) { return !fresh(e, Phase::virtual_); });
   std::make_heap(g.rising.begin(), g.rising.end(), std::greater<>());
   std::erase_if(g.falling, [&](const Entry& e) { return !fresh(e, Phase::own); });
   std::make_heap(g.falling.begin(), g.falling.end());
+  // Every uncapped member now stands in `rising` once, every capped one in `falling`.
+  for (Share& s : g.shares) s.weight = s.taken = 0;
+  g.uncapped = 0;
+  for (const Entry& e : g.rising) count_uncapped(g, flows_[e.flow]);
+  for (const Entry& e : g.falling) count_capped(g, flows_[e.flow]);
 }
 
 // Finds who is capped at the new water level, sets the date of the group's next end and returns the
-// level. Virtual time must stand at the present date.
-double FluidNetwork::balance_group(ResourceIndex r) {
-  Group& g = group_at(r);
-  if (++g.updates > 64 + 4 * resources_[r].flows.size()) renew_group(r);
+// level. The group is alone, and virtual time stands at the present date.
+double FluidNetwork::balance_group(std::uint32_t group) {
+  Group& g = groups_[group];
+  if (++g.updates > 64 + 4 * g.members) renew_group(g);
 
   // Speed of the water; infinite when nobody is left to rise.
-  const double capacity = this->capacity(r);
+  Share& share = g.shares[0];
+  const double capacity = this->capacity(share.link);
   const auto speed = [&] {
-    return g.uncapped > 0 ? std::max(capacity - g.taken, 0.0) / g.weight
+    return g.uncapped > 0 ? std::max(capacity - share.taken, 0.0) / share.weight
                           : std::numeric_limits<double>::infinity();
   };
   double s = speed();
   // Capped flows whose cap is above the water go back to the uncapped ...
-  while (!g.falling.empty()) {
+  while (refresh(g.falling, Phase::own)) {
     const Entry top = g.falling.front();
-    if (fresh(top, Phase::own)) {
-      // With nobody uncapped the caps alone must fit.
-      const bool above = g.uncapped > 0 ? top.key > s : g.taken > capacity;
-      if (!above) break;
-      const Flow& f = flows_[top.flow];
-      g.taken -= use_in_group(f) * f.cap;
-      drop_top(g.falling, std::less<>());
-      to_virtual(g, top.flow);
-      s = speed();
-    } else {
-      drop_top(g.falling, std::less<>());
-    }
+    // With nobody uncapped the caps alone must fit.
+    const bool above = g.uncapped > 0 ? top.key > s : share.taken > capacity;
+    if (!above) break;
+    discount_capped(g, flows_[top.flow]);
+    drop_top(g.falling, std::less<>());
+    to_virtual(g, top.flow);
+    s = speed();
   }
   // ... and uncapped flows whose cap is below it become capped.
-  while (!g.rising.empty()) {
+  while (refresh(g.rising, Phase::virtual_)) {
     const Entry top = g.rising.front();
-    if (fresh(top, Phase::virtual_)) {
-      if (top.key > s) break;
-      drop_top(g.rising, std::greater<>());
-      to_own(g, top.flow);
-      s = speed();
-    } else {
-      drop_top(g.rising, std::greater<>());
-    }
+    if (top.key > s) break;
+    drop_top(g.rising, std::greater<>());
+    to_own(g, top.flow);
+    s = speed();
   }
   g.speed = g.uncapped > 0 ? s : 0.0;
 
   // Too high for another link: flush() decides.
-  if (!building_ && !g.limits.empty() && s > limit_of(g, r)) mark(r);
-
-  // The next end in virtual time.
-  const std::uint32_t owner = resources_[r].group | group_bit;
-  const std::uint32_t first = next_of_group(g);
-  if (first == none || g.speed <= 0) {
-    heap_.remove(owner);
-    return s;
-  }
-  const double wait = std::max(0.0, flows_[first].left - g.level) / g.speed;
-  heap_.set({clock_ + wait, flows_[first].order, owner});
+  if (!building_ && !g.limits.empty() && s > limit_of(group)) mark(share.link);
+  date_group(group);
   return s;
+}
+
+// The date of the next end in virtual time, which stands at the present date.
+void FluidNetwork::date_group(std::uint32_t group) {
+  Group& g = groups_[group];
+  const std::uint32_t first = next_of_group(g);
+  if (first == none || g.speed <= 0) return heap_.remove(group | group_bit);
+  const double wait = std::max(0.0, flows_[first].left - g.level) / g.speed;
+  heap_.set({clock_ + wait, flows_[first].order, group | group_bit});
 }
 
 // The uncapped flow that ends first, or none.
 std::uint32_t FluidNetwork::next_of_group(Group& g) {
-  while (!g.ends.empty()) {
-    if (fresh(g.ends.front(), Phase::virtual_)) return g.ends.front().flow;
-    drop_top(g.ends, std::greater<>());
-  }
-  return none;
+  return refresh(g.ends, Phase::virtual_) ? g.ends.front().flow : none;
 }
 
 }  // namespace isthmus::network

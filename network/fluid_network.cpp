@@ -101,7 +101,7 @@ void FluidNetwork::build_elements(Flow& f, const std::vector<LinkUse>& back) con
       e.crossings += crossings;
       return;
     }
-    f.elements.push_back({r, none, crossings, use});
+    f.elements.push_back({r, none, crossings, none, use});
   };
   for (const LinkUse& u : f.path) add(u, u.air, 1);
   for (const LinkUse& u : back) add(u, 0.05 * u.air, 0);
@@ -182,10 +182,9 @@ void FluidNetwork::deactivate(std::uint32_t slot) {
     add_demand(e.resource, -e.use * f.cap, -e.use * f.weight);
     // Those who share a contended link outside virtual time need new rates.
     if (!r.contended) continue;
-    const bool grouped = r.group != none && groups_[r.group].active;
     if (r.host != none)
-      limit_group(group_at(r.host), r.host, e.resource);
-    else if (!grouped)
+      limit_group(r.host, e.resource);
+    else if (!alone(e.resource) && r.mesh == none)
       mark(e.resource);
   }
   for (Element& e : f.elements) e.place = none;
@@ -209,7 +208,7 @@ void FluidNetwork::finish(std::uint32_t slot, Outcome outcome, Instant at) {
 
 double FluidNetwork::left_of(const Flow& f) const {
   if (f.phase == Phase::virtual_) {
-    const Group& g = groups_[resources_[f.group].group];
+    const Group& g = groups_[f.group];
     const double level = g.level + g.speed * (clock_ - g.since);
     return std::max(0.0, (f.left - level) * f.weight * model_.bandwidth_factor);
   }

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,9 @@ namespace isthmus::network {
 
 //! Our exact max-min solver. A link matters only where the flows on it could ask for more than it
 //! has ("contended"); flows that cross no contended link run at their own cap at O(path) cost,
-//! flows that share one bottleneck live in virtual time at O(log n), anything else is re-solved
-//! component by component.
+//! flows that share one bottleneck live in virtual time at O(log n); so do, class by class, many
+//! flows that share several bottlenecks in few ways, at O(classes) per event; anything else is
+//! re-solved component by component.
 //!
 //! Besides Network it has a concrete interface for a hot loop without virtual calls:
 //!   while (work) { t = net.next_completion();
@@ -46,6 +49,15 @@ class FluidNetwork final : public Network {
   double busy_seconds(LinkId link) const override;
   std::string describe() const override { return "fluid " + model_.name; }
 
+  //! Who solves components with several bottlenecks, for tests: both give the same dates.
+  enum class MeshSolver : std::uint8_t { automatic, flows, classes };
+  void set_mesh_solver(MeshSolver solver) { mesh_solver_ = solver; }
+  //! How often such components were solved flow by flow and class by class.
+  struct Solves {
+    std::uint64_t by_flow = 0, by_class = 0;
+  };
+  const Solves& solves() const { return solves_; }
+
   //! Date of the next thing that happens inside the network (an end, a paid latency or a scheduled
   //! link change), never() when there is none. Collect it before events at the same or a later
   //! date.
@@ -66,13 +78,14 @@ class FluidNetwork final : public Network {
     ResourceIndex resource;
     std::uint32_t place;      // in Resource::flows
     std::uint32_t crossings;  // forward; ACK crossings do not count as carried bytes
+    std::uint32_t share;      // in Group::shares of its flow's group; none when it does not count
     // Capacity taken per unit of rate: 1 per crossing, 0.05 per ACK crossing; on a Wi-Fi cell times
     // its bandwidth over the station's rate.
     double use;
   };
   enum class Phase : std::uint8_t {
     latent,    // pays its latency
-    own,       // has a rate of its own (alone, capped in a group, or in a mesh)
+    own,       // has a rate of its own (alone, capped in a group, or solved flow by flow)
     virtual_,  // uncapped member of a group: served in virtual time
     ended,     // its end waits to be collected
   };
@@ -84,7 +97,7 @@ class FluidNetwork final : public Network {
     std::uint32_t order = 0;       // start number, breaks ties
     std::uint32_t stamp = 0;       // invalidates entries of group heaps
     std::uint32_t epoch = 0;       // last walk that met this flow
-    ResourceIndex group = none;    // resource whose group it belongs to
+    std::uint32_t group = none;    // index into groups_
     double left = 0;               // bytes at `since`; or, in virtual time, the level where it ends
     double since = 0;              // seconds
     double rate = 0;               // payload bytes/s (phase own)
@@ -107,38 +120,63 @@ class FluidNetwork final : public Network {
     bool operator>(const Entry& o) const { return key != o.key ? key > o.key : order > o.order; }
     bool operator<(const Entry& o) const { return key != o.key ? key < o.key : order > o.order; }
   };
-  // Flows whose only contended resource is this one, in virtual time: `level` is the integral of
-  // the service per unit of weight; every uncapped flow ends at a level fixed at its arrival.
+  // What the members of a group take of a link that holds them back.
+  struct Share {
+    ResourceIndex link;
+    double weight = 0;  // sum of use * weight over uncapped members
+    double taken = 0;   // sum of use * cap over capped members
+  };
+  // Flows held back by the same links, in virtual time: `level` is the integral of the service per
+  // unit of weight; every uncapped flow ends at a level fixed at its arrival. With one link, which
+  // then is its own ("alone"), a group balances itself; with several or beside others on a link it is
+  // a class of a mesh.
   struct Group {
-    bool active = false;
+    bool active = false, touched = false;
+    bool fixed = false;  // scratch of the mesh solver
     std::uint32_t heap_place = none;
+    std::uint32_t mesh = none;  // none: alone
     std::uint32_t updates = 0;  // since the sums were last computed afresh
-    std::uint32_t uncapped = 0;
+    std::uint32_t members = 0, uncapped = 0;
     double level = 0, since = 0;  // level at date `since`, bytes of consumption per weight
     double speed = 0;             // level per second
-    double weight = 0;            // sum of use * weight over uncapped flows
-    double taken = 0;             // sum of use * cap over capped flows
-    std::vector<Entry> ends;      // uncapped, by end level, earliest first
-    std::vector<Entry> rising;    // uncapped, by cap / weight, smallest first
-    std::vector<Entry> falling;   // capped, by cap / weight, largest first
+    double target = 0;            // scratch of the mesh solver: the next speed
+    std::vector<Share> shares;
+    std::vector<Entry> ends;     // uncapped, by end level, earliest first
+    std::vector<Entry> rising;   // uncapped, by cap / weight, smallest first
+    std::vector<Entry> falling;  // capped, by cap / weight, largest first
     // Contended links that only flows of this group cross, by the water level that would fill them:
     // below it they do not matter. Stale when the link's stamp has moved on.
     std::vector<Entry> limits;
   };
+  // One share of one group, seen from its link.
+  struct Sharer {
+    std::uint32_t group, share;
+  };
+  // Groups tied together by links: solved as one, class by class.
+  struct Mesh {
+    bool active = false, dirty = false;
+    std::size_t flows = 0;
+    std::size_t most = 0;  // groups, before it is built anew
+    std::vector<ResourceIndex> links;
+    std::vector<std::uint32_t> groups;
+    std::map<std::vector<ResourceIndex>, std::uint32_t> by_links;  // ascending
+  };
   struct Resource {
     double demand = 0;          // sum of use * cap of its flows
     double weight = 0;          // sum of use * weight of its flows
-    ResourceIndex host = none;  // the group's link that makes this one harmless
+    std::uint32_t host = none;  // the group that makes this link harmless
+    std::uint32_t mesh = none;  // the mesh that it is a link of
     std::uint32_t stamp = 0;    // invalidates entries of Group::limits
     std::uint32_t updates = 0;
     std::uint32_t epoch = 0;
     std::uint32_t crossed_by = 0;  // flows that cross it forward; kept with any contention only
     bool contended = false, dirty = false;
-    std::uint32_t group = none;             // index into groups_, kept once made
-    double left = 0, usage = 0, level = 0;  // scratch of the mesh solver
+    std::uint32_t group = none;             // its own group, kept once made
+    double left = 0, usage = 0, level = 0;  // scratch of the mesh solvers
     std::uint32_t unfixed = 0;
-    bool exact = false;
+    bool exact = false, full = false;
     std::vector<Member> flows;
+    std::vector<Sharer> sharers;  // of its mesh
   };
   // Owners in the date heap: flow slots as they are, groups with the top bit set.
   static constexpr std::uint32_t group_bit = 0x80000000U;
@@ -194,25 +232,77 @@ class FluidNetwork final : public Network {
   void solve_from(std::uint32_t slot);
   bool solve_as_group();
   void solve_mesh();
+  void set_rates();
 
   // Virtual time (fluid_group.cpp).
   Group& group_at(ResourceIndex r) { return groups_[resources_[r].group]; }
+  bool alone(ResourceIndex r) const {
+    return resources_[r].group != none && groups_[resources_[r].group].active;
+  }
+  std::uint32_t take_group();
+  void clear_group(std::uint32_t group);
   bool build_group(ResourceIndex r);
-  void limit_group(Group& g, ResourceIndex host, ResourceIndex q);
-  double limit_of(Group& g, ResourceIndex host);
+  void limit_group(std::uint32_t group, ResourceIndex q);
+  double limit_of(std::uint32_t group);
   void dissolve_group(ResourceIndex r);
-  void join_group(ResourceIndex r, std::uint32_t slot);
+  void join_group(std::uint32_t group, std::uint32_t slot);
   void leave_group(std::uint32_t slot);
+  void release(std::uint32_t slot);
   void advance_group(Group& g);
-  double balance_group(ResourceIndex r);
-  void renew_group(ResourceIndex r);
+  double balance_group(std::uint32_t group);
+  void renew_group(Group& g);
   void to_virtual(Group& g, std::uint32_t slot);
   void to_own(Group& g, std::uint32_t slot);
+  void count_uncapped(Group& g, const Flow& f);
+  void discount_uncapped(Group& g, const Flow& f);
+  void count_capped(Group& g, const Flow& f);
+  void discount_capped(Group& g, const Flow& f);
+  void date_group(std::uint32_t group);
   std::uint32_t next_of_group(Group& g);
-  double use_in_group(const Flow& f) const;
   bool fresh(const Entry& e, Phase phase) const {
     return flows_[e.flow].stamp == e.stamp && flows_[e.flow].phase == phase;
   }
+  //! Brings an entry that still holds to the top of a heap of members in `phase` (`falling` has those
+  //! in phase `own`); false when there is none.
+  bool refresh(std::vector<Entry>& heap, Phase phase) const {
+    while (!heap.empty() && !fresh(heap.front(), phase)) {
+      if (phase == Phase::own)
+        drop_top(heap, std::less<>());
+      else
+        drop_top(heap, std::greater<>());
+    }
+    return !heap.empty();
+  }
+  template <class Compare>
+  static void drop_top(std::vector<Entry>& heap, Compare compare) {
+    std::pop_heap(heap.begin(), heap.end(), compare);
+    heap.pop_back();
+  }
+
+  // Meshes solved class by class: their membership (fluid_mesh.cpp) ...
+  bool build_mesh();
+  std::size_t count_classes();
+  bool settle_in_mesh(std::uint32_t slot, std::uint32_t mesh);
+  std::uint32_t class_of(const Flow& f, std::uint32_t mesh);
+  void enter_mesh(std::uint32_t slot, std::uint32_t mesh);
+  void change_class(std::uint32_t slot, std::uint32_t mesh);
+  void place_link(ResourceIndex q, std::uint32_t mesh);
+  void place_links_of(const Flow& f, std::uint32_t mesh);
+  void promote(ResourceIndex q, std::uint32_t mesh);
+  void demote(ResourceIndex q, std::uint32_t mesh);
+  void drop_empty_groups(Mesh& mesh);
+  void review_mesh(std::uint32_t mesh);
+  void dissolve_mesh(std::uint32_t mesh);
+  void touch_mesh(std::uint32_t mesh);
+  // ... and their rates (fluid_classes.cpp).
+  void touch_group(Group& g);
+  void solve_classes(std::uint32_t mesh);
+  void fill_classes(const Mesh& mesh);
+  bool cap_below(ResourceIndex r, double level);
+  bool uncap_above(ResourceIndex r, double level);
+  double fill_level(ResourceIndex r) const;
+  void push_level(ResourceIndex r, double level);
+  bool promote_limits(std::uint32_t mesh);
 
   FlowModel model_;
   Router router_;
@@ -221,9 +311,13 @@ class FluidNetwork final : public Network {
   FlowSlots<Flow> flows_;
   std::vector<Resource> resources_;
   std::vector<Group> groups_;
-  std::vector<ResourceIndex> group_resource_;
+  std::vector<std::uint32_t> free_groups_;
+  std::vector<Mesh> meshes_;
+  std::vector<std::uint32_t> free_meshes_;
+  MeshSolver mesh_solver_ = MeshSolver::automatic;
+  Solves solves_;
   IndexedHeap<Place> heap_;
-  std::vector<ResourceIndex> dirty_;
+  std::vector<std::uint32_t> dirty_;  // resources, and meshes with the top bit set
   std::vector<ResourceIndex> fresh_;  // became contended by the arrival that is being settled
   bool arriving_ = false, building_ = false;
   std::vector<double> carried_;
@@ -242,6 +336,8 @@ class FluidNetwork final : public Network {
   std::vector<std::uint32_t> walk_flows_;
   std::vector<ResourceIndex> walk_resources_;
   std::vector<Entry> by_cap_, by_level_;
+  std::vector<ResourceIndex> key_;
+  std::vector<std::uint64_t> hashes_;
   std::vector<LinkUse> scratch_;
   std::vector<FlowEnd> run_ends_;
 };

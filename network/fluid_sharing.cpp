@@ -48,12 +48,14 @@ void FluidNetwork::review(ResourceIndex r) {
   if (!s.contended && limits && s.demand > capacity * contended_above) {
     // An arrival may find that it changes nothing; settle() decides.
     s.contended = true;
+    if (s.mesh != none) return;
     if (arriving_)
       fresh_.push_back(r);
     else
       mark(r);
   } else if (s.contended && (!limits || s.demand < capacity * contended_until)) {
     s.contended = false;
+    if (s.mesh != none) return touch_mesh(s.mesh);
     if (s.host == none) return mark(r);
     s.host = none;
     ++s.stamp;
@@ -63,27 +65,31 @@ void FluidNetwork::review(ResourceIndex r) {
 // Gives an arrived flow its rate at once where that touches nobody else, else leaves it to flush().
 void FluidNetwork::settle(std::uint32_t slot) {
   const Flow& f = flows_[slot];
-  ResourceIndex host = none;
+  std::uint32_t host = none, mesh = none;
   std::uint32_t contended = 0, hosts = 0;
   bool simple = true;
   for (const Element& e : f.elements) {
     const Resource& r = resources_[e.resource];
     if (r.dirty) simple = false;
-    if (!r.contended) continue;
+    if (!r.contended && r.mesh == none) continue;
     ++contended;
-    if (r.group != none && groups_[r.group].active) {
-      host = e.resource;
+    if (r.mesh != none) {
+      if (mesh == none) mesh = r.mesh;
+      if (mesh != r.mesh) simple = false;
+    } else if (alone(e.resource)) {
+      host = r.group;
       ++hosts;
     }
   }
   if (simple && contended == 0) return set_rate(slot, f.cap);
+  if (simple && mesh != none && hosts == 0 && settle_in_mesh(slot, mesh)) return;
 
   // It may join a group when all its other contended links are known only to that group.
-  simple = simple && hosts == 1;
+  simple = simple && mesh == none && hosts == 1;
   if (simple && contended > 1) {
     for (const Element& e : f.elements) {
       const Resource& r = resources_[e.resource];
-      if (!r.contended || e.resource == host || r.host == host) continue;
+      if (!r.contended || r.group == host || r.host == host) continue;
       const bool fresh = std::find(fresh_.begin(), fresh_.end(), e.resource) != fresh_.end();
       simple = simple && fresh && r.host == none &&
                std::all_of(r.flows.begin(), r.flows.end(), [&](const Member& m) {
@@ -94,14 +100,14 @@ void FluidNetwork::settle(std::uint32_t slot) {
   }
   if (!simple) {
     for (const Element& e : f.elements)
-      if (resources_[e.resource].contended) mark(e.resource);
+      if (resources_[e.resource].contended || resources_[e.resource].mesh != none) mark(e.resource);
     return;
   }
   for (const Element& e : f.elements) {
     Resource& r = resources_[e.resource];
-    if (!r.contended || e.resource == host) continue;
+    if (!r.contended || r.group == host) continue;
     r.host = host;
-    limit_group(group_at(host), host, e.resource);
+    limit_group(host, e.resource);
   }
   join_group(host, slot);
 }
@@ -132,18 +138,28 @@ void FluidNetwork::set_rate(std::uint32_t slot, double consumption) {
     heap_.remove(slot);
 }
 
-// New rates for every component that a change has touched.
+// New rates for every component that a change has touched. Meshes may give up, which leaves their
+// links to the walks; walks may end meshes and begin new ones.
 void FluidNetwork::flush() {
   ++epoch_;
+  for (std::size_t i = 0; i < dirty_.size(); ++i)
+    if ((dirty_[i] & group_bit) != 0) review_mesh(dirty_[i] & ~group_bit);
   for (std::size_t i = 0; i < dirty_.size(); ++i) {
     const ResourceIndex r = dirty_[i];
+    if ((r & group_bit) != 0) continue;
     for (std::size_t k = 0; k < resources_[r].flows.size(); ++k) {
       const std::uint32_t slot = resources_[r].flows[k].flow;
       if (flows_[slot].epoch != epoch_) solve_from(slot);
     }
     // A group that lost its contention is empty by now.
-    if (!resources_[r].contended && resources_[r].group != none) dissolve_group(r);
+    if (!resources_[r].contended) dissolve_group(r);
     resources_[r].dirty = false;
+  }
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    if ((dirty_[i] & group_bit) == 0) continue;
+    const std::uint32_t mesh = dirty_[i] & ~group_bit;
+    if (meshes_[mesh].active && meshes_[mesh].dirty) solve_classes(mesh);
+    meshes_[mesh].dirty = false;
   }
   dirty_.clear();
 }
@@ -168,31 +184,24 @@ void FluidNetwork::solve_from(std::uint32_t slot) {
   }
 
   // Out of virtual time: whatever groups they were in no longer fit.
-  for (const std::uint32_t s : walk_flows_)
-    if (flows_[s].group != none) {
-      Flow& f = flows_[s];
-      const bool in_virtual_time = f.phase == Phase::virtual_;
-      if (in_virtual_time) {
-        const double left = left_of(f);
-        f.phase = Phase::own;
-        f.left = left;
-        f.since = clock_;
-        f.rate = 0;
-      }
-      f.group = none;
-      ++f.stamp;
-    }
+  for (const std::uint32_t s : walk_flows_) {
+    const std::uint32_t group = flows_[s].group;
+    if (group != none && groups_[group].mesh != none) dissolve_mesh(groups_[group].mesh);
+    if (flows_[s].group != none) release(s);
+  }
   for (const ResourceIndex r : walk_resources_) {
+    if (resources_[r].mesh != none) dissolve_mesh(resources_[r].mesh);
     resources_[r].host = none;
     ++resources_[r].stamp;
-    if (resources_[r].group != none) dissolve_group(r);
+    dissolve_group(r);
   }
 
-  // Alone, one bottleneck for all, or a mesh.
+  // Alone, one bottleneck for all, many flows in few classes, or each for itself.
   if (walk_resources_.empty()) {
     for (const std::uint32_t s : walk_flows_) set_rate(s, flows_[s].cap);
   } else if (!solve_as_group()) {
     solve_mesh();
+    if (!build_mesh()) set_rates();
   }
 }
 
@@ -214,17 +223,7 @@ bool FluidNetwork::solve_as_group() {
   if (build_group(host)) return true;
 
   // Another link fills up as well: back to phase `own`.
-  for (const std::uint32_t slot : walk_flows_) {
-    Flow& f = flows_[slot];
-    const double left = left_of(f);
-    f.phase = Phase::own;
-    f.left = left;
-    f.since = clock_;
-    f.rate = 0;
-    f.group = none;
-    ++f.stamp;
-    heap_.remove(slot);
-  }
+  for (const std::uint32_t slot : walk_flows_) release(slot);
   for (const ResourceIndex r : walk_resources_) {
     resources_[r].host = none;
     ++resources_[r].stamp;
@@ -234,7 +233,8 @@ bool FluidNetwork::solve_as_group() {
 }
 
 // Progressive filling: the water level rises; a flow stops at its cap, a link stops all flows that
-// are still rising on it. Links' levels only grow while flows stop below them.
+// are still rising on it. Links' levels only grow while flows stop below them. Leaves the solution in
+// Flow::value and Resource::full.
 void FluidNetwork::solve_mesh() {
   by_cap_.clear();
   by_level_.clear();
@@ -243,6 +243,7 @@ void FluidNetwork::solve_mesh() {
     s.left = capacity(r);
     s.usage = 0;
     s.unfixed = 0;
+    s.full = false;
   }
   for (const std::uint32_t slot : walk_flows_) {
     Flow& f = flows_[slot];
@@ -318,12 +319,17 @@ void FluidNetwork::solve_mesh() {
       continue;
     }
     const double level = resources_[full].level;
+    resources_[full].full = true;
     for (const Member& m : resources_[full].flows) {
       if (flows_[m.flow].fixed) continue;
       fix(m.flow, flows_[m.flow].weight * level);
       ++fixed;
     }
   }
+}
+
+void FluidNetwork::set_rates() {
+  ++solves_.by_flow;
   for (const std::uint32_t slot : walk_flows_) set_rate(slot, flows_[slot].value);
 }
 

@@ -42,6 +42,34 @@ Topology fleet(std::uint32_t phones, double access, double server) {
   return t;
 }
 
+// Ten cells of 100 stations each, unevenly fast, and one server (the last host) behind a WAN of `wan`
+// bytes/s.
+Topology cells(double wan) {
+  Topology t;
+  for (std::uint32_t z = 0; z < 10; ++z) {
+    t.zones.push_back({"cell" + std::to_string(z)});
+    Link l;
+    l.name = "cell" + std::to_string(z);
+    l.bandwidth = 1e6 * (1 + z);
+    l.latency = Duration(2'000'000);
+    l.sharing = Sharing::wifi;
+    t.links.push_back(l);
+    for (std::uint32_t h = 0; h < 100; ++h) {
+      t.hosts.push_back({"h" + std::to_string(t.hosts.size()), z, {LinkId(z)}});
+      t.hosts.back().station_rate = l.bandwidth * (1 + h % 4) / 4;
+    }
+  }
+  Link l;
+  l.name = "wan";
+  l.bandwidth = wan;
+  l.latency = Duration(10'000'000);
+  t.links.push_back(l);
+  t.zones.push_back({"cloud"});
+  t.hosts.push_back({"server", 10, {LinkId(10)}});
+  for (std::uint32_t z = 0; z < 10; ++z) t.zone_routes.push_back({z, 10, {}});
+  return t;
+}
+
 // Requests arrive one by one: an upload, then a download when it has ended.
 class Offloads {
  public:
@@ -148,6 +176,9 @@ std::vector<Meeting> meetings() {
   for (std::uint32_t h = 0; h < 1000; ++h) {
     cell.hosts[h].access = {LinkId(0)};
     cell.hosts[h].station_rate = 1e6 * (1 + h % 10);
+  }
+  for (const double wan : {20e6, 200e6}) {
+    all.push_back({wan < 1e8 ? "ten cells, one busy WAN" : "ten cells, one WAN", cells(wan), true});
   }
   all.push_back({"mesh of 200 hosts", fleet(200, 10e6, 10e6), false});
   return all;

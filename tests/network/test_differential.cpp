@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iostream>
 
+#include "network/fluid_network.hpp"
 #include "sim/core/random.hpp"
 #include "tests/network/script.hpp"
 
@@ -15,7 +16,9 @@ struct Case {
   std::vector<Op> ops;
 };
 
-enum class Shape { star, two_level, dumbbell, funnel, cells };
+enum class Shape { star, two_level, dumbbell, funnel, cells, trunks };
+constexpr Shape shapes[] = {Shape::star,   Shape::two_level, Shape::dumbbell,
+                            Shape::funnel, Shape::cells,     Shape::trunks};
 
 // What may happen in a case beside transfers.
 struct Extras {
@@ -97,6 +100,43 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
     for (std::uint32_t a = 0; a < 4; ++a)
       for (std::uint32_t b = a + 1; b < 4; ++b)
         t.zone_routes.push_back({a, b, {{backbone, Direction::up}}});
+  } else if (shape == Shape::trunks) {
+    // Contended cells behind contended trunks to an edge server and, over a WAN, to the cloud: many
+    // transfers in few classes. Some stations have a link of their own beside.
+    const std::uint32_t cells = 3 + draw.index(6);
+    for (std::uint32_t z = 0; z < cells; ++z) {
+      t.zones.push_back({"cell" + std::to_string(z)});
+      const LinkId cell = add_link(2e6);
+      Link& l = t.links[cell.value()];
+      const bool air = draw.chance(0.5);
+      l.sharing = air ? Sharing::wifi : Sharing::split_duplex;
+      if (air) {
+        l.bandwidth_down.reset();
+        l.contention.clear();
+      }
+      for (int i = 0; i < 12; ++i) {
+        std::vector<LinkId> access = {cell};
+        if (draw.chance(0.2)) access.insert(access.begin(), add_link(1e6));
+        add_host(z, access);
+        if (air && draw.chance(0.5))
+          t.hosts.back().station_rate = std::floor(draw.uniform(0.1, 1) * t.links[cell.value()].bandwidth);
+      }
+    }
+    t.zones.push_back({"edge"});
+    t.zones.push_back({"cloud"});
+    add_host(cells, {add_link(1e7)});
+    add_host(cells + 1, {});
+    const LinkId wan = add_link(draw.uniform(1e6, 6e6));
+    for (std::uint32_t z = 0; z < cells; ++z) {
+      std::vector<LinkUse> trunk;
+      if (draw.chance(0.7)) trunk.push_back({add_link(2e6), Direction::up});
+      t.zone_routes.push_back({z, cells, trunk});
+      trunk.push_back({wan, Direction::up});
+      t.zone_routes.push_back({z, cells + 1, trunk});
+      for (std::uint32_t other = z + 1; other < cells; ++other)
+        t.zone_routes.push_back({z, other, {{wan, Direction::up}}});
+    }
+    t.zone_routes.push_back({cells, cells + 1, {{wan, Direction::up}}});
   } else {
     const std::uint32_t zones = shape == Shape::dumbbell ? 2 : 4;
     for (std::uint32_t z = 0; z < zones; ++z) {
@@ -122,6 +162,8 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
     const std::uint32_t from = draw.index(t.hosts.size());
     std::uint32_t to = draw.index(t.hosts.size());
     if (shape == Shape::funnel && draw.chance(0.9)) to = 60;
+    if (shape == Shape::trunks && draw.chance(0.95))
+      to = static_cast<std::uint32_t>(t.hosts.size()) - 1 - draw.index(2);
     if (to == from) to = (to + 1) % static_cast<std::uint32_t>(t.hosts.size());
     const double bytes = draw.chance(0.03) ? 0 : std::floor(draw.uniform(1e3, 1e6));
     c.ops.push_back(start_at(std::floor(draw.uniform(0, 1e6)) * 1e-5, from, to, bytes,
@@ -158,36 +200,49 @@ Case random_case(std::uint64_t seed, Shape shape, const Extras& extras, int flow
   return c;
 }
 
-// Compares the ends of one case on both backends and returns the worst deviation in ns.
-double compare(const Case& c, const FlowModel& model) {
-  const auto fluid = by_tag(run_fluid(c.topology, model, c.ops));
-  const auto simgrid = by_tag(run_simgrid(c.topology, model, c.ops));
-  EXPECT_EQ(fluid.size(), simgrid.size());
+// Compares the ends of one case from two solvers and returns the worst deviation in ns.
+double compare(const Case& c, const std::vector<FlowEnd>& fluid, const std::vector<FlowEnd>& other) {
+  EXPECT_EQ(fluid.size(), other.size());
   EXPECT_EQ(fluid.size(),
             static_cast<std::size_t>(std::count_if(c.ops.begin(), c.ops.end(), [](const Op& op) {
               return op.kind == Op::Kind::start;
             })));
   double worst = 0;
-  for (std::size_t i = 0; i < std::min(fluid.size(), simgrid.size()); ++i) {
-    EXPECT_EQ(fluid[i].tag, simgrid[i].tag);
-    EXPECT_EQ(static_cast<int>(fluid[i].outcome), static_cast<int>(simgrid[i].outcome))
-        << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " simgrid "
-        << simgrid[i].at.ns();
-    const double deviation = std::abs(static_cast<double>(fluid[i].at.ns() - simgrid[i].at.ns()));
-    EXPECT_LE(deviation, 2 + 1e-9 * static_cast<double>(simgrid[i].at.ns()))
-        << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " simgrid "
-        << simgrid[i].at.ns();
+  for (std::size_t i = 0; i < std::min(fluid.size(), other.size()); ++i) {
+    EXPECT_EQ(fluid[i].tag, other[i].tag);
+    EXPECT_EQ(static_cast<int>(fluid[i].outcome), static_cast<int>(other[i].outcome))
+        << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " other "
+        << other[i].at.ns();
+    const double deviation = std::abs(static_cast<double>(fluid[i].at.ns() - other[i].at.ns()));
+    EXPECT_LE(deviation, 2 + 1e-9 * static_cast<double>(other[i].at.ns()))
+        << "flow " << fluid[i].tag << " fluid " << fluid[i].at.ns() << " other "
+        << other[i].at.ns();
     worst = std::max(worst, deviation);
     if (::testing::Test::HasFailure()) return worst;
   }
   return worst;
 }
 
+// The fluid backend with one of its solvers for meshes; adds up what it has done in `solves`.
+std::vector<FlowEnd> run_solver(FluidNetwork::MeshSolver solver, const Case& c,
+                                const FlowModel& model, FluidNetwork::Solves& solves) {
+  FluidNetwork net(c.topology, model);
+  net.set_mesh_solver(solver);
+  std::vector<FlowEnd> ends = by_tag(run_script(net, c.ops));
+  solves.by_flow += net.solves().by_flow;
+  solves.by_class += net.solves().by_class;
+  return ends;
+}
+
+double compare(const Case& c, const FlowModel& model) {
+  return compare(c, by_tag(run_fluid(c.topology, model, c.ops)),
+                 by_tag(run_simgrid(c.topology, model, c.ops)));
+}
+
 void sweep(const Extras& extras, const FlowModel& model, std::uint64_t salt, int flows = 300,
            std::uint64_t seeds = 5) {
   double worst = 0;
-  for (const Shape shape :
-       {Shape::star, Shape::two_level, Shape::dumbbell, Shape::funnel, Shape::cells})
+  for (const Shape shape : shapes)
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
       SCOPED_TRACE("shape " + std::to_string(static_cast<int>(shape)) + " seed " +
                    std::to_string(seed));
@@ -222,6 +277,58 @@ TEST(Differential, ContentionWithChangesFailuresCancels) {
 TEST(Differential, ThousandsOfFlows) {
   sweep({true, true, true, true}, equal(), 12, 2000, 1);
   sweep({true, true, true, false}, flow_model("LV08"), 13, 1500, 1);
+}
+
+// Class by class against SimGrid: cells behind trunks, all at once, with caps and unequal weights.
+// Nearly every event must have been solved by class, or the test says nothing.
+TEST(Differential, FewClassesOfManyFlows) {
+  using Solver = FluidNetwork::MeshSolver;
+  FluidNetwork::Solves solves;
+  double worst = 0;
+  for (const FlowModel& model : {equal(), FlowModel{}, flow_model("LV08")})
+    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+      SCOPED_TRACE("model " + model.name + " seed " + std::to_string(seed));
+      const Extras extras{seed % 4 == 3, seed % 4 == 3, seed % 2 == 1, seed % 4 == 0};
+      const Case c = random_case(seed * 1000 + 14, Shape::trunks, extras, 700);
+      worst = std::max(worst, compare(c, run_solver(Solver::automatic, c, model, solves),
+                                      by_tag(run_simgrid(c.topology, model, c.ops))));
+      if (::testing::Test::HasFailure()) return;
+    }
+  std::cout << "  largest deviation between backends: " << worst << " ns; " << solves.by_class
+            << " solutions by class, " << solves.by_flow << " by flow" << std::endl;
+  EXPECT_GT(solves.by_class, 3000U);
+  EXPECT_LT(solves.by_flow * 10, solves.by_class);
+}
+
+// Class by class against flow by flow, where few flows share a class too.
+TEST(Differential, ClassesAgainstFlows) {
+  using Solver = FluidNetwork::MeshSolver;
+  FluidNetwork::Solves flows, classes, automatic;
+  double worst = 0;
+  const Extras plain, all{true, true, true, true};
+  std::uint64_t salt = 20;
+  for (const FlowModel& model : {equal(), FlowModel{}, flow_model("LV08")})
+    for (const Extras& extras : {plain, all})
+      for (const int size : {40, 300, 600}) {
+        ++salt;
+        for (const Shape shape : shapes) {
+          SCOPED_TRACE("shape " + std::to_string(static_cast<int>(shape)) + " salt " +
+                       std::to_string(salt));
+          const Case c = random_case(salt, shape, extras, size);
+          const auto by_flow = run_solver(Solver::flows, c, model, flows);
+          worst = std::max(
+              {worst, compare(c, run_solver(Solver::classes, c, model, classes), by_flow),
+               compare(c, run_solver(Solver::automatic, c, model, automatic), by_flow)});
+          if (::testing::Test::HasFailure()) return;
+        }
+      }
+  std::cout << "  largest deviation between solvers: " << worst << " ns; " << classes.by_class
+            << " solutions by class, " << flows.by_flow << " by flow" << std::endl;
+  EXPECT_EQ(flows.by_class, 0U);
+  EXPECT_EQ(classes.by_flow, 0U);
+  EXPECT_GT(classes.by_class, 10000U);
+  EXPECT_GT(automatic.by_class, 1000U);
+  EXPECT_GT(automatic.by_flow, 1000U);
 }
 
 // Against SimGrid left to itself: no fatpipes, whose light flows it slows, and nothing that

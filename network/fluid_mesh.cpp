@@ -1,0 +1,297 @@
+// Fluid backend: many flows on several bottlenecks, as few groups. Who belongs to which group, and which
+// links tie them together. A link of a mesh is `placed`: as one that holds groups back, or with the
+// one group that all its flows belong to and whose water level it watches.
+#include <algorithm>
+
+#include "network/fluid_network.hpp"
+
+namespace isthmus::network {
+
+namespace {
+
+// Fewer flows than this, or more classes than one for so many flows: each flow for itself. The second
+// pair ends a mesh, so that it does not come and go.
+constexpr std::size_t least_flows = 32, flows_per_class = 4;
+constexpr std::size_t last_flows = 16, last_flows_per_class = 2;
+
+std::uint64_t mixed(std::uint64_t x) {  // splitmix64
+  x += 0x9e3779b97f4a7c15U;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+// Takes the flows of the last walk, which solve_mesh() has solved, if they fall into few classes. The
+// links that filled up hold classes back, the others only where their flows are of several classes.
+bool FluidNetwork::build_mesh() {
+  if (mesh_solver_ == MeshSolver::flows) return false;
+  if (mesh_solver_ == MeshSolver::automatic &&
+      (walk_flows_.size() < least_flows ||
+       count_classes() * flows_per_class > walk_flows_.size()))
+    return false;
+
+  std::uint32_t mesh;
+  if (free_meshes_.empty()) {
+    mesh = static_cast<std::uint32_t>(meshes_.size());
+    meshes_.emplace_back();
+  } else {
+    mesh = free_meshes_.back();
+    free_meshes_.pop_back();
+  }
+  meshes_[mesh].active = true;
+  for (const ResourceIndex r : walk_resources_)
+    if (resources_[r].full) {
+      resources_[r].mesh = mesh;
+      meshes_[mesh].links.push_back(r);
+    }
+  for (const std::uint32_t slot : walk_flows_) {
+    Flow& f = flows_[slot];
+    if (f.value >= f.cap) set_rate(slot, f.cap);  // enters on the capped side
+    // Someone must hold it back, if only in name.
+    const auto placed = [&](const Element& e) { return resources_[e.resource].mesh != none; };
+    if (std::none_of(f.elements.begin(), f.elements.end(), placed)) {
+      const auto e = std::find_if(f.elements.begin(), f.elements.end(), [&](const Element& x) {
+        return resources_[x.resource].contended;
+      });
+      resources_[e->resource].mesh = mesh;
+      meshes_[mesh].links.push_back(e->resource);
+    }
+  }
+  for (const std::uint32_t slot : walk_flows_) enter_mesh(slot, mesh);
+  for (const ResourceIndex r : walk_resources_) place_link(r, mesh);
+  drop_empty_groups(meshes_[mesh]);
+  meshes_[mesh].most = 16 + 2 * meshes_[mesh].groups.size();
+  touch_mesh(mesh);
+  return true;
+}
+
+// Number of classes of the flows of the last walk, near enough.
+std::size_t FluidNetwork::count_classes() {
+  const auto hash = [&](const Flow& f) {
+    std::uint64_t sum = 0;
+    for (const Element& e : f.elements)
+      if (resources_[e.resource].contended && resources_[e.resource].full) sum += mixed(e.resource);
+    return sum;
+  };
+  // Links whose flows differ count as well; `full` says so.
+  for (const ResourceIndex r : walk_resources_) {
+    Resource& s = resources_[r];
+    if (s.full) continue;
+    const std::uint64_t first = hash(flows_[s.flows.front().flow]);
+    s.full = std::any_of(s.flows.begin(), s.flows.end(),
+                         [&](const Member& m) { return hash(flows_[m.flow]) != first; });
+  }
+  hashes_.clear();
+  for (const std::uint32_t slot : walk_flows_) hashes_.push_back(hash(flows_[slot]));
+  std::sort(hashes_.begin(), hashes_.end());
+  return static_cast<std::size_t>(std::unique(hashes_.begin(), hashes_.end()) - hashes_.begin());
+}
+
+// Takes an arrived flow in, unless it ties the mesh to others.
+bool FluidNetwork::settle_in_mesh(std::uint32_t slot, std::uint32_t mesh) {
+  const auto inside = [&](std::uint32_t group) {
+    return group != none && groups_[group].mesh == mesh;
+  };
+  for (const Element& e : flows_[slot].elements) {
+    const Resource& r = resources_[e.resource];
+    if (!r.contended || r.mesh == mesh || inside(r.host)) continue;
+    const bool fresh = std::find(fresh_.begin(), fresh_.end(), e.resource) != fresh_.end();
+    if (!fresh || r.host != none || !std::all_of(r.flows.begin(), r.flows.end(), [&](const Member& m) {
+          return m.flow == slot || inside(flows_[m.flow].group);
+        }))
+      return false;
+  }
+  enter_mesh(slot, mesh);
+  place_links_of(flows_[slot], mesh);
+  return true;
+}
+
+// The group of the links of the mesh that a flow crosses; made when there is none.
+std::uint32_t FluidNetwork::class_of(const Flow& f, std::uint32_t mesh) {
+  key_.clear();
+  for (const Element& e : f.elements)
+    if (resources_[e.resource].mesh == mesh) key_.push_back(e.resource);
+  std::sort(key_.begin(), key_.end());
+  const auto found = meshes_[mesh].by_links.find(key_);
+  if (found != meshes_[mesh].by_links.end()) return found->second;
+
+  const std::uint32_t group = take_group();
+  Group& g = groups_[group];
+  g.mesh = mesh;
+  for (const ResourceIndex r : key_) {
+    resources_[r].sharers.push_back({group, static_cast<std::uint32_t>(g.shares.size())});
+    g.shares.push_back({r});
+  }
+  meshes_[mesh].groups.push_back(group);
+  meshes_[mesh].by_links.emplace(key_, group);
+  return group;
+}
+
+// A flow in phase `own` becomes a member; one that runs at its cap stays on the capped side.
+void FluidNetwork::enter_mesh(std::uint32_t slot, std::uint32_t mesh) {
+  Flow& f = flows_[slot];
+  const std::uint32_t group = class_of(f, mesh);
+  Group& g = groups_[group];
+  touch_group(g);
+  f.group = group;
+  for (Element& e : f.elements) {
+    e.share = none;
+    for (std::uint32_t i = 0; i < g.shares.size(); ++i)
+      if (g.shares[i].link == e.resource) e.share = i;
+  }
+  ++g.members;
+  ++g.updates;
+  ++meshes_[mesh].flows;
+  if (f.rate == f.cap * model_.bandwidth_factor && f.heap_place != none) {
+    ++f.stamp;
+    count_capped(g, f);
+    g.falling.push_back({f.cap / f.weight, slot, f.stamp, f.order});
+    std::push_heap(g.falling.begin(), g.falling.end());
+  } else {
+    to_virtual(g, slot);
+  }
+  touch_mesh(mesh);
+}
+
+// The links that a member crosses are no longer the same.
+void FluidNetwork::change_class(std::uint32_t slot, std::uint32_t mesh) {
+  Flow& f = flows_[slot];
+  const double left = left_of(f);
+  const bool in_virtual_time = f.phase == Phase::virtual_;
+  leave_group(slot);
+  if (in_virtual_time) {
+    f.phase = Phase::own;
+    f.left = left;
+    f.since = clock_;
+    f.rate = 0;
+  }
+  const auto placed = [&](const Element& e) { return resources_[e.resource].mesh == mesh; };
+  if (std::any_of(f.elements.begin(), f.elements.end(), placed)) return enter_mesh(slot, mesh);
+
+  // Nothing of the mesh holds it back: it leaves, with the links that only its class knew.
+  bool free = true;
+  for (const Element& e : f.elements) {
+    Resource& r = resources_[e.resource];
+    if (!r.contended) continue;
+    free = false;
+    r.host = none;
+    ++r.stamp;
+    mark(e.resource);
+  }
+  if (free) set_rate(slot, f.cap);
+}
+
+// Gives a contended link to the one group of its flows, or to the mesh when they are of several. Not
+// when some are on hold: then a walk comes along.
+void FluidNetwork::place_link(ResourceIndex q, std::uint32_t mesh) {
+  Resource& r = resources_[q];
+  if (r.mesh != none || !r.contended) return;
+  const std::uint32_t group = flows_[r.flows.front().flow].group;
+  bool several = false;
+  for (const Member& m : r.flows) {
+    if (flows_[m.flow].group == none) return;
+    several = several || flows_[m.flow].group != group;
+  }
+  if (several) return promote(q, mesh);
+  r.host = group;
+  limit_group(group, q);
+}
+
+void FluidNetwork::place_links_of(const Flow& f, std::uint32_t mesh) {
+  for (const Element& e : f.elements) {
+    const Resource& r = resources_[e.resource];
+    if (!r.contended || r.mesh != none) continue;
+    if (r.host == f.group)
+      limit_group(f.group, e.resource);
+    else
+      place_link(e.resource, mesh);
+  }
+}
+
+// From now on the link holds back whoever crosses it: its flows form classes of their own.
+void FluidNetwork::promote(ResourceIndex q, std::uint32_t mesh) {
+  Resource& r = resources_[q];
+  r.mesh = mesh;
+  r.host = none;
+  ++r.stamp;
+  meshes_[mesh].links.push_back(q);
+  for (const Member& m : r.flows) change_class(m.flow, mesh);
+  for (const Member& m : r.flows) place_links_of(flows_[m.flow], mesh);
+}
+
+// The opposite, for a link that is no longer contended.
+void FluidNetwork::demote(ResourceIndex q, std::uint32_t mesh) {
+  Resource& r = resources_[q];
+  r.mesh = none;
+  std::erase(meshes_[mesh].links, q);
+  const auto member = [&](const Member& m) {
+    return flows_[m.flow].group != none && groups_[flows_[m.flow].group].mesh == mesh;
+  };
+  for (const Member& m : r.flows)
+    if (member(m)) change_class(m.flow, mesh);
+  for (const Member& m : r.flows)
+    if (member(m)) place_links_of(flows_[m.flow], mesh);
+}
+
+void FluidNetwork::drop_empty_groups(Mesh& mesh) {
+  std::erase_if(mesh.groups, [&](std::uint32_t group) {
+    const Group& g = groups_[group];
+    if (g.members > 0) return false;
+    key_.clear();
+    for (const Share& s : g.shares) {
+      key_.push_back(s.link);
+      std::erase_if(resources_[s.link].sharers,
+                    [&](const Sharer& other) { return other.group == group; });
+    }
+    mesh.by_links.erase(key_);
+    clear_group(group);
+    return true;
+  });
+}
+
+// Before a mesh is solved: links that do not count any more, groups without members, and whether it
+// still pays.
+void FluidNetwork::review_mesh(std::uint32_t mesh) {
+  if (!meshes_[mesh].active) return;
+  for (std::size_t i = meshes_[mesh].links.size(); i-- > 0;) {
+    const ResourceIndex q = meshes_[mesh].links[i];
+    if (!resources_[q].contended) demote(q, mesh);
+  }
+  drop_empty_groups(meshes_[mesh]);
+  const Mesh& m = meshes_[mesh];
+  const bool pays = mesh_solver_ == MeshSolver::classes ||
+                    (m.flows >= last_flows && m.groups.size() * last_flows_per_class <= m.flows);
+  if (m.flows == 0 || !pays || m.groups.size() > m.most) dissolve_mesh(mesh);
+}
+
+// Ends a mesh; flush() walks from its links.
+void FluidNetwork::dissolve_mesh(std::uint32_t mesh) {
+  Mesh& m = meshes_[mesh];
+  for (const ResourceIndex q : m.links) {
+    Resource& r = resources_[q];
+    for (const Member& member : r.flows) {
+      const std::uint32_t group = flows_[member.flow].group;
+      if (group != none && groups_[group].mesh == mesh) release(member.flow);
+    }
+    r.mesh = none;
+    r.sharers.clear();
+    mark(q);
+  }
+  for (const std::uint32_t group : m.groups) clear_group(group);
+  m.active = false;
+  m.flows = 0;
+  m.links.clear();
+  m.groups.clear();
+  m.by_links.clear();
+  free_meshes_.push_back(mesh);
+}
+
+void FluidNetwork::touch_mesh(std::uint32_t mesh) {
+  if (meshes_[mesh].dirty) return;
+  meshes_[mesh].dirty = true;
+  dirty_.push_back(mesh | group_bit);
+}
+
+}  // namespace isthmus::network
