@@ -9,30 +9,49 @@
 namespace isthmus::network {
 
 // Before anything about a group of a mesh changes.
-void FluidNetwork::touch_group(Group& g) {
+void FluidNetwork::touch_group(std::uint32_t group) {
+  Group& g = groups_[group];
   advance_group(g);
+  if (g.touched) return;
   g.touched = true;
+  meshes_[g.mesh].touched.push_back(group);
+}
+
+// What the solver has to know of a group that has changed.
+void FluidNetwork::look_at(std::uint32_t group) {
+  Group& g = groups_[group];
+  Water& w = waters_[group];
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  w.low = refresh(g.rising, Phase::virtual_) ? g.rising.front().key : infinity;
+  w.high = refresh(g.falling, Phase::own) ? g.falling.front().key : 0.0;
+  w.limit = g.limits.empty() ? infinity : g.limits.front().key;
 }
 
 // New speeds, and dates where they or the members have changed.
 void FluidNetwork::solve_classes(std::uint32_t mesh) {
+  Mesh& m = meshes_[mesh];
   ++epoch_;  // marks members that this solution has uncapped
   ++solves_.by_class;
-  for (const std::uint32_t group : meshes_[mesh].groups) {
+  for (const std::uint32_t group : m.touched) {
     Group& g = groups_[group];
     if (g.updates > 64 + 4 * g.members) renew_group(g);
+    look_at(group);
   }
-  do fill_classes(meshes_[mesh]);
+  do fill_classes(m);
   while (promote_limits(mesh));
-  for (const std::uint32_t group : meshes_[mesh].groups) {
-    Group& g = groups_[group];
-    const double speed = g.uncapped > 0 ? g.target : 0.0;
-    if (!g.touched && speed == g.speed) continue;
-    advance_group(g);
-    g.speed = speed;
-    g.touched = false;
+
+  for (const std::uint32_t group : m.groups) {
+    Water& w = waters_[group];
+    const double speed = std::isinf(w.low) ? 0.0 : w.target;
+    if (speed == w.speed) continue;
+    touch_group(group);
+    w.speed = groups_[group].speed = speed;
+  }
+  for (const std::uint32_t group : m.touched) {
+    groups_[group].touched = false;
     date_group(group);
   }
+  m.touched.clear();
 }
 
 // Progressive filling. A link's level under the present sides of the members is too low where a side
@@ -40,48 +59,52 @@ void FluidNetwork::solve_classes(std::uint32_t mesh) {
 // caps are below it are capped for good, and once there are none, the largest cap above it is one of
 // an uncapped member.
 void FluidNetwork::fill_classes(const Mesh& mesh) {
-  std::size_t unfixed = mesh.groups.size();
-  for (const std::uint32_t group : mesh.groups) groups_[group].fixed = false;
+  std::size_t open = mesh.groups.size();
+  for (const std::uint32_t group : mesh.groups) waters_[group].target = -1;
   by_level_.clear();
   for (const ResourceIndex r : mesh.links) push_level(r, fill_level(r));
 
-  while (unfixed > 0 && !by_level_.empty()) {
+  while (open > 0 && !by_level_.empty()) {
     const Entry top = by_level_.front();
     drop_top(by_level_, std::greater<>());
     const ResourceIndex r = top.flow;
     if (top.key != resources_[r].level) continue;
     const double level = fill_level(r);
-    if (level > top.key || cap_below(r, level)) {
+    if (level > top.key) {
+      push_level(r, level);
+      continue;
+    }
+    if (cap_below(r, level)) {
       push_level(r, fill_level(r));
       continue;
     }
     if (uncap_above(r, level)) continue;
     for (const Sharer& s : resources_[r].sharers) {
-      Group& g = groups_[s.group];
-      if (g.fixed) continue;
-      g.fixed = true;
-      g.target = level;
-      --unfixed;
+      Water& w = waters_[s.group];
+      if (w.target >= 0) continue;
+      w.target = level;
+      --open;
     }
   }
   // No link holds the rest back: all their members are capped.
   for (const std::uint32_t group : mesh.groups)
-    if (!groups_[group].fixed) groups_[group].target = 0;
+    if (waters_[group].target < 0) waters_[group].target = 0;
 }
 
 // Caps the members that the water has reached, in groups that still rise on the link.
 bool FluidNetwork::cap_below(ResourceIndex r, double level) {
   bool any = false;
   for (const Sharer& s : resources_[r].sharers) {
+    const Water& w = waters_[s.group];
+    if (w.target >= 0 || w.low > level) continue;
+    any = true;
+    touch_group(s.group);
     Group& g = groups_[s.group];
-    if (g.fixed) continue;
-    while (refresh(g.rising, Phase::virtual_) && g.rising.front().key <= level) {
+    for (; w.low <= level; look_at(s.group)) {
       const std::uint32_t slot = g.rising.front().flow;
       drop_top(g.rising, std::greater<>());
-      touch_group(g);
       ++g.updates;
       to_own(g, slot);
-      any = true;
     }
   }
   return any;
@@ -90,23 +113,25 @@ bool FluidNetwork::cap_below(ResourceIndex r, double level) {
 // Uncaps the member with the largest cap above the water; once per solution, so that rounding cannot
 // move it to and fro.
 bool FluidNetwork::uncap_above(ResourceIndex r, double level) {
-  Group* best = nullptr;
+  std::uint32_t best = none;
   for (const Sharer& s : resources_[r].sharers) {
-    Group& g = groups_[s.group];
-    if (g.fixed || !refresh(g.falling, Phase::own)) continue;
-    const Entry& top = g.falling.front();
-    if (top.key <= level || flows_[top.flow].epoch == epoch_) continue;
-    if (best == nullptr || best->falling.front() < top) best = &g;
+    const Water& w = waters_[s.group];
+    if (w.target >= 0 || w.high <= level) continue;
+    const Entry& top = groups_[s.group].falling.front();
+    if (flows_[top.flow].epoch == epoch_) continue;
+    if (best == none || groups_[best].falling.front() < top) best = s.group;
   }
-  if (best == nullptr) return false;
-  const std::uint32_t slot = best->falling.front().flow;
-  drop_top(best->falling, std::less<>());
-  touch_group(*best);
-  ++best->updates;
-  discount_capped(*best, flows_[slot]);
-  to_virtual(*best, slot);
+  if (best == none) return false;
+  touch_group(best);
+  Group& g = groups_[best];
+  const std::uint32_t slot = g.falling.front().flow;
+  drop_top(g.falling, std::less<>());
+  ++g.updates;
+  discount_capped(g, flows_[slot]);
+  to_virtual(g, slot);
   flows_[slot].epoch = epoch_;
-  for (const Share& s : best->shares) push_level(s.link, fill_level(s.link));
+  look_at(best);
+  for (const Share& s : g.shares) push_level(s.link, fill_level(s.link));
   return true;
 }
 
@@ -116,13 +141,12 @@ double FluidNetwork::fill_level(ResourceIndex r) const {
   const double room = capacity(r);
   double left = room, rise = 0;
   for (const Sharer& s : resources_[r].sharers) {
-    const Group& g = groups_[s.group];
-    const Share& share = g.shares[s.share];
-    left -= share.taken;
-    if (g.fixed)
-      left -= share.weight * g.target;
+    const double target = waters_[s.group].target;
+    left -= s.taken;
+    if (target >= 0)
+      left -= s.weight * target;
     else
-      rise += share.weight;
+      rise += s.weight;
   }
   if (rise > 0) return std::max(left, 0.0) / rise;
   return left >= -1e-12 * room ? std::numeric_limits<double>::infinity() : 0.0;
@@ -138,18 +162,20 @@ void FluidNetwork::push_level(ResourceIndex r, double level) {
 // Gives links that the new levels would overload to the mesh; false when there are none.
 bool FluidNetwork::promote_limits(std::uint32_t mesh) {
   bool any = false;
+  const auto too_high = [&](std::uint32_t group) {
+    const Water& w = waters_[group];
+    return (std::isinf(w.low) ? w.high : w.target) > w.limit;
+  };
   for (std::size_t i = 0; i < meshes_[mesh].groups.size(); ++i) {
     const std::uint32_t group = meshes_[mesh].groups[i];
-    for (;;) {
-      Group& g = groups_[group];
-      if (g.limits.empty()) break;
-      double level = g.target;
-      if (g.uncapped == 0) level = refresh(g.falling, Phase::own) ? g.falling.front().key : 0.0;
-      if (level <= limit_of(group)) break;
-      promote(g.limits.front().flow, mesh);
-      any = true;
-    }
+    if (!too_high(group)) continue;
+    waters_[group].limit = limit_of(group);
+    if (!too_high(group)) continue;
+    promote(groups_[group].limits.front().flow, mesh);
+    any = true;
   }
+  if (any)
+    for (const std::uint32_t group : meshes_[mesh].touched) look_at(group);
   return any;
 }
 

@@ -11,26 +11,26 @@ namespace isthmus::network {
 void FluidNetwork::count_uncapped(Group& g, const Flow& f) {
   ++g.uncapped;
   for (const Element& e : f.elements)
-    if (e.share != none) g.shares[e.share].weight += e.use * f.weight;
+    if (e.share != none) sums(g.shares[e.share]).weight += e.use * f.weight;
 }
 
 void FluidNetwork::discount_uncapped(Group& g, const Flow& f) {
   --g.uncapped;
   for (const Element& e : f.elements) {
     if (e.share == none) continue;
-    Share& s = g.shares[e.share];
+    Sharer& s = sums(g.shares[e.share]);
     s.weight = g.uncapped > 0 ? s.weight - e.use * f.weight : 0.0;
   }
 }
 
 void FluidNetwork::count_capped(Group& g, const Flow& f) {
   for (const Element& e : f.elements)
-    if (e.share != none) g.shares[e.share].taken += e.use * f.cap;
+    if (e.share != none) sums(g.shares[e.share]).taken += e.use * f.cap;
 }
 
 void FluidNetwork::discount_capped(Group& g, const Flow& f) {
   for (const Element& e : f.elements)
-    if (e.share != none) g.shares[e.share].taken -= e.use * f.cap;
+    if (e.share != none) sums(g.shares[e.share]).taken -= e.use * f.cap;
 }
 
 // Virtual time up to the present date.
@@ -48,6 +48,7 @@ std::uint32_t FluidNetwork::take_group() {
   if (free_groups_.empty()) {
     group = static_cast<std::uint32_t>(groups_.size());
     groups_.emplace_back();
+    waters_.emplace_back();
   } else {
     group = free_groups_.back();
     free_groups_.pop_back();
@@ -60,7 +61,15 @@ std::uint32_t FluidNetwork::take_group() {
   g.level = g.speed = 0;
   g.since = clock_;
   g.shares.clear();
+  waters_[group] = {};
   return group;
+}
+
+void FluidNetwork::add_share(std::uint32_t group, ResourceIndex r) {
+  std::vector<Share>& shares = groups_[group].shares;
+  std::vector<Sharer>& sharers = resources_[r].sharers;
+  sharers.push_back({group, static_cast<std::uint32_t>(shares.size())});
+  shares.push_back({r, static_cast<std::uint32_t>(sharers.size() - 1)});
 }
 
 // Ends a group that no flow belongs to any more.
@@ -80,7 +89,7 @@ void FluidNetwork::clear_group(std::uint32_t group) {
 bool FluidNetwork::build_group(ResourceIndex r) {
   const std::uint32_t group = take_group();
   resources_[r].group = group;
-  groups_[group].shares.push_back({r});
+  add_share(group, r);
   for (const std::uint32_t slot : walk_flows_) {
     hold(slot);
     Flow& f = flows_[slot];
@@ -111,6 +120,7 @@ void FluidNetwork::limit_group(std::uint32_t group, ResourceIndex q) {
   }
   g.limits.push_back({capacity(q) / s.weight * (1 - 1e-12), q, s.stamp, q});
   std::push_heap(g.limits.begin(), g.limits.end(), std::greater<>());
+  if (g.mesh != none) touch_group(group);
 }
 
 double FluidNetwork::limit_of(std::uint32_t group) {
@@ -129,6 +139,7 @@ void FluidNetwork::dissolve_group(ResourceIndex r) {
   if (!alone(r)) return;
   clear_group(resources_[r].group);
   resources_[r].group = none;
+  resources_[r].sharers.clear();
 }
 
 void FluidNetwork::join_group(std::uint32_t group, std::uint32_t slot) {
@@ -160,7 +171,7 @@ void FluidNetwork::leave_group(std::uint32_t slot) {
     balance_group(group);
   } else {
     --meshes_[g.mesh].flows;
-    touch_group(g);
+    touch_group(group);
     touch_mesh(g.mesh);
   }
 }
@@ -222,7 +233,7 @@ void FluidNetwork::renew_group(Group& g) {
   std::erase_if(g.falling, [&](const Entry& e) { return !fresh(e, Phase::own); });
   std::make_heap(g.falling.begin(), g.falling.end());
   // Every uncapped member now stands in `rising` once, every capped one in `falling`.
-  for (Share& s : g.shares) s.weight = s.taken = 0;
+  for (const Share& s : g.shares) sums(s).weight = sums(s).taken = 0;
   g.uncapped = 0;
   for (const Entry& e : g.rising) count_uncapped(g, flows_[e.flow]);
   for (const Entry& e : g.falling) count_capped(g, flows_[e.flow]);
@@ -235,8 +246,9 @@ double FluidNetwork::balance_group(std::uint32_t group) {
   if (++g.updates > 64 + 4 * g.members) renew_group(g);
 
   // Speed of the water; infinite when nobody is left to rise.
-  Share& share = g.shares[0];
-  const double capacity = this->capacity(share.link);
+  const ResourceIndex link = g.shares[0].link;
+  const double capacity = this->capacity(link);
+  const Sharer& share = sums(g.shares[0]);
   const auto speed = [&] {
     return g.uncapped > 0 ? std::max(capacity - share.taken, 0.0) / share.weight
                           : std::numeric_limits<double>::infinity();
@@ -264,7 +276,7 @@ double FluidNetwork::balance_group(std::uint32_t group) {
   g.speed = g.uncapped > 0 ? s : 0.0;
 
   // Too high for another link: flush() decides.
-  if (!building_ && !g.limits.empty() && s > limit_of(group)) mark(share.link);
+  if (!building_ && !g.limits.empty() && s > limit_of(group)) mark(link);
   date_group(group);
   return s;
 }

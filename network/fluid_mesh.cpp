@@ -9,28 +9,17 @@ namespace isthmus::network {
 
 namespace {
 
-// Fewer flows than this, or more classes than one for so many flows: each flow for itself. The second
-// pair ends a mesh, so that it does not come and go.
-constexpr std::size_t least_flows = 32, flows_per_class = 4;
-constexpr std::size_t last_flows = 16, last_flows_per_class = 2;
-
-std::uint64_t mixed(std::uint64_t x) {  // splitmix64
-  x += 0x9e3779b97f4a7c15U;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31);
-}
+// With fewer flows than this each is solved for itself; the second figure ends a mesh, so that it does
+// not come and go. Classes pay even where few flows share one: most of them stay as they are.
+constexpr std::size_t least_flows = 32, last_flows = 16;
 
 }  // namespace
 
-// Takes the flows of the last walk, which solve_mesh() has solved, if they fall into few classes. The
-// links that filled up hold classes back, the others only where their flows are of several classes.
+// Takes the flows of the last walk, which solve_mesh() has solved, if they are many. The links that
+// filled up hold classes back, the others only where their flows are of several classes.
 bool FluidNetwork::build_mesh() {
   if (mesh_solver_ == MeshSolver::flows) return false;
-  if (mesh_solver_ == MeshSolver::automatic &&
-      (walk_flows_.size() < least_flows ||
-       count_classes() * flows_per_class > walk_flows_.size()))
-    return false;
+  if (mesh_solver_ == MeshSolver::automatic && walk_flows_.size() < least_flows) return false;
 
   std::uint32_t mesh;
   if (free_meshes_.empty()) {
@@ -61,32 +50,10 @@ bool FluidNetwork::build_mesh() {
   }
   for (const std::uint32_t slot : walk_flows_) enter_mesh(slot, mesh);
   for (const ResourceIndex r : walk_resources_) place_link(r, mesh);
-  drop_empty_groups(meshes_[mesh]);
+  drop_empty_groups(mesh);
   meshes_[mesh].most = 16 + 2 * meshes_[mesh].groups.size();
   touch_mesh(mesh);
   return true;
-}
-
-// Number of classes of the flows of the last walk, near enough.
-std::size_t FluidNetwork::count_classes() {
-  const auto hash = [&](const Flow& f) {
-    std::uint64_t sum = 0;
-    for (const Element& e : f.elements)
-      if (resources_[e.resource].contended && resources_[e.resource].full) sum += mixed(e.resource);
-    return sum;
-  };
-  // Links whose flows differ count as well; `full` says so.
-  for (const ResourceIndex r : walk_resources_) {
-    Resource& s = resources_[r];
-    if (s.full) continue;
-    const std::uint64_t first = hash(flows_[s.flows.front().flow]);
-    s.full = std::any_of(s.flows.begin(), s.flows.end(),
-                         [&](const Member& m) { return hash(flows_[m.flow]) != first; });
-  }
-  hashes_.clear();
-  for (const std::uint32_t slot : walk_flows_) hashes_.push_back(hash(flows_[slot]));
-  std::sort(hashes_.begin(), hashes_.end());
-  return static_cast<std::size_t>(std::unique(hashes_.begin(), hashes_.end()) - hashes_.begin());
 }
 
 // Takes an arrived flow in, unless it ties the mesh to others.
@@ -120,10 +87,8 @@ std::uint32_t FluidNetwork::class_of(const Flow& f, std::uint32_t mesh) {
   const std::uint32_t group = take_group();
   Group& g = groups_[group];
   g.mesh = mesh;
-  for (const ResourceIndex r : key_) {
-    resources_[r].sharers.push_back({group, static_cast<std::uint32_t>(g.shares.size())});
-    g.shares.push_back({r});
-  }
+  g.place = static_cast<std::uint32_t>(meshes_[mesh].groups.size());
+  for (const ResourceIndex r : key_) add_share(group, r);
   meshes_[mesh].groups.push_back(group);
   meshes_[mesh].by_links.emplace(key_, group);
   return group;
@@ -134,7 +99,7 @@ void FluidNetwork::enter_mesh(std::uint32_t slot, std::uint32_t mesh) {
   Flow& f = flows_[slot];
   const std::uint32_t group = class_of(f, mesh);
   Group& g = groups_[group];
-  touch_group(g);
+  touch_group(group);
   f.group = group;
   for (Element& e : f.elements) {
     e.share = none;
@@ -235,20 +200,32 @@ void FluidNetwork::demote(ResourceIndex q, std::uint32_t mesh) {
     if (member(m)) place_links_of(flows_[m.flow], mesh);
 }
 
-void FluidNetwork::drop_empty_groups(Mesh& mesh) {
-  std::erase_if(mesh.groups, [&](std::uint32_t group) {
-    const Group& g = groups_[group];
-    if (g.members > 0) return false;
-    key_.clear();
-    for (const Share& s : g.shares) {
-      key_.push_back(s.link);
-      std::erase_if(resources_[s.link].sharers,
-                    [&](const Sharer& other) { return other.group == group; });
-    }
-    mesh.by_links.erase(key_);
-    clear_group(group);
+void FluidNetwork::drop_empty_groups(std::uint32_t mesh) {
+  std::erase_if(meshes_[mesh].touched, [&](std::uint32_t group) {
+    if (groups_[group].members > 0) return false;
+    drop_group(group);
     return true;
   });
+}
+
+// Ends a group of a mesh without members.
+void FluidNetwork::drop_group(std::uint32_t group) {
+  Group& g = groups_[group];
+  Mesh& mesh = meshes_[g.mesh];
+  key_.clear();
+  for (const Share& s : g.shares) {
+    key_.push_back(s.link);
+    std::vector<Sharer>& sharers = resources_[s.link].sharers;
+    const Sharer last = sharers.back();
+    sharers[s.place] = last;
+    groups_[last.group].shares[last.share].place = s.place;
+    sharers.pop_back();
+  }
+  mesh.by_links.erase(key_);
+  mesh.groups[g.place] = mesh.groups.back();
+  groups_[mesh.groups.back()].place = g.place;
+  mesh.groups.pop_back();
+  clear_group(group);
 }
 
 // Before a mesh is solved: links that do not count any more, groups without members, and whether it
@@ -259,11 +236,10 @@ void FluidNetwork::review_mesh(std::uint32_t mesh) {
     const ResourceIndex q = meshes_[mesh].links[i];
     if (!resources_[q].contended) demote(q, mesh);
   }
-  drop_empty_groups(meshes_[mesh]);
+  drop_empty_groups(mesh);
   const Mesh& m = meshes_[mesh];
-  const bool pays = mesh_solver_ == MeshSolver::classes ||
-                    (m.flows >= last_flows && m.groups.size() * last_flows_per_class <= m.flows);
-  if (m.flows == 0 || !pays || m.groups.size() > m.most) dissolve_mesh(mesh);
+  const std::size_t least = mesh_solver_ == MeshSolver::classes ? 1 : last_flows;
+  if (m.flows < least || m.groups.size() > m.most) dissolve_mesh(mesh);
 }
 
 // Ends a mesh; flush() walks from its links.
@@ -284,6 +260,7 @@ void FluidNetwork::dissolve_mesh(std::uint32_t mesh) {
   m.flows = 0;
   m.links.clear();
   m.groups.clear();
+  m.touched.clear();
   m.by_links.clear();
   free_meshes_.push_back(mesh);
 }

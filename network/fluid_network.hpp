@@ -22,9 +22,9 @@ namespace isthmus::network {
 
 //! Our exact max-min solver. A link matters only where the flows on it could ask for more than it
 //! has ("contended"); flows that cross no contended link run at their own cap at O(path) cost,
-//! flows that share one bottleneck live in virtual time at O(log n); so do, class by class, many
-//! flows that share several bottlenecks in few ways, at O(classes) per event; anything else is
-//! re-solved component by component.
+//! flows that share one bottleneck live in virtual time at O(log n); many that share several live
+//! there class by class (one for every set of bottlenecks), at O(classes) per event; a few are solved
+//! again, component by component.
 //!
 //! Besides Network it has a concrete interface for a hot loop without virtual calls:
 //!   while (work) { t = net.next_completion();
@@ -120,9 +120,14 @@ class FluidNetwork final : public Network {
     bool operator>(const Entry& o) const { return key != o.key ? key > o.key : order > o.order; }
     bool operator<(const Entry& o) const { return key != o.key ? key < o.key : order > o.order; }
   };
-  // What the members of a group take of a link that holds them back.
+  // A link that holds a group back, and the group's place among its sharers.
   struct Share {
     ResourceIndex link;
+    std::uint32_t place;
+  };
+  // What the members of a group take of a link that holds them back; the group's `share` of it.
+  struct Sharer {
+    std::uint32_t group, share;
     double weight = 0;  // sum of use * weight over uncapped members
     double taken = 0;   // sum of use * cap over capped members
   };
@@ -132,14 +137,13 @@ class FluidNetwork final : public Network {
   // a class of a mesh.
   struct Group {
     bool active = false, touched = false;
-    bool fixed = false;  // scratch of the mesh solver
     std::uint32_t heap_place = none;
     std::uint32_t mesh = none;  // none: alone
+    std::uint32_t place = 0;    // in Mesh::groups
     std::uint32_t updates = 0;  // since the sums were last computed afresh
     std::uint32_t members = 0, uncapped = 0;
     double level = 0, since = 0;  // level at date `since`, bytes of consumption per weight
     double speed = 0;             // level per second
-    double target = 0;            // scratch of the mesh solver: the next speed
     std::vector<Share> shares;
     std::vector<Entry> ends;     // uncapped, by end level, earliest first
     std::vector<Entry> rising;   // uncapped, by cap / weight, smallest first
@@ -148,9 +152,13 @@ class FluidNetwork final : public Network {
     // below it they do not matter. Stale when the link's stamp has moved on.
     std::vector<Entry> limits;
   };
-  // One share of one group, seen from its link.
-  struct Sharer {
-    std::uint32_t group, share;
+  // What solving a mesh asks of every group, kept together: most groups stay as they are.
+  struct Water {
+    double target = 0;  // level per second that the solution gives; negative while it is open
+    double speed = 0;   // the present one, 0 without uncapped members
+    double low = 0;     // smallest cap / weight of the uncapped members; infinite without
+    double high = 0;    // largest of the capped members; 0 without
+    double limit = 0;   // lowest level that would fill a hosted link, or less; infinite without
   };
   // Groups tied together by links: solved as one, class by class.
   struct Mesh {
@@ -159,6 +167,7 @@ class FluidNetwork final : public Network {
     std::size_t most = 0;  // groups, before it is built anew
     std::vector<ResourceIndex> links;
     std::vector<std::uint32_t> groups;
+    std::vector<std::uint32_t> touched;  // those that have changed since it was last solved
     std::map<std::vector<ResourceIndex>, std::uint32_t> by_links;  // ascending
   };
   struct Resource {
@@ -176,7 +185,7 @@ class FluidNetwork final : public Network {
     std::uint32_t unfixed = 0;
     bool exact = false, full = false;
     std::vector<Member> flows;
-    std::vector<Sharer> sharers;  // of its mesh
+    std::vector<Sharer> sharers;  // its own group, or groups of its mesh
   };
   // Owners in the date heap: flow slots as they are, groups with the top bit set.
   static constexpr std::uint32_t group_bit = 0x80000000U;
@@ -239,7 +248,9 @@ class FluidNetwork final : public Network {
   bool alone(ResourceIndex r) const {
     return resources_[r].group != none && groups_[resources_[r].group].active;
   }
+  Sharer& sums(const Share& s) { return resources_[s.link].sharers[s.place]; }
   std::uint32_t take_group();
+  void add_share(std::uint32_t group, ResourceIndex r);
   void clear_group(std::uint32_t group);
   bool build_group(ResourceIndex r);
   void limit_group(std::uint32_t group, ResourceIndex q);
@@ -281,7 +292,6 @@ class FluidNetwork final : public Network {
 
   // Meshes solved class by class: their membership (fluid_mesh.cpp) ...
   bool build_mesh();
-  std::size_t count_classes();
   bool settle_in_mesh(std::uint32_t slot, std::uint32_t mesh);
   std::uint32_t class_of(const Flow& f, std::uint32_t mesh);
   void enter_mesh(std::uint32_t slot, std::uint32_t mesh);
@@ -290,12 +300,14 @@ class FluidNetwork final : public Network {
   void place_links_of(const Flow& f, std::uint32_t mesh);
   void promote(ResourceIndex q, std::uint32_t mesh);
   void demote(ResourceIndex q, std::uint32_t mesh);
-  void drop_empty_groups(Mesh& mesh);
+  void drop_empty_groups(std::uint32_t mesh);
+  void drop_group(std::uint32_t group);
   void review_mesh(std::uint32_t mesh);
   void dissolve_mesh(std::uint32_t mesh);
   void touch_mesh(std::uint32_t mesh);
   // ... and their rates (fluid_classes.cpp).
-  void touch_group(Group& g);
+  void touch_group(std::uint32_t group);
+  void look_at(std::uint32_t group);
   void solve_classes(std::uint32_t mesh);
   void fill_classes(const Mesh& mesh);
   bool cap_below(ResourceIndex r, double level);
@@ -311,6 +323,7 @@ class FluidNetwork final : public Network {
   FlowSlots<Flow> flows_;
   std::vector<Resource> resources_;
   std::vector<Group> groups_;
+  std::vector<Water> waters_;  // by group
   std::vector<std::uint32_t> free_groups_;
   std::vector<Mesh> meshes_;
   std::vector<std::uint32_t> free_meshes_;
@@ -337,7 +350,6 @@ class FluidNetwork final : public Network {
   std::vector<ResourceIndex> walk_resources_;
   std::vector<Entry> by_cap_, by_level_;
   std::vector<ResourceIndex> key_;
-  std::vector<std::uint64_t> hashes_;
   std::vector<LinkUse> scratch_;
   std::vector<FlowEnd> run_ends_;
 };
