@@ -120,7 +120,9 @@ void FluidNetwork::limit_group(std::uint32_t group, ResourceIndex q) {
   }
   g.limits.push_back({capacity(q) / s.weight * (1 - 1e-12), q, s.stamp, q});
   std::push_heap(g.limits.begin(), g.limits.end(), std::greater<>());
-  if (g.mesh != none) touch_group(group);
+  if (g.mesh == none) return;
+  touch_group(group);
+  touch_mesh(g.mesh);
 }
 
 double FluidNetwork::limit_of(std::uint32_t group) {

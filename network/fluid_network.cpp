@@ -262,22 +262,35 @@ void FluidNetwork::fail_flows_on(LinkId link) {
 // New capacity or latency: weights, bounds and caps of the flows on the link, then their rates.
 void FluidNetwork::retune_flows_on(LinkId link) {
   for (ResourceIndex r = 2 * link.value(); r < 2 * link.value() + 2; ++r) {
-    for (std::size_t i = 0; i < resources_[r].flows.size(); ++i) {
-      const std::uint32_t slot = resources_[r].flows[i].flow;
+    Resource& s = resources_[r];
+    for (std::size_t i = 0; i < s.flows.size(); ++i) {
+      const std::uint32_t slot = s.flows[i].flow;
       Flow& f = flows_[slot];
-      hold(slot);
+      const std::uint32_t mesh = f.group != none ? groups_[f.group].mesh : none;
       const FlowTerms terms = flow_terms(links_, model_, f.path, f.rate_cap);
+      const double weight = f.weight, old_cap = f.cap;
       f.bound = terms.bound;
-      const double cap = cap_of(f), more = cap - f.cap, heavier = terms.weight - f.weight;
+      const double cap = cap_of(f);
+      if (mesh != none && cap == old_cap && terms.weight == weight) continue;
+      hold(slot);
       f.cap = cap;
       f.weight = terms.weight;
       for (const Element& e : f.elements) {
-        add_demand(e.resource, e.use * more, e.use * heavier);
-        if (resources_[e.resource].contended) mark(e.resource);
+        add_demand(e.resource, e.use * (cap - old_cap), e.use * (terms.weight - weight));
+        if (mesh == none && resources_[e.resource].contended) mark(e.resource);
       }
+      if (mesh == none) continue;
+      enter_mesh(slot, mesh);
+      place_links_of(f, mesh);
     }
     review(r);
-    if (!resources_[r].flows.empty()) mark(r);
+    if (s.flows.empty()) continue;
+    if (s.mesh != none)
+      touch_mesh(s.mesh);
+    else if (s.host != none && groups_[s.host].mesh != none)
+      limit_group(s.host, r);
+    else
+      mark(r);
   }
 }
 
