@@ -30,7 +30,6 @@ void FluidNetwork::look_at(std::uint32_t group) {
 // New speeds, and dates where they or the members have changed.
 void FluidNetwork::solve_classes(std::uint32_t mesh) {
   Mesh& m = meshes_[mesh];
-  ++epoch_;  // marks members that this solution has uncapped
   ++solves_.by_class;
   for (const std::uint32_t group : m.touched) {
     Group& g = groups_[group];
@@ -40,6 +39,7 @@ void FluidNetwork::solve_classes(std::uint32_t mesh) {
   do fill_classes(m);
   while (promote_limits(mesh));
 
+  drop_empty_groups(mesh);
   for (const std::uint32_t group : m.groups) {
     Water& w = waters_[group];
     const double speed = std::isinf(w.low) ? 0.0 : w.target;
@@ -59,6 +59,7 @@ void FluidNetwork::solve_classes(std::uint32_t mesh) {
 // caps are below it are capped for good, and once there are none, the largest cap above it is one of
 // an uncapped member.
 void FluidNetwork::fill_classes(const Mesh& mesh) {
+  ++epoch_;  // marks members that have been uncapped
   std::size_t open = mesh.groups.size();
   for (const std::uint32_t group : mesh.groups) waters_[group].target = -1;
   by_level_.clear();
@@ -110,7 +111,7 @@ bool FluidNetwork::cap_below(ResourceIndex r, double level) {
   return any;
 }
 
-// Uncaps the member with the largest cap above the water; once per solution, so that rounding cannot
+// Uncaps the member with the largest cap above the water; once per filling, so that rounding cannot
 // move it to and fro.
 bool FluidNetwork::uncap_above(ResourceIndex r, double level) {
   std::uint32_t best = none;

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <vector>
@@ -42,31 +43,38 @@ Topology fleet(std::uint32_t phones, double access, double server) {
   return t;
 }
 
-// Ten cells of 100 stations each, unevenly fast, and one server (the last host) behind a WAN of `wan`
-// bytes/s.
-Topology cells(double wan) {
+// Ten cells of 100 stations each, unevenly fast, a server at the edge and one (the last host) behind a
+// WAN. With `own_links` every station has a link of its own as well.
+Topology cells(bool own_links) {
   Topology t;
+  const auto add_link = [&](const std::string& name, double bandwidth, std::int64_t latency) {
+    Link l;
+    l.name = name;
+    l.bandwidth = bandwidth;
+    l.latency = Duration(latency);
+    t.links.push_back(l);
+    return LinkId::of(t.links.size() - 1);
+  };
   for (std::uint32_t z = 0; z < 10; ++z) {
     t.zones.push_back({"cell" + std::to_string(z)});
-    Link l;
-    l.name = "cell" + std::to_string(z);
-    l.bandwidth = 1e6 * (1 + z);
-    l.latency = Duration(2'000'000);
-    l.sharing = Sharing::wifi;
-    t.links.push_back(l);
+    const LinkId cell = add_link("cell" + std::to_string(z), 1e6 * (1 + z), 2'000'000);
+    t.links.back().sharing = Sharing::wifi;
     for (std::uint32_t h = 0; h < 100; ++h) {
-      t.hosts.push_back({"h" + std::to_string(t.hosts.size()), z, {LinkId(z)}});
-      t.hosts.back().station_rate = l.bandwidth * (1 + h % 4) / 4;
+      std::vector<LinkId> access = {cell};
+      if (own_links)
+        access.insert(access.begin(), add_link("own" + std::to_string(t.hosts.size()), 1e6, 1'000));
+      t.hosts.push_back({"h" + std::to_string(t.hosts.size()), z, access});
+      t.hosts.back().station_rate = 1e6 * (1 + z) * (1 + h % 4) / 4;
     }
   }
-  Link l;
-  l.name = "wan";
-  l.bandwidth = wan;
-  l.latency = Duration(10'000'000);
-  t.links.push_back(l);
+  const LinkId lan = add_link("lan", 1e9, 100'000);
+  const LinkId wan = add_link("wan", 10e6, 10'000'000);
+  t.zones.push_back({"edge"});
   t.zones.push_back({"cloud"});
-  t.hosts.push_back({"server", 10, {LinkId(10)}});
-  for (std::uint32_t z = 0; z < 10; ++z) t.zone_routes.push_back({z, 10, {}});
+  t.hosts.push_back({"edge", 10, {lan}});
+  t.hosts.push_back({"cloud", 11, {wan}});
+  for (std::uint32_t z = 0; z < 10; ++z)
+    for (const std::uint32_t server : {10U, 11U}) t.zone_routes.push_back({z, server, {}});
   return t;
 }
 
@@ -128,11 +136,12 @@ class Loop final : public EventLoop {
   Work& work_;
 };
 
-// A fixed number of flows, each followed by another one between hosts drawn at random.
+// A fixed number of flows, each followed by another one from a host drawn at random to one of the last
+// `servers` hosts (0: to any other).
 class Churn {
  public:
-  Churn(std::uint32_t hosts, bool funnel, std::uint32_t in_flight, std::uint32_t total)
-      : hosts_(hosts), funnel_(funnel), left_(total), rng_(1) {
+  Churn(std::uint32_t hosts, std::uint32_t servers, std::uint32_t in_flight, std::uint32_t total)
+      : hosts_(hosts), servers_(servers), left_(total), rng_(1) {
     for (std::uint32_t i = 0; i < in_flight; ++i)
       queue_.push(Instant(i * 1000), EventKind::arrival, 0);
   }
@@ -140,17 +149,19 @@ class Churn {
   void handle(Net& net, const Event& e) {
     if (left_ == 0) return;
     --left_;
-    const auto from = static_cast<std::uint32_t>(uniform_index(rng_, hosts_ - 1));
+    const auto from = static_cast<std::uint32_t>(
+        uniform_index(rng_, hosts_ - std::max<std::uint32_t>(servers_, 1)));
     std::uint32_t to = hosts_ - 1;
-    if (!funnel_)
+    if (servers_ == 0)
       to = (from + 1 + static_cast<std::uint32_t>(uniform_index(rng_, hosts_ - 1))) % hosts_;
+    else if (servers_ > 1)
+      to -= static_cast<std::uint32_t>(uniform_index(rng_, servers_));
     net.start({from, to, 1e4 + 1e5 * uniform01(rng_), 0, 0}, e.time);
   }
   EventQueue queue_;
 
  private:
-  std::uint32_t hosts_;
-  bool funnel_;
+  std::uint32_t hosts_, servers_;
   std::uint32_t left_;
   Rng rng_;
 };
@@ -161,32 +172,31 @@ class Churn {
 struct Meeting {
   const char* name;
   Topology topology;
-  bool funnel;
+  std::uint32_t servers;
 };
 
 std::vector<Meeting> meetings() {
   std::vector<Meeting> all;
-  all.push_back({"one link", fleet(1000, 1e9, 1e9), true});
-  all.push_back({"star with a backbone", fleet(1000, 10e6, 1e12), true});
+  all.push_back({"one link", fleet(1000, 1e9, 1e9), 1});
+  all.push_back({"star with a backbone", fleet(1000, 10e6, 1e12), 1});
   all.back().topology.links.push_back({"backbone", 10e6, {}, Duration(), {}, Sharing::shared, {}, Duration()});
   all.back().topology.zone_routes[0].links.push_back({LinkId::of(1001)});
-  all.push_back({"one Wi-Fi cell, 1000 stations", fleet(1000, 10e6, 1e12), true});
+  all.push_back({"one Wi-Fi cell, 1000 stations", fleet(1000, 10e6, 1e12), 1});
   Topology& cell = all.back().topology;
   cell.links[0].sharing = Sharing::wifi;
   for (std::uint32_t h = 0; h < 1000; ++h) {
     cell.hosts[h].access = {LinkId(0)};
     cell.hosts[h].station_rate = 1e6 * (1 + h % 10);
   }
-  for (const double wan : {20e6, 200e6}) {
-    all.push_back({wan < 1e8 ? "ten cells, one busy WAN" : "ten cells, one WAN", cells(wan), true});
-  }
-  all.push_back({"mesh of 200 hosts", fleet(200, 10e6, 10e6), false});
+  all.push_back({"ten cells and a WAN", cells(false), 2});
+  all.push_back({"the same, and links of phones", cells(true), 2});
+  all.push_back({"mesh of 200 hosts", fleet(200, 10e6, 10e6), 0});
   return all;
 }
 
 // CPU seconds until every flow has ended.
 double collapse(Network& net, const Meeting& m, std::uint32_t flows) {
-  Churn work(static_cast<std::uint32_t>(m.topology.hosts.size()), m.funnel, flows, flows);
+  Churn work(static_cast<std::uint32_t>(m.topology.hosts.size()), m.servers, flows, flows);
   Loop loop(net, work);
   const double begin = cpu_seconds();
   net.run(loop, Instant::never());
@@ -206,7 +216,7 @@ void collapses() {
   const std::vector<Meeting> all = meetings();
   for (const Meeting& m : all) {
     for (const std::uint32_t flows : {100U, 1000U, 10000U, 100000U}) {
-      if (!m.funnel && flows > 10000) continue;
+      if (m.servers == 0 && flows > 10000) continue;
       FluidNetwork net(m.topology, equal);
       print_collapse("fluid", m, flows, collapse(net, m, flows));
     }
@@ -244,7 +254,7 @@ int main() {
   }
   for (const bool weighted : {false, true}) {
     FluidNetwork net(fleet(2000, 10e6, 1e9), weighted ? FlowModel{} : equal);
-    Churn work(2001, true, 1000, 500000);
+    Churn work(2001, 1, 1000, 500000);
     const double begin = cpu_seconds();
     hot_loop(net, work);
     print(weighted ? "fluid, 1000 flows on one link, weighted" : "fluid, 1000 flows on one link",
@@ -252,7 +262,7 @@ int main() {
   }
   {
     FluidNetwork net(fleet(200, 10e6, 10e6), equal);
-    Churn work(201, false, 100, 100000);
+    Churn work(201, 0, 100, 100000);
     const double begin = cpu_seconds();
     hot_loop(net, work);
     print("fluid, mesh of 100 flows among 200 hosts", 1e5, cpu_seconds() - begin);
