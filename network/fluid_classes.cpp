@@ -40,6 +40,7 @@ void FluidNetwork::solve_classes(std::uint32_t mesh) {
   while (promote_limits(mesh));
 
   drop_empty_groups(mesh);
+  if (m.most == 0) m.most = 16 + 2 * m.groups.size();
   for (const std::uint32_t group : m.groups) {
     Water& w = waters_[group];
     const double speed = std::isinf(w.low) ? 0.0 : w.target;
@@ -160,19 +161,26 @@ void FluidNetwork::push_level(ResourceIndex r, double level) {
   std::push_heap(by_level_.begin(), by_level_.end(), std::greater<>());
 }
 
-// Gives links that the new levels would overload to the mesh; false when there are none.
+// Lets links that the new levels could overload hold back whoever crosses them; false when there are
+// none.
 bool FluidNetwork::promote_limits(std::uint32_t mesh) {
   bool any = false;
-  const auto too_high = [&](std::uint32_t group) {
+  double highest = 0;
+  const auto level = [&](std::uint32_t group) {
     const Water& w = waters_[group];
-    return (std::isinf(w.low) ? w.high : w.target) > w.limit;
+    return std::isinf(w.low) ? w.high : w.target;
   };
   for (std::size_t i = 0; i < meshes_[mesh].groups.size(); ++i) {
     const std::uint32_t group = meshes_[mesh].groups[i];
-    if (!too_high(group)) continue;
-    waters_[group].limit = limit_of(group);
-    if (!too_high(group)) continue;
+    highest = std::max(highest, level(group));
+    if (level(group) <= waters_[group].limit) continue;
+    waters_[group].limit = limit_of(groups_[group].limits, group);
+    if (level(group) <= waters_[group].limit) continue;
     promote(groups_[group].limits.front().flow, mesh);
+    any = true;
+  }
+  while (highest > limit_of(meshes_[mesh].limits, mesh | group_bit)) {
+    promote(meshes_[mesh].limits.front().flow, mesh);
     any = true;
   }
   if (any)

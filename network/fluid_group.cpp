@@ -101,37 +101,40 @@ bool FluidNetwork::build_group(ResourceIndex r) {
   for (const ResourceIndex q : walk_resources_) {
     if (q == r) continue;
     resources_[q].host = group;
-    limit_group(group, q);
+    limit_host(q);
   }
   building_ = true;
   const double level = balance_group(group);
   building_ = false;
-  return level <= limit_of(group);
+  return level <= limit_of(groups_[group].limits, group);
 }
 
-// Notes the water level up to which link `q` does not matter to the group that hosts it.
-void FluidNetwork::limit_group(std::uint32_t group, ResourceIndex q) {
-  Group& g = groups_[group];
+// Notes the water level up to which link `q` does not matter to its host.
+void FluidNetwork::limit_host(ResourceIndex q) {
   Resource& s = resources_[q];
   ++s.stamp;
-  if (g.limits.size() > 64 + 2 * static_cast<std::size_t>(g.members)) {
-    std::erase_if(g.limits, [&](const Entry& e) { return resources_[e.flow].stamp != e.stamp; });
-    std::make_heap(g.limits.begin(), g.limits.end(), std::greater<>());
+  const bool by_mesh = (s.host & group_bit) != 0;
+  const std::uint32_t mesh = mesh_of_host(s.host);
+  std::vector<Entry>& limits = by_mesh ? meshes_[mesh].limits : groups_[s.host].limits;
+  const std::size_t flows = by_mesh ? meshes_[mesh].flows : groups_[s.host].members;
+  if (limits.size() > 64 + 2 * flows) {
+    std::erase_if(limits, [&](const Entry& e) { return resources_[e.flow].stamp != e.stamp; });
+    std::make_heap(limits.begin(), limits.end(), std::greater<>());
   }
-  g.limits.push_back({capacity(q) / s.weight * (1 - 1e-12), q, s.stamp, q});
-  std::push_heap(g.limits.begin(), g.limits.end(), std::greater<>());
-  if (g.mesh == none) return;
-  touch_group(group);
-  touch_mesh(g.mesh);
+  limits.push_back({capacity(q) / s.weight * (1 - 1e-12), q, s.stamp, q});
+  std::push_heap(limits.begin(), limits.end(), std::greater<>());
+  if (mesh == none) return;
+  if (!by_mesh) touch_group(s.host);
+  touch_mesh(mesh);
 }
 
-double FluidNetwork::limit_of(std::uint32_t group) {
-  Group& g = groups_[group];
-  while (!g.limits.empty()) {
-    const Entry& top = g.limits.front();
+// The lowest of those levels; its link is at the top.
+double FluidNetwork::limit_of(std::vector<Entry>& limits, std::uint32_t host) const {
+  while (!limits.empty()) {
+    const Entry& top = limits.front();
     const Resource& q = resources_[top.flow];
-    if (q.stamp == top.stamp && q.host == group) return top.key;
-    drop_top(g.limits, std::greater<>());
+    if (q.stamp == top.stamp && q.host == host) return top.key;
+    drop_top(limits, std::greater<>());
   }
   return std::numeric_limits<double>::infinity();
 }
@@ -278,7 +281,7 @@ double FluidNetwork::balance_group(std::uint32_t group) {
   g.speed = g.uncapped > 0 ? s : 0.0;
 
   // Too high for another link: flush() decides.
-  if (!building_ && !g.limits.empty() && s > limit_of(group)) mark(link);
+  if (!building_ && !g.limits.empty() && s > limit_of(g.limits, group)) mark(link);
   date_group(group);
   return s;
 }

@@ -1,6 +1,6 @@
 // Fluid backend: many flows on several bottlenecks, as few groups. Who belongs to which group, and which
-// links tie them together. A link of a mesh is `placed`: as one that holds groups back, or with the
-// one group that all its flows belong to and whose water level it watches.
+// links tie them together. A contended link has its place: it holds groups back, or it only watches the
+// water level of the group that all its flows belong to, or of all groups when they are of several.
 #include <algorithm>
 
 #include "network/fluid_network.hpp"
@@ -16,7 +16,7 @@ constexpr std::size_t least_flows = 32, last_flows = 16;
 }  // namespace
 
 // Takes the flows of the last walk, which solve_mesh() has solved, if they are many. The links that
-// filled up hold classes back, the others only where their flows are of several classes.
+// filled up hold classes back.
 bool FluidNetwork::build_mesh() {
   if (mesh_solver_ == MeshSolver::flows) return false;
   if (mesh_solver_ == MeshSolver::automatic && walk_flows_.size() < least_flows) return false;
@@ -51,7 +51,7 @@ bool FluidNetwork::build_mesh() {
   for (const std::uint32_t slot : walk_flows_) enter_mesh(slot, mesh);
   for (const ResourceIndex r : walk_resources_) place_link(r, mesh);
   drop_empty_groups(mesh);
-  meshes_[mesh].most = 16 + 2 * meshes_[mesh].groups.size();
+  meshes_[mesh].most = 0;
   touch_mesh(mesh);
   return true;
 }
@@ -63,7 +63,8 @@ bool FluidNetwork::settle_in_mesh(std::uint32_t slot, std::uint32_t mesh) {
   };
   for (const Element& e : flows_[slot].elements) {
     const Resource& r = resources_[e.resource];
-    if (!r.contended || r.mesh == mesh || inside(r.host)) continue;
+    if (!r.contended || r.mesh == mesh) continue;
+    if (r.host != none && mesh_of_host(r.host) == mesh) continue;
     const bool fresh = std::find(fresh_.begin(), fresh_.end(), e.resource) != fresh_.end();
     if (!fresh || r.host != none || !std::all_of(r.flows.begin(), r.flows.end(), [&](const Member& m) {
           return m.flow == slot || inside(flows_[m.flow].group);
@@ -148,8 +149,7 @@ void FluidNetwork::change_class(std::uint32_t slot, std::uint32_t mesh) {
   if (free) set_rate(slot, f.cap);
 }
 
-// Gives a contended link to the one group of its flows, or to the mesh when they are of several. Not
-// when some are on hold: then a walk comes along.
+// Lets a contended link watch whoever crosses it. Not when some are on hold: then a walk comes along.
 void FluidNetwork::place_link(ResourceIndex q, std::uint32_t mesh) {
   Resource& r = resources_[q];
   if (r.mesh != none || !r.contended) return;
@@ -159,17 +159,16 @@ void FluidNetwork::place_link(ResourceIndex q, std::uint32_t mesh) {
     if (flows_[m.flow].group == none) return;
     several = several || flows_[m.flow].group != group;
   }
-  if (several) return promote(q, mesh);
-  r.host = group;
-  limit_group(group, q);
+  r.host = several ? mesh | group_bit : group;
+  limit_host(q);
 }
 
 void FluidNetwork::place_links_of(const Flow& f, std::uint32_t mesh) {
   for (const Element& e : f.elements) {
     const Resource& r = resources_[e.resource];
     if (!r.contended || r.mesh != none) continue;
-    if (r.host == f.group)
-      limit_group(f.group, e.resource);
+    if (r.host == f.group || r.host == (mesh | group_bit))
+      limit_host(e.resource);
     else
       place_link(e.resource, mesh);
   }
@@ -261,6 +260,7 @@ void FluidNetwork::dissolve_mesh(std::uint32_t mesh) {
   m.links.clear();
   m.groups.clear();
   m.touched.clear();
+  m.limits.clear();
   m.by_links.clear();
   free_meshes_.push_back(mesh);
 }

@@ -183,7 +183,7 @@ void FluidNetwork::deactivate(std::uint32_t slot) {
     // Those who share a contended link outside virtual time need new rates.
     if (!r.contended) continue;
     if (r.host != none)
-      limit_group(r.host, e.resource);
+      limit_host(e.resource);
     else if (!alone(e.resource) && r.mesh == none)
       mark(e.resource);
   }
@@ -287,8 +287,8 @@ void FluidNetwork::retune_flows_on(LinkId link) {
     if (s.flows.empty()) continue;
     if (s.mesh != none)
       touch_mesh(s.mesh);
-    else if (s.host != none && groups_[s.host].mesh != none)
-      limit_group(s.host, r);
+    else if (s.host != none && mesh_of_host(s.host) != none)
+      limit_host(r);
     else
       mark(r);
   }

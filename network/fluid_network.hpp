@@ -164,16 +164,18 @@ class FluidNetwork final : public Network {
   struct Mesh {
     bool active = false, dirty = false;
     std::size_t flows = 0;
-    std::size_t most = 0;  // groups, before it is built anew
+    std::size_t most = 0;  // groups, before it is built anew; 0 until it is first solved
     std::vector<ResourceIndex> links;
     std::vector<std::uint32_t> groups;
     std::vector<std::uint32_t> touched;  // those that have changed since it was last solved
     std::map<std::vector<ResourceIndex>, std::uint32_t> by_links;  // ascending
+    std::vector<Entry> limits;  // as Group::limits, of links that several of its groups cross
   };
   struct Resource {
     double demand = 0;          // sum of use * cap of its flows
     double weight = 0;          // sum of use * weight of its flows
-    std::uint32_t host = none;  // the group that makes this link harmless
+    // The group that makes this link harmless, or (with the top bit) the mesh whose groups all do.
+    std::uint32_t host = none;
     std::uint32_t mesh = none;  // the mesh that it is a link of
     std::uint32_t stamp = 0;    // invalidates entries of Group::limits
     std::uint32_t updates = 0;
@@ -187,7 +189,7 @@ class FluidNetwork final : public Network {
     std::vector<Member> flows;
     std::vector<Sharer> sharers;  // its own group, or groups of its mesh
   };
-  // Owners in the date heap: flow slots as they are, groups with the top bit set.
+  // Owners in the date heap: flow slots as they are, groups with the top bit set; and so on.
   static constexpr std::uint32_t group_bit = 0x80000000U;
   struct Place {
     FluidNetwork* net;
@@ -253,8 +255,11 @@ class FluidNetwork final : public Network {
   void add_share(std::uint32_t group, ResourceIndex r);
   void clear_group(std::uint32_t group);
   bool build_group(ResourceIndex r);
-  void limit_group(std::uint32_t group, ResourceIndex q);
-  double limit_of(std::uint32_t group);
+  std::uint32_t mesh_of_host(std::uint32_t host) const {
+    return (host & group_bit) != 0 ? host & ~group_bit : groups_[host].mesh;
+  }
+  void limit_host(ResourceIndex q);
+  double limit_of(std::vector<Entry>& limits, std::uint32_t host) const;
   void dissolve_group(ResourceIndex r);
   void join_group(std::uint32_t group, std::uint32_t slot);
   void leave_group(std::uint32_t slot);

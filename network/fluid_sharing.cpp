@@ -107,7 +107,7 @@ void FluidNetwork::settle(std::uint32_t slot) {
     Resource& r = resources_[e.resource];
     if (!r.contended || r.group == host) continue;
     r.host = host;
-    limit_group(host, e.resource);
+    limit_host(e.resource);
   }
   join_group(host, slot);
 }
