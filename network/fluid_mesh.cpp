@@ -110,7 +110,7 @@ void FluidNetwork::enter_mesh(std::uint32_t slot, std::uint32_t mesh) {
   ++g.members;
   ++g.updates;
   ++meshes_[mesh].flows;
-  if (f.rate == f.cap * model_.bandwidth_factor && f.heap_place != none) {
+  if (f.rate == f.cap * model_.bandwidth_factor && flow_places_[slot] != none) {
     ++f.stamp;
     count_capped(g, f);
     g.falling.push_back({f.cap / f.weight, slot, f.stamp, f.order});

@@ -51,6 +51,7 @@ FlowId FluidNetwork::start(const Transfer& transfer, Instant now) {
                                  transfer.to, hosts));
   advance_to(now);
   const std::uint32_t slot = flows_.take();
+  if (slot >= flow_places_.size()) flow_places_.resize(slot + 1, none);
   Flow& f = flows_[slot];
   f.path.clear();
   f.elements.clear();

@@ -93,7 +93,6 @@ class FluidNetwork final : public Network {
     std::uint8_t generation = 0;
     bool used = false;
     Phase phase = Phase::latent;
-    std::uint32_t heap_place = none;
     std::uint32_t order = 0;       // start number, breaks ties
     std::uint32_t stamp = 0;       // invalidates entries of group heaps
     std::uint32_t epoch = 0;       // last walk that met this flow
@@ -195,7 +194,7 @@ class FluidNetwork final : public Network {
     FluidNetwork* net;
     std::uint32_t& operator()(std::uint32_t owner) const {
       return (owner & group_bit) != 0 ? net->groups_[owner & ~group_bit].heap_place
-                                      : net->flows_[owner].heap_place;
+                                      : net->flow_places_[owner];
     }
   };
 
@@ -326,6 +325,7 @@ class FluidNetwork final : public Network {
   LinkTable links_;
   ChangeStream changes_;
   FlowSlots<Flow> flows_;
+  std::vector<std::uint32_t> flow_places_;  // in the date heap, by slot: apart, for it reads many
   std::vector<Resource> resources_;
   std::vector<Group> groups_;
   std::vector<Water> waters_;  // by group

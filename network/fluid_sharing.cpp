@@ -128,7 +128,7 @@ void FluidNetwork::hold(std::uint32_t slot) {
 void FluidNetwork::set_rate(std::uint32_t slot, double consumption) {
   Flow& f = flows_[slot];
   const double rate = consumption * model_.bandwidth_factor;
-  if (rate == f.rate && f.heap_place != none) return;
+  if (rate == f.rate && flow_places_[slot] != none) return;
   f.left = left_of(f);
   f.since = clock_;
   f.rate = rate;
