@@ -1,5 +1,5 @@
-// Fluid backend: the rates of a mesh, group by group. All uncapped members of a group share one level,
-// so that an event costs as much as there are groups on links, however many flows they have.
+// Fluid backend: the rates of a mesh, group by group. All uncapped members of a group share one
+// level, so that an event costs as much as there are groups on links, however many flows they have.
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -55,10 +55,10 @@ void FluidNetwork::solve_classes(std::uint32_t mesh) {
   m.touched.clear();
 }
 
-// Progressive filling. A link's level under the present sides of the members is too low where a side
-// is wrong, never too high: so the lowest one can be trusted to be below the solution, members whose
-// caps are below it are capped for good, and once there are none, the largest cap above it is one of
-// an uncapped member.
+// Progressive filling. A link's level under the present sides of the members is too low where a
+// side is wrong, never too high: so the lowest one can be trusted to be below the solution, members
+// whose caps are below it are capped for good, and once there are none, the largest cap above it is
+// one of an uncapped member.
 void FluidNetwork::fill_classes(const Mesh& mesh) {
   ++epoch_;  // marks members that have been uncapped
   std::size_t open = mesh.groups.size();
@@ -161,8 +161,8 @@ void FluidNetwork::push_level(ResourceIndex r, double level) {
   std::push_heap(by_level_.begin(), by_level_.end(), std::greater<>());
 }
 
-// Lets links that the new levels could overload hold back whoever crosses them; false when there are
-// none.
+// Lets links that the new levels could overload hold back whoever crosses them; false when there
+// are none.
 bool FluidNetwork::promote_limits(std::uint32_t mesh) {
   bool any = false;
   double highest = 0;

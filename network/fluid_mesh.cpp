@@ -1,6 +1,7 @@
-// Fluid backend: many flows on several bottlenecks, as few groups. Who belongs to which group, and which
-// links tie them together. A contended link has its place: it holds groups back, or it only watches the
-// water level of the group that all its flows belong to, or of all groups when they are of several.
+// Fluid backend: many flows on several bottlenecks, as few groups. Who belongs to which group, and
+// which links tie them together. A contended link has its place: it holds groups back, or it only
+// watches the water level of the group that all its flows belong to, or of all groups when they are
+// of several.
 #include <algorithm>
 
 #include "network/fluid_network.hpp"
@@ -9,8 +10,8 @@ namespace isthmus::network {
 
 namespace {
 
-// With fewer flows than this each is solved for itself; the second figure ends a mesh, so that it does
-// not come and go. Classes pay even where few flows share one: most of them stay as they are.
+// With fewer flows than this each is solved for itself; the second figure ends a mesh, so that it
+// does not come and go. Classes pay even where few flows share one: most of them stay as they are.
 constexpr std::size_t least_flows = 32, last_flows = 16;
 
 }  // namespace
@@ -66,11 +67,18 @@ bool FluidNetwork::settle_in_mesh(std::uint32_t slot, std::uint32_t mesh) {
     if (!r.contended || r.mesh == mesh) continue;
     if (r.host != none && mesh_of_host(r.host) == mesh) continue;
     const bool fresh = std::find(fresh_.begin(), fresh_.end(), e.resource) != fresh_.end();
-    if (!fresh || r.host != none || !std::all_of(r.flows.begin(), r.flows.end(), [&](const Member& m) {
+    if (!fresh || r.host != none ||
+        !std::all_of(r.flows.begin(), r.flows.end(), [&](const Member& m) {
           return m.flow == slot || inside(flows_[m.flow].group);
         }))
       return false;
   }
+  // Someone must hold it back, if only in name.
+  const std::vector<Element>& elements = flows_[slot].elements;
+  const auto holds = [&](const Element& e) { return resources_[e.resource].mesh == mesh; };
+  const auto watches = [&](const Element& e) { return resources_[e.resource].contended; };
+  if (std::none_of(elements.begin(), elements.end(), holds))
+    promote(std::find_if(elements.begin(), elements.end(), watches)->resource, mesh);
   enter_mesh(slot, mesh);
   place_links_of(flows_[slot], mesh);
   return true;
@@ -149,7 +157,8 @@ void FluidNetwork::change_class(std::uint32_t slot, std::uint32_t mesh) {
   if (free) set_rate(slot, f.cap);
 }
 
-// Lets a contended link watch whoever crosses it. Not when some are on hold: then a walk comes along.
+// Lets a contended link watch whoever crosses it. Not when some are on hold: then a walk comes
+// along.
 void FluidNetwork::place_link(ResourceIndex q, std::uint32_t mesh) {
   Resource& r = resources_[q];
   if (r.mesh != none || !r.contended) return;
@@ -181,8 +190,11 @@ void FluidNetwork::promote(ResourceIndex q, std::uint32_t mesh) {
   r.host = none;
   ++r.stamp;
   meshes_[mesh].links.push_back(q);
-  for (const Member& m : r.flows) change_class(m.flow, mesh);
-  for (const Member& m : r.flows) place_links_of(flows_[m.flow], mesh);
+  const auto member = [&](const Member& m) { return flows_[m.flow].group != none; };
+  for (const Member& m : r.flows)
+    if (member(m)) change_class(m.flow, mesh);
+  for (const Member& m : r.flows)
+    if (member(m)) place_links_of(flows_[m.flow], mesh);
 }
 
 // The opposite, for a link that is no longer contended.

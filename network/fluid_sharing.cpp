@@ -76,6 +76,9 @@ void FluidNetwork::settle(std::uint32_t slot) {
     if (r.mesh != none) {
       if (mesh == none) mesh = r.mesh;
       if (mesh != r.mesh) simple = false;
+    } else if (r.host != none && mesh_of_host(r.host) != none) {
+      if (mesh == none) mesh = mesh_of_host(r.host);
+      if (mesh != mesh_of_host(r.host)) simple = false;
     } else if (alone(e.resource)) {
       host = r.group;
       ++hosts;
