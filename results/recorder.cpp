@@ -296,6 +296,16 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   }
   for (const auto& [name, value] : totals.more)
     s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
+  if (const auto& t = totals.offload) {
+    const auto put = [&](const char* name, double sum, std::uint64_t count) {
+      s.metrics.push_back({name, count > 0 ? sum / static_cast<double>(count) : nan, "1"});
+    };
+    put("offload_reward", t->reward, t->ended);
+    if (t->compared > 0) {
+      put("oracle_agreement", static_cast<double>(t->agreed), t->compared);
+      put("oracle_gap", t->gap, t->compared);
+    }
+  }
   if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
   double link_energy = 0;
   bool powered = false;

@@ -83,6 +83,14 @@ struct HedgingTotals {
   double wasted = 0;                       //!< s at servers of copies whose answer was not used
 };
 
+//! What offload decisions were worth, of counted requests.
+struct OffloadTotals {
+  std::uint64_t ended = 0;                 //!< requests with a decision that have ended
+  double reward = 0;                       //!< summed up
+  std::uint64_t compared = 0, agreed = 0;  //!< decisions held against the oracle's
+  double gap = 0;                          //!< estimated reward below the oracle's choice, summed up
+};
+
 //! Totals that only the world knows.
 struct WorldTotals {
   std::uint64_t created = 0;  //!< requests created, warm-up included
@@ -97,6 +105,7 @@ struct WorldTotals {
   std::optional<ProtocolTotals> protocols;  //!< none: no service speaks one
   std::optional<HedgingTotals> hedging;     //!< none: no workload hedges
   std::vector<UpdateTotals> updates;
+  std::optional<OffloadTotals> offload;     //!< none: nobody asks for it
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
   std::vector<std::pair<std::string, double>> more;  //!< further metrics by name, of parts with names
 };

@@ -116,6 +116,31 @@ struct SplitFlags {
 //! Prints how every partition policy splits a graph between tiers.
 int command_split(SplitQuestion question, const SplitFlags& flags);
 
+//! What `train` is told beside the scenario.
+struct TrainFlags {
+  std::string policy;  //!< "" = the scenario's
+  std::string seeds = "1..8", out = "weights.json";
+  std::size_t passes = 1;
+};
+//! Trains an offload policy on runs with several seeds and writes what it has learned.
+int command_train(const RunFlags& flags, const TrainFlags& train);
+
+//! What `tournament` is told; seeds as "1..8".
+struct TournamentFlags {
+  std::vector<std::string> scenarios, policies;
+  std::string training = "1..4", evaluation = "101..120";
+  std::size_t passes = 4;
+  unsigned threads = 1;
+  std::string out, markdown;  //!< files to write, "" = none
+  bool json = false;
+};
+//! Ranks offload policies on several conditions.
+int command_tournament(const TournamentFlags& flags);
+
+//! Prints what an offload policy saw and chose for one request of a run directory.
+int command_explain_decision(const std::string& run, std::uint64_t request,
+                             const std::string& folder, bool json);
+
 //! What `gantt` is told: a run directory, "group" or "group:index", and a window ("1.5 s", "" =
 //! open).
 struct GanttFlags {

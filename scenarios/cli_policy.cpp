@@ -46,6 +46,11 @@ std::string decide(OffloadPolicy& policy, const ObjectView& v) {
     o.client_energy = c.number("client_energy");
     o.cost = c.number("cost");
     o.accuracy = c.number("accuracy");
+    o.work = c.number("work");
+    o.speed = c.number("speed");
+    o.uplink = c.number("uplink");
+    o.nominal_uplink = c.number_or("nominal_uplink", o.uplink);
+    if (c.has("measured_at")) o.measured_at = instant(c, "measured_at");
     candidates.push_back(o);
   }
   OffloadView view;
@@ -56,6 +61,7 @@ std::string decide(OffloadPolicy& policy, const ObjectView& v) {
   view.work = v.number("work");
   view.slo = v.duration("slo");
   view.uniform = v.number("uniform");
+  view.reward = reward_of(v.object("reward"));
   view.candidates = candidates;
   const OffloadDecision d = policy.decide(view);
   return fmt::format("{{\"candidate\": {}, \"index\": {}, \"score\": {}, \"reason\": {}}}",

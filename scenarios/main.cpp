@@ -24,6 +24,10 @@ struct Options {
   SplitQuestion split;
   SplitFlags split_flags;
   GanttFlags gantt;
+  TrainFlags train;
+  TournamentFlags tournament;
+  std::uint64_t request = 0;
+  std::string folder = ".";
   ImportFlags import;
   MeasureFlags measure;
   CalibrateQuestion calibrate;
@@ -90,6 +94,49 @@ void add_calibrate(CLI::App& app, Options& o, int& code) {
   });
 }
 
+// Offload policies: training, ranking, and single decisions.
+void add_offload_commands(CLI::App& app, Options& o, int& code) {
+  auto* train = app.add_subcommand("train", "train a learning offload policy on runs of a scenario");
+  train->add_option("scenario", o.run.scenario, "scenario file (JSON)")->required();
+  train->add_option("--policy", o.train.policy, "which policy (default: the scenario's)");
+  train->add_option("--seeds", o.train.seeds, "one run each, e.g. 1..8 or 1..3,7 (1..8)");
+  train->add_option("--passes", o.train.passes, "times that the seeds are gone through (1)")
+      ->check(CLI::Range(1, 10000));
+  train->add_option("--out", o.train.out, "file to write, for parameter \"weights\" (weights.json)");
+  train->add_option("--set", o.run.set, "/pointer=value, sets a field; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  train->callback([&o, &code] { code = command_train(o.run, o.train); });
+
+  auto* tournament = app.add_subcommand(
+      "tournament", "rank the offload policies on several conditions, tuned and trained on other seeds");
+  TournamentFlags& t = o.tournament;
+  tournament->add_option("scenarios", t.scenarios, "conditions (default: scenarios/tournament)");
+  tournament->add_option("--policy", t.policies, "only this one, beside oracle and random; may be repeated")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  tournament->add_option("--training-seeds", t.training, "to tune and train on (1..4)");
+  tournament->add_option("--seeds", t.evaluation, "to judge on (101..120)");
+  tournament->add_option("--passes", t.passes, "of training over its seeds (4)")
+      ->check(CLI::Range(1, 10000));
+  tournament->add_option("--threads", t.threads, "runs at the same time; 0 = one per core")
+      ->check(CLI::Range(0, 1024));
+  tournament->add_option("--out", t.out, "JSON file to write");
+  tournament->add_option("--markdown", t.markdown, "page to write");
+  tournament->add_flag("--json", t.json, "print JSON instead of text");
+  tournament->callback([&o, &code] { code = command_tournament(o.tournament); });
+
+  auto* decision = app.add_subcommand("explain-decision",
+                                      "what the offload policy saw and chose for a request of a run");
+  decision->add_option("run", o.name, "run directory")->required();
+  decision->add_option("request", o.request, "number of the request, from 0")->required();
+  decision->add_option("--folder", o.folder,
+                       "where relative paths of the scenario start (the current directory)");
+  decision->add_flag("--json", o.run.json, "print JSON instead of text");
+  decision->callback(
+      [&o, &code] { code = command_explain_decision(o.name, o.request, o.folder, o.run.json); });
+}
+
 int dispatch(int argc, char** argv) {
   Options o;
   int code = exit_ok;
@@ -118,6 +165,7 @@ int dispatch(int argc, char** argv) {
   sweep->callback([&] { code = command_sweep(o.run, o.shard, o.resume); });
 
   add_calibrate(app, o, code);
+  add_offload_commands(app, o, code);
 
   auto* validate = app.add_subcommand("validate", "check scenario files without running them");
   validate->add_option("scenarios", o.paths, "scenario files")->required();

@@ -77,6 +77,8 @@ std::optional<world::KeyLaw> key_of(Resolution& r, const ObjectView& request,
                                     const ObjectView& workload, const world::Workload& w);
 void resolve_workloads(Resolution& r, const ObjectView& root);
 void resolve_offload(Resolution& r, const ObjectView& root);
+//! Throws InputError when nothing has a weight.
+schedulers::OffloadReward reward_of(const ObjectView& reward);
 //! Whether whom requests may reach can give what they ask for. Without problems so far.
 void check_requests(Resolution& r, const ObjectView& root);
 //! Updates of fleets, once services are known.

@@ -435,17 +435,20 @@ void check_requests(Resolution& r, const ObjectView& root) {
   }
 }
 
+schedulers::OffloadReward reward_of(const ObjectView& v) {
+  const schedulers::OffloadReward reward{v.number("latency"), v.number("energy"), v.number("accuracy"),
+                                         v.number("latency_scale"), v.number("energy_scale")};
+  if (!(reward.latency_weight + reward.energy_weight + reward.accuracy_weight > 0))
+    throw InputError("all its weights are 0: nothing is worth anything");
+  return reward;
+}
+
 void resolve_offload(Resolution& r, const ObjectView& root) {
   if (!root.has("offload")) return;
   const ObjectView v = root.object("offload");
   world::Offload& o = r.scenario.offload;
   o.policy = &schedulers::find_entry(schedulers::offload_policies(), v.variant());
   o.parameters = parameters_of(*o.policy, v);
-  try {
-    o.policy->make(*o.parameters);
-  } catch (const InputError& e) {
-    r.problems.add(v.at(), v.pointer(), e.what());
-  }
   if (v.has("candidates")) {
     for (const std::string& name : v.texts("candidates")) {
       const std::uint32_t s = r.services.at(name);
@@ -458,11 +461,37 @@ void resolve_offload(Resolution& r, const ObjectView& root) {
     for (std::uint32_t s = 0; s < r.scenario.services.size(); ++s)
       if (r.scenario.services[s].front == ~0U && !is_called(r.scenario, s)) o.candidates.push_back(s);
   }
+  const bool from_file =
+      std::any_of(o.policy->parameters.begin(), o.policy->parameters.end(),
+                  [&](const auto& p) { return p.name == "weights" && !v.text("weights").empty(); });
+  try {
+    if (from_file)
+      o.parameters->set("weights", expand_path(v.text("weights"), r.document.folder).string());
+    std::vector<std::string> names;
+    for (const std::uint32_t s : o.candidates) names.push_back(r.scenario.services[s].name);
+    o.policy->make(*o.parameters)->begin(names);
+  } catch (const InputError& e) {
+    const char* where = from_file ? "weights" : "policy";
+    r.problems.add(v.at(where), v.pointer_to(where), e.what());
+  }
   // A policy may have a parameter "fallback" of its own, which can also say "edge" or "cloud".
   const auto fallback = r.services.find(v.text("fallback"));
   o.fallback = fallback != r.services.end() ? fallback->second : o.candidates.back();
   o.overload_queue = v.count("overload_queue");
   o.signal_age = v.duration("signal_age");
+  const std::string known = v.text("bandwidth");
+  o.bandwidth = known == "current"   ? world::Offload::Bandwidth::current
+                : known == "nominal" ? world::Offload::Bandwidth::nominal
+                                     : world::Offload::Bandwidth::measured;
+  o.measurement_weight = v.number("measurement_weight");
+  o.decision_quality = v.flag("decision_quality");
+  o.rewarded = v.has("reward");
+  const ObjectView reward = v.object("reward");
+  try {
+    o.reward = reward_of(reward);
+  } catch (const InputError& e) {
+    r.problems.add(reward.at(), reward.pointer(), e.what());
+  }
 }
 
 }  // namespace isthmus::scenarios

@@ -67,6 +67,7 @@ const ObjectSpec& hedging_spec();
 const ObjectSpec& task_spec();
 const ObjectSpec& session_spec();
 
+const ObjectSpec& offload_reward_spec();
 const ObjectSpec& offload_spec();  //!< tables_policies.cpp, from the registered policies
 const ObjectSpec& batching_spec();
 const ObjectSpec& routing_spec();

@@ -69,6 +69,24 @@ void add_policies(ObjectSpec& s, const std::vector<schedulers::PolicyEntry<Polic
 
 }  // namespace
 
+const ObjectSpec& offload_reward_spec() {
+  static const ObjectSpec spec{
+      "offload reward",
+      "The worth of an answer is the weighted mean of latency_scale / (latency_scale + latency), "
+      "energy_scale / (energy_scale + energy of the client) and accuracy, all between 0 and 1; of a "
+      "request without an answer 0.",
+      {quantity("latency", Unit::none, "weight of the first").at_most(1000).by_default("1"),
+       quantity("energy", Unit::none, "weight of the second").at_most(1000).by_default("0"),
+       quantity("accuracy", Unit::none, "weight of the third").at_most(1000).by_default("0"),
+       quantity("latency_scale", Unit::duration, "latency that is worth one half").above(0)
+           .by_default("200 ms"),
+       quantity("energy_scale", Unit::energy, "energy of a request that is worth one half").above(0)
+           .by_default("1 J")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& offload_spec() {
   static const ObjectSpec spec = [] {
     ObjectSpec s;
@@ -88,6 +106,23 @@ const ObjectSpec& offload_spec() {
         quantity("signal_age", Unit::duration, "period of the load reports that clients get")
             .above(0)
             .by_default("1 s"),
+        word("bandwidth", {"current", "nominal", "measured"},
+             "what clients know of the path to a candidate: its present capacity, as a modem or a "
+             "network service would tell them; the capacity when they first looked; or the rate of "
+             "their own transfers there (the first estimate is the capacity)")
+            .by_default("current"),
+        quantity("measurement_weight", Unit::fraction,
+                 "with \"bandwidth\": \"measured\", weight of the newest transfer")
+            .above(0)
+            .at_most(1)
+            .by_default("0.5"),
+        object("reward", offload_reward_spec, "what a decision is worth: learners learn it, and the "
+               "results report its mean as offload_reward")
+            .default_is("latency alone, not reported"),
+        flag("decision_quality",
+             "hold every decision against the oracle's on the same candidates (oracle_agreement and "
+             "oracle_gap); takes time")
+            .by_default("false"),
     };
     add_policies(s, schedulers::offload_policies());
     return s;

@@ -34,7 +34,15 @@ const ObjectSpec& offload_view_spec() {
        quantity("network", Unit::duration, "estimated transfer time, both ways").by_default("0 s"),
        quantity("client_energy", Unit::energy, "that the client spends").by_default("0 J"),
        quantity("cost", Unit::money, "per request").by_default("0 USD"),
-       quantity("accuracy", Unit::fraction, "of its answers").at_most(1).by_default("0")},
+       quantity("accuracy", Unit::fraction, "of its answers").at_most(1).by_default("0"),
+       quantity("work", Unit::none, "operations of its model for the request; 0 = a law").by_default("0"),
+       quantity("speed", Unit::none, "peak of its units, operations/s; 0 = a law").by_default("0"),
+       quantity("uplink", Unit::bandwidth, "behind `network`; 0 = no network in between")
+           .by_default("0 B/s"),
+       quantity("nominal_uplink", Unit::bandwidth, "the same before anything was measured")
+           .default_is("uplink"),
+       quantity("measured_at", Unit::duration, "date of the client's last own transfer there")
+           .default_is("never")},
       "",
       {}};
   static const ObjectSpec spec{
@@ -45,6 +53,7 @@ const ObjectSpec& offload_view_spec() {
        quantity("download", Unit::bytes, "of the answer").by_default("0 B"),
        quantity("work", Unit::none, "estimated operations of the request").by_default("0"),
        quantity("slo", Unit::duration, "latency objective; 0 = none").by_default("0 s"), uniform(),
+       object("reward", offload_reward_spec, "what the scenario wants"),
        list("candidates", object("", candidate, "a candidate"), "services to choose from")
            .at_least(1)
            .needed()},

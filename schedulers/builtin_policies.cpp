@@ -24,6 +24,19 @@ PolicyEntry<OffloadPolicy> offload_score_corrected();
 PolicyEntry<OffloadPolicy> offload_threshold();
 PolicyEntry<OffloadPolicy> offload_random();
 PolicyEntry<OffloadPolicy> offload_round_robin();
+PolicyEntry<OffloadPolicy> offload_max_reward();
+PolicyEntry<OffloadPolicy> offload_cost_ratio();
+PolicyEntry<OffloadPolicy> offload_cost_ratio_feedback();
+PolicyEntry<OffloadPolicy> offload_weighted_threshold();
+PolicyEntry<OffloadPolicy> offload_lyapunov();
+PolicyEntry<OffloadPolicy> offload_multi_criteria();
+PolicyEntry<OffloadPolicy> offload_epsilon_greedy();
+PolicyEntry<OffloadPolicy> offload_ucb1();
+PolicyEntry<OffloadPolicy> offload_thompson();
+PolicyEntry<OffloadPolicy> offload_linucb();
+PolicyEntry<OffloadPolicy> offload_q_learning();
+PolicyEntry<OffloadPolicy> offload_policy_gradient();
+PolicyEntry<OffloadPolicy> offload_oracle();
 
 PolicyEntry<RoutingPolicy> routing_round_robin();
 PolicyEntry<RoutingPolicy> routing_weighted_round_robin();
@@ -111,6 +124,19 @@ const std::vector<PolicyEntry<OffloadPolicy>>& offload_policies() {
       offload_min_latency(),  offload_min_energy(),      offload_cheapest_within_slo(),
       offload_score(),        offload_score_corrected(), offload_threshold(),
       offload_random(),       offload_round_robin(),
+      offload_max_reward(),
+      offload_cost_ratio(),
+      offload_cost_ratio_feedback(),
+      offload_weighted_threshold(),
+      offload_lyapunov(),
+      offload_multi_criteria(),
+      offload_epsilon_greedy(),
+      offload_ucb1(),
+      offload_thompson(),
+      offload_linucb(),
+      offload_q_learning(),
+      offload_policy_gradient(),
+      offload_oracle(),
   };
   return table;
 }

@@ -17,6 +17,10 @@ double estimated_latency(const OffloadCandidate& candidate) {
   return candidate.network.seconds() + departures * service / full + service * together / speedup;
 }
 
+double estimated_reward(const OffloadView& view, const OffloadCandidate& c) {
+  return view.reward.of(estimated_latency(c), c.client_energy, c.accuracy);
+}
+
 bool any_healthy(const OffloadView& view) {
   return std::any_of(view.candidates.begin(), view.candidates.end(),
                      [](const OffloadCandidate& c) { return c.healthy; });

@@ -24,6 +24,9 @@ namespace isthmus::schedulers {
 //! are taken as they are: no policy knows more than the view.
 double estimated_latency(const OffloadCandidate& candidate);
 
+//! What the view expects the reward of a candidate to be.
+double estimated_reward(const OffloadView& view, const OffloadCandidate& candidate);
+
 //! Index of the local candidate: the first of tier device. Healthy ones go first; an unhealthy one
 //! is returned only when no candidate at all is healthy. Empty when there is none.
 std::optional<std::size_t> local_candidate(const OffloadView& view);

@@ -103,7 +103,7 @@ void World::scrape_for_router(Router& s) {
 }
 
 // Fills one candidate; false when this client can never use the service.
-bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
+bool World::candidate_view(std::uint32_t slot, std::uint32_t index, std::size_t candidate,
                            schedulers::OffloadCandidate& c) {
   const Request& r = requests_[slot];
   const Service& service = scenario_.services[index];
@@ -149,11 +149,12 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
     c.load = s.signal.load;
   }
 
-  // Network and energy of the client, from nominal rates.
+  // Network and energy of the client, from the rates that it knows.
   double upload = 0, download = 0;
   if (r.host != ~0U && node != r.host) {
-    const double up = network_->path_bandwidth(r.host, node);
-    const double down = network_->path_bandwidth(node, r.host);
+    double up = network_->path_bandwidth(r.host, node);
+    double down = network_->path_bandwidth(node, r.host);
+    know_candidate(r, candidate, workload.request.output_tokens.mean(), up, down, c);
     if (up <= 0 || down <= 0) {
       c.healthy = false;
     } else {
@@ -168,6 +169,10 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index,
       download /= down;
       c.network = latency + Duration::from_seconds(std::min(1e6, upload + download + r.protocol));
     }
+  }
+  if (c.uplink == 0) {
+    double none = 0;
+    know_candidate(r, candidate, workload.request.output_tokens.mean(), none, none, c);
   }
   if (r.host != ~0U) {
     const NodeGroup& client = scenario_.nodes[nodes_[r.host].group];
@@ -193,7 +198,8 @@ std::uint32_t World::choose_service(std::uint32_t slot) {
   // Candidates a client cannot reach at all stay in the list as unhealthy: indices keep their meaning.
   for (const std::uint32_t service : spec.candidates) {
     schedulers::OffloadCandidate c;
-    if (!candidate_view(slot, service, c)) c.healthy = false;
+    if (!candidate_view(slot, service, candidates_.size(), c)) c.healthy = false;
+    else if (offload_->privileged() && c.healthy) reveal(slot, service, candidates_.size(), c);
     candidates_.push_back(c);
   }
   schedulers::OffloadView view;
@@ -204,6 +210,8 @@ std::uint32_t World::choose_service(std::uint32_t slot) {
   if (!scenario_.objectives.empty()) view.slo = scenario_.objectives.front().target;
   Rng g = offload_draws_.at(r.record.identity, r.record.attempts);
   view.uniform = uniform01(g);
+  view.reward = spec.reward;
+  view.work = candidates_.front().work;
   view.candidates = candidates_;
   const schedulers::OffloadDecision d = offload_->decide(view);
   if (d.candidate >= candidates_.size())
@@ -220,6 +228,8 @@ std::uint32_t World::choose_service(std::uint32_t slot) {
       std::find(spec.candidates.begin(), spec.candidates.end(), used) - spec.candidates.begin());
   if (r.candidate >= spec.candidates.size()) r.candidate = static_cast<std::uint32_t>(d.candidate);
   if (r.record.first_choice == ~0U) r.record.first_choice = chosen;
+  if (offload_state_->oracle) compare_with_oracle(slot, view, d.candidate);
+  if (offload_state_->watch && offload_state_->watch(view, d, r.candidate)) ended_ = true;
   if (scenario_.record_decisions)
     recorder_.add({now_, r.record.request, chosen, used, d.score, d.reason});
   return used;
@@ -229,14 +239,16 @@ std::uint32_t World::choose_service(std::uint32_t slot) {
 void World::publish_signals() {
   for (std::uint32_t i = 0; i < services_.size(); ++i) {
     ServiceState& s = services_[i];
-    if (scenario_.services[i].local) continue;
-    const double slots = std::max(1.0, s.total_slots.value());
-    s.signal = {now_, std::min(1.0, s.busy_slots.value() / slots),
-                static_cast<std::uint32_t>(s.queued.value()) +
-                    static_cast<std::uint32_t>(s.pending.size() +
-                                               (s.decode ? s.decode->pending.size() : 0)),
-                static_cast<std::uint32_t>(s.running.value()), static_cast<std::uint32_t>(slots)};
+    if (!scenario_.services[i].local) s.signal = load_of(s);
   }
+}
+
+LoadSignal World::load_of(const ServiceState& s) const {
+  const double slots = std::max(1.0, s.total_slots.value());
+  return {now_, std::min(1.0, s.busy_slots.value() / slots),
+          static_cast<std::uint32_t>(s.queued.value()) +
+              static_cast<std::uint32_t>(s.pending.size() + (s.decode ? s.decode->pending.size() : 0)),
+          static_cast<std::uint32_t>(s.running.value()), static_cast<std::uint32_t>(slots)};
 }
 
 }  // namespace isthmus::world

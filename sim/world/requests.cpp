@@ -312,6 +312,7 @@ void World::on_flow_ended(Handle h, network::Outcome outcome) {
   r->flow = FlowId::none();
   if (outcome != network::Outcome::delivered)
     return retry_or_fail(h.slot, results::Cause::network_failed);
+  if (offload_state_) measure_path(*r, up);
   if (up) arrive(h.slot);
   else complete(h.slot);
 }
@@ -484,9 +485,7 @@ void World::finish_record(std::uint32_t slot) {
   }
   if (updates_ && r.record.counted && r.record.status == results::Status::completed) count_version(r);
   recorder_.add(r.record);
-  if (offload_ && r.candidate != ~0U)
-    offload_->observe({r.record.request, r.candidate, r.record.status == results::Status::completed,
-                       now_ - r.record.created, r.record.client_energy});
+  if (offload_ && r.candidate != ~0U) report_outcome(r);
   close_request(slot);
   end_of_request(r.record.workload, r.record.client, r.task,
                  r.record.status == results::Status::completed);

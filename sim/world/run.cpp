@@ -73,7 +73,11 @@ results::Summary run_here(const Scenario& s, const RunOptions& o) {
   record.on_request = o.on_request;
   results::Recorder recorder(info_of(s, o, network->describe()), record);
   World world(s, seed_of(s, o.replication), std::move(network), recorder);
-  return recorder.finish(world.run());
+  if (!o.learned.empty()) world.begin_with(o.learned);
+  if (o.on_decision) world.watch_decisions(o.on_decision);
+  results::Summary summary = recorder.finish(world.run());
+  if (o.keep_learned) *o.keep_learned = world.learned();
+  return summary;
 }
 
 void write_all(int fd, const std::string& text) {
@@ -102,7 +106,12 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
     ::close(fds[0]);
     std::string answer;
     try {
-      answer = answer_summary + results::to_json(run_here(s, o));
+      std::string learned;
+      RunOptions here = o;
+      if (o.keep_learned) here.keep_learned = &learned;
+      const results::Summary summary = run_here(s, here);
+      answer = fmt::format("{}{} {}{}", answer_summary, learned.size(), learned,
+                           results::to_json(summary));
     } catch (const InputError& e) {
       answer = answer_input_error + std::string(e.what());
     } catch (const InternalError& e) {
@@ -132,7 +141,12 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
                             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
   const std::string body = answer.substr(1);
   switch (answer.front()) {
-    case answer_summary: return results::summary_from_json(body);
+    case answer_summary: {  // length of what was learned, a space, that, and the summary
+      std::size_t digits = 0;
+      const std::size_t length = std::stoull(body, &digits);
+      if (o.keep_learned) *o.keep_learned = body.substr(digits + 1, length);
+      return results::summary_from_json(body.substr(digits + 1 + length));
+    }
     case answer_input_error: throw InputError(body);
     case answer_bug: throw InternalError(body);
     default: throw Error(body);
@@ -142,7 +156,7 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
 }  // namespace
 
 results::Summary run(const Scenario& scenario, const RunOptions& options) {
-  if (scenario.simgrid && !options.in_process && options.on_request)
+  if (scenario.simgrid && !options.in_process && (options.on_request || options.on_decision))
     throw InternalError("requests of a worker process cannot be seen here");
   if (scenario.simgrid && !options.in_process) return run_in_worker(scenario, options);
   return run_here(scenario, options);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "results/recorder.hpp"
+#include "sim/world/offload_state.hpp"
 #include "sim/world/scenario.hpp"
 
 namespace isthmus::world {
@@ -20,6 +21,9 @@ struct RunOptions {
   bool csv = false, html = false, trace = false;
   //! Sees every request as it ends, in this thread; not for SimGrid runs in a worker.
   std::function<void(const results::RequestRecord&)> on_request;
+  std::string learned;                   //!< of an earlier run: the offload policy begins with it
+  std::string* keep_learned = nullptr;   //!< where to put what it knows at the end; may be null
+  DecisionWatch on_decision;             //!< sees every offload decision; as on_request
   bool in_process = false;               //!< SimGrid in this very process (only once; used by workers)
 };
 

@@ -370,6 +370,13 @@ struct Offload {
   std::uint32_t fallback = 0;             //!< service index used when the choice is not healthy
   std::uint32_t overload_queue = 0;       //!< local queue length from which a request falls back; 0 = never
   Duration signal_age = Duration::from_seconds(1);  //!< period of load reports to clients
+  //! What clients know of their paths: the present rate, the rate when they first looked, or what
+  //! their own transfers got.
+  enum class Bandwidth : std::uint8_t { current, nominal, measured } bandwidth = Bandwidth::current;
+  double measurement_weight = 0.5;        //!< of the newest transfer
+  schedulers::OffloadReward reward;
+  bool rewarded = false;                  //!< the scenario states it: it is reported
+  bool decision_quality = false;          //!< every decision is held against the oracle's
 };
 
 //! Failures that come by chance: times between the end of one and the start of the next, and how long

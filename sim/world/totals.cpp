@@ -62,6 +62,7 @@ void World::reset_totals() {
   if (outboxes_) outboxes_->reset_totals();
   if (replication_) replication_->reset_totals();
   egress_cost_ = 0;
+  if (offload_state_) offload_state_->totals = {};
   talk_ = {};
   hedging_ = {};
   for (auto& [key, b] : brokers_) b.peak = b.memory, b.most = b.held;
@@ -155,6 +156,8 @@ results::WorldTotals World::totals() {
   if (!scenario_.faults.empty()) t.outages = outages_;
   if (outboxes_) outboxes_->add_totals(t.more);
   if (replication_) replication_->add_totals(t.more);
+  if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
+    t.offload = offload_state_->totals;
 
   for (const NodeGroup& group : scenario_.nodes) {
     results::NodeTotals n;

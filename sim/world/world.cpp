@@ -58,8 +58,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       if (group.model_cache) open_model_cache(group.first + i);
     }
   }
-  if (scenario.offload.policy)
-    offload_ = scenario.offload.policy->make(*scenario.offload.parameters);
+  if (scenario.offload.policy) open_offload();
   open_caches();
   start_services();
   open_workloads();

@@ -14,6 +14,7 @@
 #include "network/network.hpp"
 #include "results/recorder.hpp"
 #include "sim/core/fingerprint.hpp"
+#include "sim/world/offload_state.hpp"
 #include "sim/world/operator_codes.hpp"
 #include "sim/world/scenario.hpp"
 #include "sim/world/state.hpp"
@@ -32,6 +33,12 @@ class World final : public network::EventLoop {
   World(const Scenario& scenario, std::uint64_t seed, std::unique_ptr<network::Network> network,
         results::Recorder& recorder);
   ~World() override;
+
+  //! What the offload policy has learned; "" without one. Before run(): lets it begin with that.
+  std::string learned() const { return offload_ ? offload_->save() : std::string(); }
+  void begin_with(const std::string& learned);
+  //! Before run(): shows every offload decision.
+  void watch_decisions(DecisionWatch watch);
 
   //! Runs to the end and reports everything; call once.
   results::WorldTotals run();
@@ -195,7 +202,9 @@ class World final : public network::EventLoop {
 
   // offloading.cpp: what clients see, and their choice
   std::uint32_t choose_service(std::uint32_t slot);
-  bool candidate_view(std::uint32_t slot, std::uint32_t service, schedulers::OffloadCandidate& c);
+  bool candidate_view(std::uint32_t slot, std::uint32_t service, std::size_t candidate,
+                      schedulers::OffloadCandidate& c);
+  LoadSignal load_of(const ServiceState& service) const;
   void publish_signals();
   std::uint32_t route(std::uint32_t slot, std::uint32_t service);
   std::uint32_t choose_replica(std::uint32_t slot, Router& router,
@@ -214,6 +223,17 @@ class World final : public network::EventLoop {
   bool meets_nobody(std::uint32_t slot);
   bool try_elsewhere(std::uint32_t slot);
   void probe(std::uint32_t service);
+
+  // offload_knowledge.cpp: what they know of paths, what only the oracle knows, and rewards
+  void open_offload();
+  void know_candidate(const Request& request, std::size_t candidate, double expected_output,
+                      double& up, double& down, schedulers::OffloadCandidate& c);
+  void measure_path(const Request& request, bool upload);
+  void reveal(std::uint32_t slot, std::uint32_t service, std::size_t candidate,
+              schedulers::OffloadCandidate& c);
+  void compare_with_oracle(std::uint32_t slot, const schedulers::OffloadView& view,
+                           std::size_t chosen);
+  void report_outcome(const Request& request);
 
   // pools.cpp: services whose replicas stand in several pools
   std::uint32_t front_of(std::uint32_t service) const;
@@ -430,6 +450,7 @@ class World final : public network::EventLoop {
   std::vector<Task> tasks_;
   std::vector<std::uint32_t> free_tasks_;
   std::shared_ptr<schedulers::OffloadPolicy> offload_;
+  std::unique_ptr<OffloadState> offload_state_;  // null: no policy decides
   std::uint64_t guess_seed_;  // of speculation
   StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_,
       retry_draws_;

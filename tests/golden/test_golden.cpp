@@ -25,7 +25,7 @@ const fs::path source_dir = ISTHMUS_SOURCE_DIR;
 
 std::vector<fs::path> shipped_scenarios() {
   std::vector<fs::path> found;
-  for (const char* folder : {"scenarios", "scenarios/reference", "scenarios/examples"}) {
+  for (const char* folder : {"scenarios", "scenarios/reference", "scenarios/examples", "scenarios/tournament"}) {
     if (!fs::exists(source_dir / folder)) continue;
     for (const auto& entry : fs::directory_iterator(source_dir / folder))
       if (entry.path().extension() == ".json") found.push_back(entry.path());

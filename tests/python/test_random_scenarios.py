@@ -348,6 +348,25 @@ def random_data(seed: int) -> dict:
     return {"state": data}
 
 
+#: Those that look further than one estimate.
+OFFLOAD_POLICIES = [
+    "max-reward", "cost-ratio", "cost-ratio-feedback", "weighted-threshold", "lyapunov",
+    "multi-criteria", "epsilon-greedy", "ucb1", "thompson", "linucb", "q-learning",
+    "policy-gradient", "oracle"]
+
+
+def offload_knowledge(seed: int) -> dict:
+    """What clients know of their paths, and what decisions are worth."""
+    r = random.Random(f"offload {seed}")
+    knowledge: dict = {"bandwidth": r.choice(["current", "nominal", "measured"])}
+    if r.random() < 0.5:
+        knowledge["reward"] = {
+            "latency": 1, "energy": r.choice([0, 0.5]), "accuracy": r.choice([0, 1])}
+    if r.random() < 0.3:
+        knowledge["decision_quality"] = True
+    return knowledge
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -435,7 +454,9 @@ def random_scenario(seed: int) -> dict:
         "offload": {
             "policy": r.choice([
                 "min-latency", "score", "score-corrected", "random", "threshold", "always-local",
-                "always-edge", "always-cloud", "min-energy", "cheapest-within-slo", "round-robin"]),
+                "always-edge", "always-cloud", "min-energy", "cheapest-within-slo", "round-robin",
+                *OFFLOAD_POLICIES]),
+            **offload_knowledge(seed),
             "candidates": ["local", "law", "llm"], "fallback": r.choice(["llm", "law", "local"]),
             "overload_queue": r.choice([0, 2])},
         "slo": [{"metric": "latency", "percentile": 95, "target": "1 s"}],

@@ -248,5 +248,38 @@ TEST_F(Cli, ListsWhatThereIs) {
   EXPECT_THAT(run("schema").text, HasSubstr("https://json-schema.org/draft/2020-12/schema"));
 }
 
+TEST_F(Cli, TrainsRunsAndExplainsADecision) {
+  const std::string scenario = file("offload.json", R"({
+    "isthmus": 1, "name": "offload", "seed": 5, "duration": "20 s",
+    "nodes": {"phone": {"tier": "device", "count": 3}, "edge": {"tier": "edge"}},
+    "network": {"links": {"radio": {"bandwidth": "20 Mbps", "latency": "5 ms"}}, "access": {"phone": ["radio"]}},
+    "services": {"local": {"service_time": "120 ms", "on": "phone"}, "edge": {"service_time": "30 ms", "on": "edge"}},
+    "workload": [{"source": "poisson", "rate": "10 /s", "target": "offload", "clients": {"on": "phone"},
+                  "request": {"upload": "80 kB"}}],
+    "offload": {"policy": "ucb1", "candidates": ["local", "edge"], "reward": {}}
+  })");
+  const Output train = run("train " + scenario + " --seeds 1..2 --out w.json");
+  EXPECT_EQ(train.code, 0) << train.text;
+  EXPECT_THAT(train.text, HasSubstr("seed 2: mean reward 0."));
+  const Output made = run("run " + scenario + " --set /offload/weights=w.json --out one");
+  EXPECT_EQ(made.code, 0) << made.text;
+  const Output explained = run("explain-decision one 42");  // SimGrid, in that very process
+  EXPECT_EQ(explained.code, 0) << explained.text;
+  EXPECT_THAT(explained.text, HasSubstr("decision 1 of 1 by ucb1"));
+  EXPECT_THAT(explained.text, HasSubstr("highest upper confidence bound"));
+  // Other weights, other decisions: that is not the run that was recorded.
+  EXPECT_EQ(run("train " + scenario + " --seeds 3 --out w.json").code, 0);
+  const Output other = run("explain-decision one 42");
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.text, HasSubstr("running it again gives other decisions"));
+  EXPECT_THAT(run("explain-decision one 100000").text, HasSubstr("there is no request 100000"));
+  EXPECT_EQ(run("train " + scenario + " --policy min-latency").code, 2);
+  EXPECT_EQ(run("tournament --policy nonsense").code, 2);
+  const Output ranked =
+      run("tournament " + scenario + " --policy always-local --training-seeds 1 --seeds 2..3 --out t.json");
+  EXPECT_EQ(ranked.code, 0) << ranked.text;
+  EXPECT_THAT(ranked.text, HasSubstr("mean rank"));
+}
+
 }  // namespace
 }  // namespace isthmus::scenarios

@@ -28,11 +28,24 @@ def simulate(scenario: str) -> dict[str, dict[str, float]]:
     }
 
 
+def simulate_services(scenario: str) -> dict[str, dict[str, float]]:
+    """Metrics of each service in one run of the scenario without its alternatives."""
+    printed = program("run", str(ROOT / scenario), "--json", "--no-files",
+                      "--set", "/compare=null", "--set", "/replications=1")
+    return {
+        service: {name: m["value"] for name, m in metrics.items()}
+        for service, metrics in json.loads(printed)["by_service"].items()
+    }
+
+
 def rows_of(case: dict, results: dict) -> tuple[list[str], list[str]]:
     """Table rows and problems of one case."""
     rows, problems = [], []
+    services = {}
+    if any("service" in f for f in case["figures"]):
+        services = simulate_services(case["scenario"])
     for f in case["figures"]:
-        value = results[f["alternative"]][f["metric"]]
+        value = (services[f["service"]] if "service" in f else results[f["alternative"]])[f["metric"]]
         if f["kind"] == "unknown":
             if value is not None:
                 problems.append(f"{case['id']}: {f['figure']}: {value} is known")
