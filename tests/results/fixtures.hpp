@@ -188,6 +188,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   update.back_most = 2.25;
   update.progress = {{0, 0}, {1.5, 0.025}, {12, 0.25}};
   t.updates = {update};
+  t.offload = OffloadTotals{4, 2, 8, 6, 0.4};
   return t;
 }
 
