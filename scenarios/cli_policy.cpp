@@ -1,6 +1,7 @@
 // policy: one policy on views given as JSON, outside any simulation.
 #include <fmt/core.h>
 
+#include <functional>
 #include <vector>
 
 #include "scenarios/check.hpp"
@@ -96,11 +97,47 @@ std::string decide(RoutingPolicy& policy, const ObjectView& v) {
   return fmt::format("{{\"replica\": {}, \"index\": {}}}", replicas.at(index).replica, index);
 }
 
+std::string places(const std::vector<std::uint32_t>& all) {
+  std::string text;
+  for (const std::uint32_t i : all) text += fmt::format("{}{}", text.empty() ? "" : ", ", i);
+  return "[" + text + "]";
+}
+
 std::string decide(BatchingPolicy& policy, const ObjectView& v) {
-  const BatchingView view{instant(v, "now"), v.count("waiting"), instant(v, "oldest"),
-                          v.count("idle_slots")};
+  BatchingView view{instant(v, "now"), v.count("waiting"), instant(v, "oldest"),
+                    v.count("idle_slots")};
+  std::vector<WaitingRequest> requests;
+  for (const ObjectView& r : v.objects("requests")) {
+    WaitingRequest w;
+    w.tag = requests.size();
+    w.since = instant(r, "since");
+    if (w.since > view.now) throw InputError("requests: a request joins after \"now\"");
+    if (r.has("due")) w.due = instant(r, "due");
+    w.timeout = r.duration("timeout");
+    w.priority = static_cast<std::int32_t>(r.number("priority"));
+    w.items = r.count("items");
+    w.shape = r.count("shape");
+    w.moved_back = r.flag("moved_back");
+    requests.push_back(w);
+  }
+  const Duration base = v.duration("batch_base"), each = v.duration("batch_per_request");
+  const std::function<Duration(std::uint32_t)> batch_time = [=](std::uint32_t size) {
+    return Duration::from_seconds(base.seconds() + each.seconds() * size);
+  };
+  view.batch_time = &batch_time;
+  if (policy.wants_requests()) {
+    if (requests.size() != view.waiting)
+      throw InputError(fmt::format("this policy looks at each request: list all {} that wait in "
+                                   "\"requests\"",
+                                   view.waiting));
+    view.requests = requests;
+  }
   const BatchingDecision d = policy.decide(view);
-  return fmt::format("{{\"take\": {}, \"look_again\": {}}}", d.take, seconds(d.look_again));
+  std::string which;
+  if (const BatchSelection* s = d.selection)
+    which = fmt::format(", \"taken\": {}, \"dropped\": {}, \"moved_back\": {}", places(s->taken),
+                        places(s->dropped), places(s->moved_back));
+  return fmt::format("{{\"take\": {}, \"look_again\": {}{}}}", d.take, seconds(d.look_again), which);
 }
 
 std::string decide(AutoscalingPolicy& policy, const ObjectView& v) {

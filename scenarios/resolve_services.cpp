@@ -6,11 +6,13 @@
 #include "devices/split_problem.hpp"
 #include "models/kernel_profile.hpp"
 #include "models/pass_exits.hpp"
+#include "scenarios/file_reading.hpp"
 #include "scenarios/llm_service.hpp"
 #include "scenarios/model_choice.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/resolve_engine.hpp"
 #include "scenarios/tables.hpp"
+#include "scenarios/triton_config.hpp"
 #include "schedulers/registry.hpp"
 #include "sim/core/errors.hpp"
 
@@ -217,6 +219,29 @@ void build_work(Resolution& r, const ObjectView& s, const ObjectView& node, worl
     out.timing += fmt::format(", standard error {:.0f} %", 100 * out.timing_error);
 }
 
+// Policy and slots from a model configuration of Triton.
+void read_triton(Resolution& r, const ObjectView& s, const ObjectView& v, world::Service& out) {
+  try {
+    const TritonConfig c = read_triton_config(expand_path(v.text("config"), r.document.folder));
+    out.batching.policy = &schedulers::find_entry(schedulers::batching_policies(), c.policy);
+    out.batching.parameters = c.parameters;
+    out.batching.policy->make(c.parameters);
+    if (!s.has("slots")) out.slots = c.instances;
+    else if (out.slots != c.instances)
+      r.scenario.notices.push_back(
+          fmt::format("service \"{}\": {} slots, though its config.pbtxt has {} instances", out.name,
+                      out.slots, c.instances));
+    if (c.ignored.empty()) return;
+    std::string all;
+    for (const std::string& name : c.ignored) all += (all.empty() ? "" : ", ") + name;
+    r.scenario.notices.push_back(
+        fmt::format("service \"{}\": not simulated of its config.pbtxt: {}", out.name, all));
+  } catch (const InputError& e) {
+    for (const std::string& line : e.problems())
+      r.problems.add(v.at("config"), v.pointer_to("config"), line);
+  }
+}
+
 void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service& out) {
   Value storage;
   const ObjectView v = policy_view(s, "batching", batching_spec(), storage);
@@ -235,6 +260,7 @@ void read_batching(Resolution& r, const ObjectView& s, bool llm, world::Service&
     return;
   }
   if (v.variant() == "fitted") return;  // once its times are known
+  if (v.variant() == "triton") return read_triton(r, s, v, out);
   read_policy(r, s, "batching", batching_spec(), schedulers::batching_policies(),
               out.batching.policy, out.batching.parameters);
 }
@@ -385,7 +411,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
     for (const char* other :
          {"variant", "variants", "variant_policy", "loading", "parallel", "pipeline",
           "pipeline_layers", "data_parallel", "expert_parallel", "expert_exchange", "expert_skew",
-          "expert_imbalance", "unit", "units", "scheduler", "priority", "workspace"})
+          "expert_imbalance", "unit", "units", "scheduler", "priority", "workspace", "time_cv"})
       if (s.has(other))
         r.problems.add(s.at(other), s.pointer_to(other), "only services with a model have this");
   } else if (s.has("model")) {
@@ -407,6 +433,10 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
         if (s.has(other)) r.problems.add(s.at(other), s.pointer_to(other), "only with \"units\"");
       check_capacity(r, s, out);
     }
+    if (s.has("time_cv") && (llm || s.has("units")))
+      r.problems.add(s.at("time_cv"), s.pointer_to("time_cv"),
+                     "only for operator graphs on a unit of their own");
+    out.time_cv = s.number("time_cv");
     build_work(r, s, node, out);
     fit_batch(r, s, out);
     read_loading(r, s, node, out);

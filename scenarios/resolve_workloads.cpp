@@ -227,6 +227,7 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.protocol = v.distribution("protocol", r.problems);
   q.deadline = v.duration_or("deadline", Duration::max());
   q.attempt_timeout = v.duration_or("attempt_timeout", Duration::max());
+  q.queue_timeout = v.duration_or("queue_timeout", Duration::zero());
   q.retry_jitter = v.number("retry_jitter");
   if (v.has("retry_budget")) q.retry_budget = v.number("retry_budget");
   q.retries = v.count("retries");
@@ -414,8 +415,25 @@ void check_requests(Resolution& r, const ObjectView& root) {
       r.scenario.notices.push_back(
           fmt::format("workload \"{}\": {} has no effect, for {}", w.name, what, why));
     };
-    if (w.priority != 0 && none([](const auto& e) { return e.order == devices::QueueOrder::priority; }))
-      note("priority", "no engine that it may reach has \"order\": \"priority\"");
+    const auto batcher = [&](const auto& uses) {
+      return std::any_of(targets.begin(), targets.end(), [&](std::uint32_t i) {
+        const world::Batching& b = r.scenario.services[i].batching;
+        return b.policy && b.policy->name == "dynamic" && uses(*b.parameters);
+      });
+    };
+    const auto ordered = [](const auto& e) { return e.order == devices::QueueOrder::priority; };
+    if (w.priority != 0 && none(ordered) &&
+        !batcher([](const auto& p) { return p.number("priority_levels") > 1; }))
+      note("priority", "no engine that it may reach has \"order\": \"priority\", and no dynamic batcher "
+                       "priority_levels");
+    const auto shortens = [](const auto& p) {
+      const auto& levels = p.list("level_override");
+      return p.number("allow_timeout_override") > 0 ||
+             std::any_of(levels.begin(), levels.end(), [](double x) { return x > 0; });
+    };
+    if (w.request.queue_timeout > Duration::zero() && !batcher(shortens))
+      note("request.queue_timeout",
+           "no service that it may reach batches by \"dynamic\" with allow_timeout_override");
     if (!w.request.adapters.empty() && none([](const auto& e) { return e.adapters.slots > 0; }))
       note("request.adapters", "no engine that it may reach has \"adapters\"");
     const bool caches = std::any_of(r.scenario.services.begin(), r.scenario.services.end(),

@@ -154,6 +154,15 @@ const ObjectSpec& batching_spec() {
         quantity("latency_limit", Unit::duration, "of one batch").above(0).default_is("none")};
     s.fields[0].choices.push_back(fitted.value);
     s.variants.push_back(std::move(fitted));
+    Variant triton;
+    triton.value = "triton";
+    triton.help =
+        "As NVIDIA Triton with that model configuration, read unchanged: dynamic_batching becomes the "
+        "policy \"dynamic\" (without it, \"none\"), instance_group the `slots` of a replica. See "
+        "docs/batching.md.";
+    triton.fields = {text("config", "path of a config.pbtxt").needed()};
+    s.fields[0].choices.push_back(triton.value);
+    s.variants.push_back(std::move(triton));
     return s;
   }();
   return spec;

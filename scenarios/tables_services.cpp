@@ -282,6 +282,12 @@ const ObjectSpec& service_spec() {
             "to call")
             .at_most(10)
             .default_is("the cost model's, 0 for service_time"),
+        quantity("time_cv", Unit::none,
+                 "coefficient of variation of the time of a batch around what the cost model says, a "
+                 "Gamma law: inputs of other lengths, hosts with other work; operator graphs on a unit "
+                 "of their own")
+            .at_most(10)
+            .by_default("0"),
     };
     for (const Field& f : caching_fields()) s.fields.push_back(f);
     return s;

@@ -98,12 +98,29 @@ const ObjectSpec& routing_view_spec() {
 }
 
 const ObjectSpec& batching_view_spec() {
+  static const ObjectSpec request{
+      "waiting request",
+      "One request in the queue.",
+      {quantity("since", Unit::duration, "date when it joined").by_default("0 s"),
+       quantity("due", Unit::duration, "date until which an answer is wanted").default_is("none"),
+       quantity("timeout", Unit::duration, "its own limit of waiting; 0 = none").by_default("0 s"),
+       integer("priority", "larger first").at_least(-1000000).at_most(1000000).by_default("0"),
+       integer("items", "inputs in it").at_least(1).by_default("1"),
+       integer("shape", "requests of different shapes share no batch").by_default("0"),
+       flag("moved_back", "a decision has moved it behind the others").by_default("false")},
+      "",
+      {}};
   static const ObjectSpec spec{
       "batching view",
       "One batching decision to take.",
       {now(), integer("waiting", "requests in the queue").at_least(1).needed(),
        quantity("oldest", Unit::duration, "date when the first of them joined").by_default("0 s"),
-       integer("idle_slots", "free execution slots").at_least(1).by_default("1")},
+       integer("idle_slots", "free execution slots").at_least(1).by_default("1"),
+       list("requests", object("", request, "a request"),
+            "all that wait, in order; for policies that look at each")
+           .default_is("none"),
+       quantity("batch_base", Unit::duration, "predicted time of a batch: this ...").by_default("0 s"),
+       quantity("batch_per_request", Unit::duration, "... and this per request").by_default("0 s")},
       "",
       {}};
   return spec;

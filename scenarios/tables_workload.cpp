@@ -129,6 +129,10 @@ const ObjectSpec& request_spec() {
                 "an attempt without its answer after this is given up, and `retries` decide what follows")
            .above(0)
            .default_is("none"),
+       quantity("queue_timeout", Unit::duration,
+                "longest time in a queue that it asks for, where the batching policy allows it "
+                "(dynamic: allow_timeout_override); 0 = the policy's")
+           .by_default("0 s"),
        integer("retries", "after a failed transfer or an attempt given up").at_most(1000).by_default("0"),
        quantity("retry_jitter", Unit::fraction, "share of a pause before a retry that is drawn at random")
            .at_most(1)
@@ -206,7 +210,9 @@ const ObjectSpec& workload_spec() {
         object("request", request_spec, "what one request carries"),
         object("task", task_spec, "arrivals are tasks of several requests")
             .default_is("single requests"),
-        integer("priority", "in engines with \"order\": \"priority\": larger goes first")
+        integer("priority",
+                "larger goes first: in engines with \"order\": \"priority\", and in the dynamic batcher "
+                "with priority_levels, where 0 is its default level and 1 the level before")
             .at_least(-1e6)
             .at_most(1e6)
             .by_default("0"),

@@ -62,6 +62,8 @@ PolicyEntry<BatchingPolicy> batching_fixed();
 PolicyEntry<BatchingPolicy> batching_timeout();
 PolicyEntry<BatchingPolicy> batching_dynamic();
 PolicyEntry<BatchingPolicy> batching_greedy();
+PolicyEntry<BatchingPolicy> batching_adaptive();
+PolicyEntry<BatchingPolicy> batching_earliest_deadline();
 
 PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
 PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
@@ -167,7 +169,8 @@ const std::vector<PolicyEntry<RoutingPolicy>>& routing_policies() {
 
 const std::vector<PolicyEntry<BatchingPolicy>>& batching_policies() {
   static const std::vector<PolicyEntry<BatchingPolicy>> table{
-      batching_none(), batching_fixed(), batching_timeout(), batching_dynamic(), batching_greedy(),
+      batching_none(),   batching_fixed(),    batching_timeout(),           batching_dynamic(),
+      batching_greedy(), batching_adaptive(), batching_earliest_deadline(),
   };
   return table;
 }

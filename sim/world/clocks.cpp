@@ -162,7 +162,7 @@ void World::take_over_clocks(std::uint32_t node) {
 // A batch at a relative clock: arithmetic stretches, memory traffic and launches do not.
 double World::batch_seconds(const Replica& p, const Batch& b, double speed) {
   if (b.law_seconds > 0) return b.law_seconds / speed + b.extra;
-  double seconds = b.extra;
+  double seconds = 0;
   for (const Batch::Part& part : b.parts) {
     const auto [it, fresh] =
         services_[p.service].clocked_seconds.emplace(std::tuple(part.cost, part.size, speed), 0.0);
@@ -177,7 +177,7 @@ double World::batch_seconds(const Replica& p, const Batch& b, double speed) {
     }
     seconds += part.sign * it->second;
   }
-  return std::max(seconds, 1e-12);
+  return std::max(b.extra + b.factor * seconds, 1e-12);
 }
 
 // What a batch drew above idle: its share of the work that ran on the node meanwhile.

@@ -164,6 +164,20 @@ devices::EngineLimits World::engine_limits(std::uint32_t service) const {
   return limits;
 }
 
+// Estimate for policies: at the highest clock, without waiting for weights or for others on its units.
+std::function<Duration(std::uint32_t)> World::batch_time(std::uint32_t service) {
+  const Service& spec = scenario_.services[service];
+  if (const auto* law = std::get_if<ServiceLaw>(&spec.work))
+    return [mean = law->time.mean(), each = law->per_item](std::uint32_t size) {
+      return Duration::from_seconds(mean + each * size);
+    };
+  if (spec.execution())
+    return [this, service](std::uint32_t size) { return plan_of(service, size).makespan(); };
+  return [cost = std::get<GraphModel>(spec.work).cost](std::uint32_t size) {
+    return cost->batch(size).time;
+  };
+}
+
 void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once) {
   const Service& spec = scenario_.services[service];
   ServiceState& s = services_[service];
@@ -180,9 +194,11 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
     p.kv_blocks = limits.kv_blocks;
     p.engine = std::make_unique<devices::ServingEngine>(llm->cost, limits);
   } else {
+    const auto policy =
+        spec.batching.policy ? spec.batching.policy->make(*spec.batching.parameters) : nullptr;
     p.server = std::make_unique<devices::BatchServer>(
-        spec.slots, spec.queue_capacity,
-        spec.batching.policy ? spec.batching.policy->make(*spec.batching.parameters) : nullptr);
+        spec.slots, spec.queue_capacity, policy,
+        policy && policy->wants_batch_time() ? batch_time(service) : nullptr);
     p.batches.resize(spec.slots);
   }
   NodeState& n = nodes_[node];

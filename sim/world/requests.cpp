@@ -571,7 +571,9 @@ void World::withdraw(std::uint32_t slot) {
         p.engine->cancel(tag);
         look_again(r.replica);
       } else {
-        p.server->remove(tag);  // a batch in service runs on; its end finds a stale tag
+        // A batch in service runs on; its end finds a stale tag. What is left may be a batch now.
+        if (p.server->remove(tag) && p.server->wants_requests() && p.server->can_start())
+          request_dispatch(r.replica);
       }
       show_load(r.replica);
       break;

@@ -237,6 +237,7 @@ struct Service {
   std::uint32_t transfers = 0;         //!< policy of transfers to and from it (network::Transfer::policy)
   std::uint32_t protocol = 0xffffffffU;  //!< that remote clients speak with it; ~0: none
   double timing_error = 0;             //!< relative standard error of its service times
+  double time_cv = 0;                  //!< of batches of graphs around the model's time (Gamma); 0: none
   std::string timing;                  //!< evidence in words, for the report
 
   //! The graph execution of the service; null when it has none.
@@ -328,6 +329,7 @@ struct RequestShape {
   Distribution difficulty = Distribution::uniform(0, 1);
   Duration deadline = Duration::max();                      //!< the client gives up after this
   Duration attempt_timeout = Duration::max();               //!< an attempt is given up after this
+  Duration queue_timeout = Duration::zero();                //!< that it asks batchers for; zero: none
   double retry_jitter = 0;                                  //!< share of a backoff that is drawn
   double retry_budget = std::numeric_limits<double>::infinity();  //!< retries per request, over all
   std::uint32_t retries = 0;                                //!< after a failed transfer

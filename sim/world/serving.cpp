@@ -1,5 +1,6 @@
 // Replicas at work: queues, batches and engine spans.
 #include <algorithm>
+#include <utility>
 
 #include "devices/unit_power.hpp"
 #include "sim/world/saturated.hpp"
@@ -38,18 +39,36 @@ void World::label(devices::EngineRequest& job, const Request& r) const {
     job.adapter = adapter_of(adapters, adapter_draws_.at(r.record.identity));
 }
 
+// What policies are told of a request that joins a queue.
+schedulers::WaitingRequest World::describe(std::uint32_t slot) const {
+  const Request& r = requests_[slot];
+  const Workload& workload = scenario_.workloads[r.record.workload];
+  schedulers::WaitingRequest w;
+  w.tag = handle_of(slot).pack();
+  w.since = now_;
+  w.priority = workload.priority;
+  w.timeout = workload.request.queue_timeout;
+  Duration limit = workload.request.deadline;
+  for (const results::Objective& o : scenario_.objectives)
+    if (o.metric == "latency") limit = std::min(limit, o.target);
+  if (limit != Duration::max()) w.due = r.record.created + limit;
+  return w;
+}
+
+// A service does not take the request.
+void World::turn_away(std::uint32_t slot, results::Cause cause) {
+  const std::uint32_t replica = std::exchange(requests_[slot].replica, ~0U);
+  --replicas_[replica].outstanding;
+  if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
+  drop(slot, results::Status::rejected, cause);
+}
+
 void World::enqueue(std::uint32_t slot) {
   Request& r = requests_[slot];
   Replica& p = replicas_[r.replica];
   const Service& service = scenario_.services[p.service];
   const std::uint64_t tag = handle_of(slot).pack();
-  const auto turn_away = [&](results::Cause cause) {
-    const std::uint32_t replica = r.replica;
-    --replicas_[replica].outstanding;
-    r.replica = ~0U;
-    if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
-    drop(slot, results::Status::rejected, cause);
-  };
+  Instant leaves = now_ + service.queue_timeout;
 
   if (p.engine) {
     devices::EngineRequest job{tag, std::max<std::int64_t>(1, r.record.prompt_tokens),
@@ -64,19 +83,22 @@ void World::enqueue(std::uint32_t slot) {
       const std::vector<std::uint32_t>& pools = scenario_.services[service.front].pools->decode;
       if (std::none_of(pools.begin(), pools.end(),
                        [&](std::uint32_t pool) { return services_[pool].sample->fits(job); }))
-        return turn_away(results::Cause::too_large);
+        return turn_away(slot, results::Cause::too_large);
       job.output = 1;
       job.hold = true;
     }
-    if (!p.engine->fits(job)) return turn_away(results::Cause::too_large);
-    if (p.engine->waiting() >= service.queue_capacity) return turn_away(results::Cause::queue_full);
+    if (!p.engine->fits(job)) return turn_away(slot, results::Cause::too_large);
+    if (p.engine->waiting() >= service.queue_capacity) return turn_away(slot, results::Cause::queue_full);
     p.engine->enqueue(job);
+  } else if (p.server->wants_requests()) {
+    const schedulers::WaitingRequest w = describe(slot);
+    if (!p.server->enqueue(w)) return turn_away(slot, results::Cause::queue_full);
+    leaves = std::min(leaves, p.server->expires(w));
   } else if (!p.server->enqueue(tag, now_)) {
-    return turn_away(results::Cause::queue_full);
+    return turn_away(slot, results::Cause::queue_full);
   }
-  if (service.queue_timeout != Duration::max())
-    r.queue_timer =
-        queue_.push(now_ + service.queue_timeout, EventKind::queue_timeout, 0, tag);
+  if (!leaves.is_never())
+    r.queue_timer = queue_.push(leaves, EventKind::queue_timeout, 0, tag);
 
   // Single requests start at once; batches and engines look at the whole instant first.
   const std::uint32_t replica = r.replica;
@@ -117,17 +139,32 @@ void World::dispatch(std::uint32_t replica) {
 
 // ---- batch servers ---------------------------------------------------------------------------------
 
+// Nanoseconds of a batch on a unit at its highest clock, without waiting for weights.
 std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_share) {
   const Service& service = scenario_.services[replicas_[replica].service];
   b.parts.clear();
+  const Request& first = requests_[Handle::unpack(b.tags.front()).slot];
+  const auto draws = [&] {
+    return service_draws_.at(first.record.identity,
+                             std::uint64_t{first.copy} << 16 | first.record.attempts);
+  };
   if (const auto* law = std::get_if<ServiceLaw>(&service.work)) {
-    const results::RequestRecord& first = requests_[Handle::unpack(b.tags.front()).slot].record;
-    const std::uint64_t copy = requests_[Handle::unpack(b.tags.front()).slot].copy;
-    Rng g = service_draws_.at(first.identity, copy << 16 | first.attempts);
+    Rng g = draws();
     compute_share = 1;
     const double seconds = law->time.sample(g) + law->per_item * static_cast<double>(b.tags.size());
     return saturated(seconds / replicas_[replica].speed).ns();
   }
+  const std::int64_t ns = graph_ns(replica, b, compute_share);
+  if (service.time_cv <= 0) return ns;
+  Rng g = draws();
+  const double spread = service.time_cv * service.time_cv;
+  b.factor = sample_gamma(g, 1 / spread, spread);
+  return saturated(b.factor * static_cast<double>(ns) * 1e-9).ns();
+}
+
+// What the model says of its graphs.
+std::int64_t World::graph_ns(std::uint32_t replica, Batch& b, double& compute_share) {
+  const Service& service = scenario_.services[replicas_[replica].service];
   const auto& graph = std::get<GraphModel>(service.work);
   if (service.parts) group_by_cut(graph, b);
   else if (graph.choices.empty()) b.parts.push_back({graph.cost.get(), static_cast<std::int64_t>(b.tags.size()), 1});
@@ -152,12 +189,13 @@ void World::start_batch(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
   const Instant again = p.server->form_batch(now_, batch_);
+  const std::vector<std::uint64_t> dropped = p.server->dropped();
   if (batch_.empty()) {
     queue_.cancel(p.look_again);
     p.look_again = again.is_never()
                        ? EventHandle()
                        : queue_.push(again, EventKind::dispatch, replica, p.number);
-    return;
+    return turn_away(dropped);
   }
   // Occupy a slot and the unit's power.
   const auto it = std::find_if(p.batches.begin(), p.batches.end(), [](const Batch& b) { return !b.live; });
@@ -180,6 +218,14 @@ void World::start_batch(std::uint32_t replica) {
     if (p.accuracy >= 0) r.record.accuracy = p.accuracy;
     if (r.queue_timer.valid()) queue_.cancel(r.queue_timer);
   }
+  turn_away(dropped);
+}
+
+// Those whom a policy gave up.
+void World::turn_away(const std::vector<std::uint64_t>& tags) {
+  for (const std::uint64_t tag : tags)
+    if (find(Handle::unpack(tag)))
+      turn_away(Handle::unpack(tag).slot, results::Cause::queue_timeout);
 }
 
 // The whole batch on a unit that the replica has for itself.
@@ -218,7 +264,7 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   const Service& service = scenario_.services[p.service];
   Batch& b = p.batches[index];
   const auto size = static_cast<std::uint32_t>(b.tags.size());
-  p.server->finish(size);
+  p.server->finish(size, now_ - b.start);
   b.live = false;
   give_back_weights(p.node, p.service);
   if (!service.execution())
@@ -265,7 +311,7 @@ void World::stop_serving(std::uint32_t slot) {
     return;
   queue_.cancel(b.done);
   b.live = false;
-  p.server->finish(static_cast<std::uint32_t>(b.tags.size()));
+  p.server->abandon(static_cast<std::uint32_t>(b.tags.size()));
   occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
   b.nominal = b.watts * (now_ - b.start).seconds();
   if (service.local)

@@ -176,6 +176,7 @@ struct Batch {
   double seconds = 0;                  // of the whole batch at the present clock
   double extra = 0;                    // s for weights that are on their way
   double law_seconds = 0;              // drawn time at the highest clock, of services with a law
+  double factor = 1;                   // drawn, on the time of the graphs
   double work_before = 0, nominal_before = 0;  // node's meters when it started
   bool live = false;
   EventHandle done;

@@ -146,7 +146,11 @@ class World final : public network::EventLoop {
   void close_hedge(std::uint32_t slot);
 
   // serving.cpp: queues, batches, engines
+  schedulers::WaitingRequest describe(std::uint32_t slot) const;
+  void turn_away(std::uint32_t slot, results::Cause cause);
+  void turn_away(const std::vector<std::uint64_t>& tags);
   void enqueue(std::uint32_t slot);
+  std::function<Duration(std::uint32_t)> batch_time(std::uint32_t service);
   void request_dispatch(std::uint32_t replica);
   void dispatch(std::uint32_t replica);
   void start_batch(std::uint32_t replica);
@@ -159,6 +163,7 @@ class World final : public network::EventLoop {
   void interrupt_span(std::uint32_t replica);
   void show_load(std::uint32_t replica);
   std::int64_t service_ns(std::uint32_t replica, Batch& batch, double& compute_share);
+  std::int64_t graph_ns(std::uint32_t replica, Batch& batch, double& compute_share);
 
   // variants.cpp: which variant answers a request, and where it leaves
   void open_variants(std::uint32_t service);

@@ -259,6 +259,29 @@ def divide_replicas(seed: int, node: dict, service: dict) -> None:
             service["parallel"] = r.choice([2, 4])
 
 
+def random_batching(seed: int, service: dict, request: dict) -> None:
+    """Batches of requests that the policy chooses one by one."""
+    r = random.Random(f"batch {seed}")
+    if r.random() < 0.5:
+        return
+    levels = r.choice([0, 1, 3])
+    service["batching"] = r.choice([
+        {"policy": "dynamic", "max_batch": 6, "preferred": r.choice([[], [2, 4]]),
+         "max_queue_delay": r.choice(["0 s", "10 ms"]), "priority_levels": levels,
+         "default_priority_level": min(levels, 2), "timeout_action": r.choice(["reject", "delay"]),
+         "default_timeout": r.choice(["0 s", "30 ms"]), "allow_timeout_override": r.choice([0, 1]),
+         "max_queue_size": r.choice([0, 3]),
+         "level_timeout": [r.choice(["0 s", "1 s"]) for _ in range(levels)]},
+        {"policy": "adaptive", "slo": r.choice(["5 ms", "1 s"]), "max_batch": r.choice([1, 50]),
+         "max_queue_delay": r.choice(["0 s", "5 ms"])},
+        {"policy": "earliest-deadline", "slo": r.choice(["0 s", "20 ms", "2 s"]),
+         "slack": r.choice(["0 s", "3 ms"]), "late": r.choice(["drop", "last"]),
+         "start": r.choice(["at-once", "last-moment"]), "least_batch": r.choice([1, 4])},
+    ])
+    if r.random() < 0.5:
+        request["queue_timeout"] = r.choice(["1 ms", "10 s"])
+
+
 def random_protocol(seed: int, services: dict, request: dict) -> dict:
     """Lets remote services speak a protocol of any layers, and attempts time out."""
     r = random.Random(f"talk {seed}")
@@ -431,6 +454,7 @@ def random_scenario(seed: int) -> dict:
     if r.random() < 0.4:
         request["deadline"] = r.choice(["1 ns", "50 ms", "2 s"])
     divide_replicas(seed, nodes["gpu"], services["llm"])
+    random_batching(seed, services["law"], request)
     device, local = random_device(seed)
     nodes["phone"].update(device)
     services["local"] = {**local, "on": "phone", "queue": queue}

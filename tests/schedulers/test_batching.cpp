@@ -98,6 +98,119 @@ TEST(DynamicBatching, RejectsAPreferredSizeAboveTheMaximum) {
   EXPECT_THROW(make("dynamic", 4, 0, {8}), InputError);
 }
 
+TEST(AdaptiveBatching, GrowsByFullBatchesInTimeAndShrinksByLateOnes) {
+  const auto& e = find_entry(batching_policies(), "adaptive");
+  Parameters p(e.parameters);
+  p.set("slo", 0.010);
+  p.set("increase", 2);
+  p.set("decrease", 0.5);
+  p.set("max_batch", 6);
+  const auto policy = e.make(p);
+  EXPECT_EQ(decide(*policy, 9, 0).take, 1u);
+  policy->observe({1, ms(4)});  // 3
+  EXPECT_EQ(decide(*policy, 9, 0).take, 3u);
+  policy->observe({2, ms(4)});  // says nothing about 3
+  EXPECT_EQ(decide(*policy, 9, 0).take, 3u);
+  policy->observe({3, ms(10)});  // 5, the objective is met
+  policy->observe({5, ms(9)});   // 6, no more
+  EXPECT_EQ(decide(*policy, 9, 0).take, 6u);
+  policy->observe({4, ms(10.001)});  // 3, late however small
+  EXPECT_EQ(decide(*policy, 9, 0).take, 3u);
+  for (int i = 0; i < 9; ++i) policy->observe({1, ms(99)});
+  EXPECT_EQ(decide(*policy, 9, 0).take, 1u);
+}
+
+TEST(AdaptiveBatching, SettlesAroundTheBatchThatTakesAsLongAsTheObjective) {
+  const auto& e = find_entry(batching_policies(), "adaptive");
+  Parameters p(e.parameters);
+  p.set("slo", 0.020);
+  const auto policy = e.make(p);
+  // 2 ms + 0.5 ms per request: 36 requests take 20 ms.
+  double sum = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const std::uint32_t take = decide(*policy, 1000, 0).take;
+    policy->observe({take, ms(2 + 0.5 * take)});
+    EXPECT_LE(take, 37u);
+    if (i >= 1000) sum += take;
+  }
+  EXPECT_NEAR(sum / 1000, 35, 1.5);  // from 37 back to 33 and up again
+}
+
+struct Deadlines {
+  std::vector<WaitingRequest> requests;
+  BatchingView view;
+  std::function<Duration(std::uint32_t)> batch_time = [](std::uint32_t size) { return ms(2 + 1.0 * size); };
+  // At 100 ms, with deadlines in so many ms from then.
+  explicit Deadlines(const std::vector<double>& in_ms) {
+    view.now = Instant::from_seconds(0.1);
+    for (const double d : in_ms) {
+      WaitingRequest r;
+      r.since = Instant::from_seconds(0.09);
+      r.due = view.now + ms(d);
+      requests.push_back(r);
+    }
+    view.waiting = static_cast<std::uint32_t>(requests.size());
+    view.requests = requests;
+    view.batch_time = &batch_time;
+  }
+};
+
+std::shared_ptr<BatchingPolicy> earliest_deadline(const std::function<void(Parameters&)>& set) {
+  const auto& e = find_entry(batching_policies(), "earliest-deadline");
+  Parameters p(e.parameters);
+  set(p);
+  return e.make(p);
+}
+using Places = std::vector<std::uint32_t>;
+
+TEST(EarliestDeadline, TakesTheLargestBatchThatMeetsTheFirstDeadline) {
+  const auto policy = earliest_deadline([](Parameters&) {});
+  const Deadlines d({30, 5, 20, 9});  // a batch of b takes 2 + b ms
+  const BatchingDecision got = policy->decide(d.view);
+  EXPECT_EQ(got.selection->taken, (Places{1, 3, 2}));  // three take 5 ms, four would take 6
+  EXPECT_TRUE(got.selection->dropped.empty());
+}
+
+TEST(EarliestDeadline, DropsWhoCannotBeInTimeOrServesThemLast) {
+  const Deadlines d({2.9, 30, -4, 3});
+  const auto drops = earliest_deadline([](Parameters&) {});
+  const BatchingDecision got = drops->decide(d.view);
+  EXPECT_EQ(got.selection->taken, (Places{3}));  // alone it takes 3 ms
+  EXPECT_EQ(got.selection->dropped, (Places{0, 2}));
+  const auto keeps = earliest_deadline([](Parameters& p) { p.set("late", "last"); });
+  EXPECT_EQ(keeps->decide(d.view).selection->taken, (Places{3}));
+  EXPECT_TRUE(keeps->decide(d.view).selection->dropped.empty());
+  EXPECT_EQ(keeps->decide(Deadlines({1, 2}).view).selection->taken, (Places{0, 1}));
+}
+
+TEST(EarliestDeadline, SlackAndASloOfItsOwnTighten) {
+  const Deadlines d({6, 30, 30, 30});
+  EXPECT_EQ(earliest_deadline([](Parameters& p) { p.set("slack", 0.002); })->decide(d.view).take, 2u);
+  // 14 ms after joining, which is 4 ms from now.
+  EXPECT_EQ(earliest_deadline([](Parameters& p) { p.set("slo", 0.014); })->decide(d.view).take, 2u);
+}
+
+TEST(EarliestDeadline, LastMomentWaitsForAsLongAsALargerBatchWouldBeInTime) {
+  const auto policy = earliest_deadline([](Parameters& p) {
+    p.set("start", "last-moment");
+    p.set("max_batch", 3);
+  });
+  const BatchingDecision waits = policy->decide(Deadlines({20, 50}).view);
+  EXPECT_EQ(waits.take, 0u);
+  EXPECT_EQ(waits.look_again, Instant::from_seconds(0.1 + 0.020 - 0.005));  // three take 5 ms
+  EXPECT_EQ(policy->decide(Deadlines({5, 50}).view).take, 2u);
+  EXPECT_EQ(policy->decide(Deadlines({20, 50, 60}).view).take, 3u);
+}
+
+TEST(EarliestDeadline, EarlyDropGivesWayToLargerBatches) {
+  const auto policy = earliest_deadline([](Parameters& p) { p.set("least_batch", 4); });
+  const BatchingDecision got = policy->decide(Deadlines({3.5, 4.5, 20, 20, 20, 20}).view);
+  EXPECT_EQ(got.selection->dropped, (Places{0, 1}));
+  EXPECT_EQ(got.selection->taken, (Places{2, 3, 4, 5}));
+  // Nobody else waits: small batches are all there is.
+  EXPECT_EQ(policy->decide(Deadlines({3.5}).view).take, 1u);
+}
+
 // --- truth --------------------------------------------------------------------------------
 
 std::function<Instant()> dates(const json& list, double unit_s) {
@@ -354,8 +467,7 @@ TEST(BatchingTruth, ServingSchedulerCasesPass) {
        tf_serving},
   };
   const std::set<std::string> uncovered{
-      // Requests that are batches themselves, shapes, and per-request timeouts with rejection: a
-      // view counts requests of size 1 and of one shape.
+      // Requests of several inputs, shapes and timeouts: tests/devices/test_triton_batcher.cpp runs them.
       "Triton dynamic batcher: between preferred sizes waits full delay",
       "Triton dynamic batcher: shape change closes the pending batch immediately",
       "Triton dynamic batcher: third request of another shape flushes first two (4), then waits "

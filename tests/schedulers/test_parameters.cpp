@@ -100,7 +100,8 @@ TEST(Registry, SuggestsANearName) {
             "unknown offload policy \"min-latnecy\"; did you mean \"min-latency\"?");
   EXPECT_EQ(
       message([] { find_entry(batching_policies(), "qqqqq"); }),
-      "unknown batching policy \"qqqqq\"; choose one of: none, fixed, timeout, dynamic, greedy");
+      "unknown batching policy \"qqqqq\"; choose one of: none, fixed, timeout, dynamic, greedy, "
+      "adaptive, earliest-deadline");
 }
 
 }  // namespace

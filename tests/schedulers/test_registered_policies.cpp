@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <sstream>
 
@@ -212,26 +213,101 @@ TEST(RegisteredPolicies, RoutingDecisionsAreValidUnderChangingSets) {
   }
 }
 
+std::vector<WaitingRequest> random_queue(Rng& g, Instant now) {
+  std::vector<WaitingRequest> all(1 + below(g, 20));
+  const auto within = [&](double most) { return Duration::from_seconds(skewed(g, most)); };
+  for (WaitingRequest& r : all) {
+    r.since = Instant::zero() + Duration(static_cast<std::int64_t>(
+                                    uniform01(g) * static_cast<double>(now.ns())));
+    if (below(g, 3) != 0) r.due = r.since + within(2);
+    r.timeout = within(1);
+    r.priority = static_cast<std::int32_t>(below(g, 5)) - 2;
+    r.items = 1 + below(g, 4);
+    r.shape = below(g, 2);
+    r.moved_back = below(g, 4) == 0;
+  }
+  return all;
+}
+
+// Every place once at most, and those that are taken are counted.
+void check_selection(const BatchingDecision& d, std::size_t waiting) {
+  if (!d.selection) return;
+  ASSERT_EQ(d.selection->taken.size(), d.take);
+  std::set<std::uint32_t> places;
+  for (const auto* part : {&d.selection->taken, &d.selection->dropped, &d.selection->moved_back})
+    for (const std::uint32_t i : *part) {
+      ASSERT_LT(i, waiting);
+      ASSERT_TRUE(places.insert(i).second);
+    }
+}
+
+void check_batching(BatchingPolicy& policy, Rng& g) {
+  const std::function<Duration(std::uint32_t)> batch_time = [](std::uint32_t size) {
+    return Duration(5'000'000 + std::int64_t{size} * 1'000'000);
+  };
+  for (int i = 0; i < views_per_policy; ++i) {
+    BatchingView view;
+    view.now = Instant(static_cast<std::int64_t>(below(g, 1'000'000'000)));
+    view.oldest = below(g, 3) == 0 ? view.now
+                                   : Instant(static_cast<std::int64_t>(
+                                         uniform01(g) * static_cast<double>(view.now.ns())));
+    view.waiting = 1 + below(g, below(g, 2) == 0 ? 20 : 4294967295U);
+    view.idle_slots = 1 + below(g, 4);
+    view.batch_time = &batch_time;
+    const auto requests = random_queue(g, view.now);
+    if (policy.wants_requests()) {
+      view.requests = requests;
+      view.waiting = static_cast<std::uint32_t>(requests.size());
+    }
+    const BatchingDecision d = policy.decide(view);
+    ASSERT_LE(d.take, view.waiting);
+    check_selection(d, requests.size());
+    // Waiting until a date that has come would ask again for ever.
+    if (d.take == 0) {
+      ASSERT_GT(d.look_again, view.now);
+    }
+    if (d.take > 0) policy.observe({d.take, Duration::from_seconds(skewed(g, 0.1))});
+  }
+}
+
 TEST(RegisteredPolicies, BatchingDecisionsAreValid) {
   for (const auto& e : batching_policies()) {
     SCOPED_TRACE(e.name);
-    const auto policy = e.make(Parameters(e.parameters));
     Rng g = StreamKey(4, e.name).sequence();
-    for (int i = 0; i < views_per_policy; ++i) {
-      BatchingView view;
-      view.now = Instant(static_cast<std::int64_t>(below(g, 1'000'000'000)));
-      view.oldest = below(g, 3) == 0 ? view.now
-                                     : Instant(static_cast<std::int64_t>(
-                                           uniform01(g) * static_cast<double>(view.now.ns())));
-      view.waiting = 1 + below(g, below(g, 2) == 0 ? 20 : 4294967295U);
-      view.idle_slots = 1 + below(g, 4);
-      const BatchingDecision d = policy->decide(view);
-      ASSERT_LE(d.take, view.waiting);
-      // Waiting until a date that has come would ask again for ever.
-      if (d.take == 0) {
-        ASSERT_GT(d.look_again, view.now);
-      }
-    }
+    check_batching(*e.make(Parameters(e.parameters)), g);
+  }
+}
+
+TEST(RegisteredPolicies, BatchingByQueuesIsValid) {
+  Rng g = StreamKey(7, "queues").sequence();
+  const auto& e = find_entry(batching_policies(), "dynamic");
+  for (int i = 0; i < 20; ++i) {
+    Parameters p(e.parameters);
+    p.set("max_queue_delay", skewed(g, 0.5));
+    p.set("preferred", std::vector<double>{2, 5});
+    const std::uint32_t levels = below(g, 4);
+    p.set("priority_levels", levels);
+    p.set("default_priority_level", levels > 0 ? 1 + below(g, levels) : 0);
+    p.set("timeout_action", below(g, 2) == 0 ? "reject" : "delay");
+    p.set("default_timeout", skewed(g, 1));
+    p.set("allow_timeout_override", below(g, 2));
+    p.set("max_queue_size", below(g, 10));
+    check_batching(*e.make(p), g);
+  }
+}
+
+TEST(RegisteredPolicies, EarliestDeadlineIsValidHoweverItIsSet) {
+  Rng g = StreamKey(8, "deadlines").sequence();
+  const auto& e = find_entry(batching_policies(), "earliest-deadline");
+  for (int i = 0; i < 20; ++i) {
+    Parameters p(e.parameters);
+    p.set("max_batch", 1 + below(g, 12));
+    p.set("slo", skewed(g, 1));
+    p.set("slack", skewed(g, 0.1));
+    p.set("late", below(g, 2) == 0 ? "drop" : "last");
+    p.set("start", below(g, 2) == 0 ? "at-once" : "last-moment");
+    p.set("least_batch", 1 + below(g, 8));
+    check_batching(*e.make(p), g);
   }
 }
 
