@@ -219,6 +219,7 @@ py::list policies() {
   add("autoscaling", schedulers::autoscaling_policies());
   add("list-scheduler", schedulers::list_schedulers());
   add("governor", schedulers::governor_policies());
+  add("admission", schedulers::admission_policies());
   add("variant", schedulers::variant_policies());
   add("eviction", schedulers::eviction_policies());
   add("replacement", schedulers::replacement_policies());

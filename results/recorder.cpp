@@ -30,6 +30,7 @@ struct Recorder::Impl {
   // requests that were never placed. Larger groups are unions of these.
   std::vector<std::unique_ptr<RequestTally>> cells;
   std::vector<TaskTally> tasks;  // per workload
+  std::vector<std::array<std::uint64_t, static_cast<std::size_t>(Cause::count_)>> tenant_causes;
   // Decided at the end, when their age is known; as many as are in flight.
   std::vector<RequestRecord> open_requests;
   std::vector<TaskRecord> open_tasks;
@@ -61,12 +62,14 @@ struct Recorder::Impl {
   void settle(Instant end);
   void check_conservation(const WorldTotals& totals) const;
   Summary summarize(const WorldTotals& totals) const;
+  void add_tenants(Summary& summary, double cost) const;
   void write(const Summary& summary, const WorldTotals& totals);
 };
 
 Recorder::Impl::Impl(RunInfo i, RecorderOptions o)
     : info(std::move(i)), options(std::move(o)), rules(ObjectiveRule::of(info.objectives)) {
   cells.resize(info.workloads.size() * columns());
+  tenant_causes.resize(info.tenants.size());
   for (std::size_t w = 0; w < info.workloads.size(); ++w)
     tasks.emplace_back(!options.streaming, &rules);
   if (options.streaming && (options.csv || options.trace))
@@ -108,6 +111,8 @@ void Recorder::add(const RequestRecord& r) {
     ++i.by_cause.at(static_cast<std::size_t>(r.cause));
   if (r.counted) {
     i.cell(r).add(r);
+    if (!i.tenant_causes.empty() && r.cause != Cause::none)
+      if (const std::uint32_t t = i.info.tenant_of[r.workload]; t != ~0U) ++i.tenant_causes[t].at(static_cast<std::size_t>(r.cause));
     if (r.status == Status::in_flight) i.open_requests.push_back(r);
   }
   if (i.options.on_request) i.options.on_request(r);
@@ -164,6 +169,63 @@ void Recorder::Impl::settle(Instant end) {
   for (auto& c : cells)
     if (c) c->seal();
   for (TaskTally& t : tasks) t.seal();
+}
+
+// What became of each tenant's requests, and whether they shared as their weights say.
+void Recorder::Impl::add_tenants(Summary& s, double cost) const {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto put = [&](const std::string& name, double value) {
+    s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
+  };
+  std::vector<double> served;
+  double all = 0;
+  for (std::uint32_t t = 0; t < info.tenants.size(); ++t) {
+    served.push_back(0);
+    for (std::size_t w = 0; w < info.workloads.size(); ++w)
+      if (info.tenant_of[w] == t)
+        for (const RequestTally* tally : tallies(w, {})) served.back() += tally->timed(Timed::service_time).sum();
+    all += served.back();
+  }
+  double sum = 0, squares = 0;
+  for (std::uint32_t t = 0; t < info.tenants.size(); ++t) {
+    MetricSource m;
+    for (std::size_t w = 0; w < info.workloads.size(); ++w) {
+      if (info.tenant_of[w] != t) continue;
+      const auto own = tallies(w, {});
+      m.requests.insert(m.requests.end(), own.begin(), own.end());
+    }
+    m.rules = &rules;
+    m.seconds = 1;
+    std::uint64_t created = 0, completed = 0, good = 0;
+    for (const RequestTally* tally : m.requests)
+      created += tally->created, completed += tally->completed, good += tally->good;
+    const auto share = [&](std::uint64_t n) {
+      return created > 0 ? static_cast<double>(n) / static_cast<double>(created) : nan;
+    };
+    const std::vector<Metric> figures = compute_metrics(m);
+    const auto figure = [&](const char* name) {
+      for (const Metric& f : figures)
+        if (f.name == name) return f.value;
+      return nan;
+    };
+    const std::string& name = info.tenants[t];
+    put("tenant_requests." + name, static_cast<double>(created));
+    put("tenant_answered." + name, share(completed));
+    for (std::size_t c = 0; c < tenant_causes[t].size(); ++c)
+      if (tenant_causes[t][c] > 0)
+        put(fmt::format("tenant_lost.{}/{}", name, name_of(static_cast<Cause>(c))), share(tenant_causes[t][c]));
+    for (const char* what : {"mean", "p95", "p99"})
+      put(fmt::format("tenant_latency.{}.{}", name, what), figure(fmt::format("latency.{}", what).c_str()));
+    put("tenant_attainment." + name, share(good));
+    put("tenant_accuracy." + name, figure("accuracy"));
+    const double part = all > 0 ? served[t] / all : nan;
+    put("tenant_share." + name, part);
+    put("tenant_cost." + name, part * cost);
+    const double per_weight = served[t] / info.tenant_weights[t];
+    sum += per_weight, squares += per_weight * per_weight;
+  }
+  if (!info.tenants.empty())
+    put("fairness", squares > 0 ? sum * sum / (static_cast<double>(info.tenants.size()) * squares) : nan);
 }
 
 Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
@@ -294,6 +356,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
     put("update_broken", count(u.broken));
     put("update_full_instead", count(u.full_instead));
   }
+  add_tenants(s, spent.cost);
   for (const auto& [name, value] : totals.more)
     s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
   if (const auto& t = totals.offload) {

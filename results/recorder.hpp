@@ -32,6 +32,10 @@ struct RunInfo {
   std::string network;  //!< Network::describe()
   Duration duration, warmup;
   std::vector<std::string> workloads, services, nodes;
+  //! Tenants, their weights, and whose each workload is (~0: nobody's); empty: there are none.
+  std::vector<std::string> tenants;
+  std::vector<double> tenant_weights;
+  std::vector<std::uint32_t> tenant_of;
   //! Names of lanes of units and of operators of graphs; empty when the run keeps no operators.
   std::vector<std::string> lanes, operators;
   bool hedging = false;       //!< requests may get further copies: their rows say how many

@@ -27,6 +27,7 @@ enum class Cause : std::uint8_t {
   network_failed,  //!< a transfer failed and retries were used up
   node_failed,     //!< the node that served it failed
   cancelled,       //!< the client gave up
+  not_admitted,    //!< a rule at the front of the service turned it away
   count_
 };
 std::string_view name_of(Status status);

@@ -140,6 +140,35 @@ std::string balancing_section(const Summary& s) {
   return table.empty() ? "" : "\n" + table.text();
 }
 
+// Names of the parts that have a metric, e.g. of outboxes.
+std::vector<std::string> parts_with(const Summary& s, std::string_view metric) {
+  std::vector<std::string> names;
+  for (const Metric& m : s.metrics)
+    if (m.name.starts_with(metric)) names.push_back(m.name.substr(metric.size()));
+  return names;
+}
+
+// Rules at the front of services, and who shared them.
+std::string tenant_section(const Summary& s) {
+  TextTable rules({"admission", "admitted", "held back", "turned away"});
+  for (const std::string& name : parts_with(s, "admitted."))
+    rules.add_row({name, fmt::format("{:.0f}", s.value("admitted." + name)),
+                   fmt::format("{:.0f}", s.value("held_back." + name)),
+                   fmt::format("{:.0f}", s.value("turned_away." + name))});
+  TextTable table({"tenant", "requests", "answered", "in time", "latency", "p95", "p99", "share", "cost"});
+  for (const std::string& name : parts_with(s, "tenant_requests.")) {
+    const auto of = [&](const char* metric, const char* suffix = "") {
+      return s.value(fmt::format("{}.{}{}", metric, name, suffix));
+    };
+    table.add_row({name, fmt::format("{:.0f}", of("tenant_requests")), format_percent(of("tenant_answered")),
+                   format_percent(of("tenant_attainment")), seconds(of("tenant_latency", ".mean")),
+                   seconds(of("tenant_latency", ".p95")), seconds(of("tenant_latency", ".p99")),
+                   format_percent(of("tenant_share")), format_quantity(of("tenant_cost"), "USD")});
+  }
+  return (rules.empty() ? "" : "\n" + rules.text()) +
+         (table.empty() ? "" : "\n" + table.text() + fmt::format("fairness of shares by weight (Jain) {}\n", format_figure(s.value("fairness"))));
+}
+
 std::string node_section(const Summary& s) {
   TextTable table({"nodes", "count", "energy", "node-hours", "cost"});
   for (const NodeTotals& n : s.nodes)
@@ -220,14 +249,6 @@ std::string update_section(const Summary& s) {
   return out;
 }
 
-// Names of the parts that have a metric, e.g. of outboxes.
-std::vector<std::string> parts_with(const Summary& s, std::string_view metric) {
-  std::vector<std::string> names;
-  for (const Metric& m : s.metrics)
-    if (m.name.starts_with(metric)) names.push_back(m.name.substr(metric.size()));
-  return names;
-}
-
 std::string offline_section(const Summary& s) {
   std::string out;
   for (const std::string& name : parts_with(s, "outbox_made.")) {
@@ -304,7 +325,7 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + node_section(s) + link_section(s) + update_section(s) + offline_section(s) +
+  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + tenant_section(s) + node_section(s) + link_section(s) + update_section(s) + offline_section(s) +
          objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));

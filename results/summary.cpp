@@ -16,7 +16,8 @@ std::string Summary::conservation_line() const {
   // Causes belong behind the count that they explain; which one that is follows from the cause.
   const auto rejecting = [](std::string_view cause) {
     return cause == name_of(Cause::queue_full) || cause == name_of(Cause::queue_timeout) ||
-           cause == name_of(Cause::too_large) || cause == name_of(Cause::no_replica);
+           cause == name_of(Cause::too_large) || cause == name_of(Cause::no_replica) ||
+           cause == name_of(Cause::not_admitted);
   };
   std::string of_rejected, of_failed, all;
   std::uint64_t explained = 0;

@@ -73,7 +73,7 @@ int command_models(const std::string& name) {
 
 int command_policies(const std::string& kind) {
   const std::vector<std::string> kinds{"offload", "routing", "batching", "autoscaling",
-                                       "list-scheduler", "governor", "variant", "eviction", "partition"};
+                                       "list-scheduler", "governor", "variant", "eviction", "partition", "admission"};
   if (!kind.empty() && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
     throw InputError(
         fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
@@ -83,6 +83,7 @@ int command_policies(const std::string& kind) {
   show_policies(schedulers::autoscaling_policies(), kind);
   show_policies(schedulers::list_schedulers(), kind);
   show_policies(schedulers::governor_policies(), kind);
+  show_policies(schedulers::admission_policies(), kind);
   show_policies(schedulers::variant_policies(), kind);
   show_policies(schedulers::eviction_policies(), kind);
   show_policies(schedulers::replacement_policies(), kind);

@@ -203,6 +203,21 @@ std::string decide(VariantPolicy& policy, const ObjectView& v) {
                      json_string(names.at(d.option)), d.option, json_string(d.reason));
 }
 
+std::string decide(AdmissionPolicy& policy, const ObjectView& v) {
+  AdmissionView view;
+  view.now = instant(v, "now");
+  view.tokens = v.number("tokens");
+  view.priority = static_cast<std::int32_t>(v.number("priority"));
+  if (v.has("deadline")) view.deadline = instant(v, "deadline");
+  view.waiting = v.number("waiting");
+  view.running = v.number("running");
+  view.slots = v.number("slots");
+  view.service = v.duration("service");
+  const AdmissionDecision d = policy.decide(view);
+  return fmt::format("{{\"admitted\": {}, \"at\": {}, \"reason\": {}}}", d.admitted, seconds(d.at),
+                     json_string(d.reason));
+}
+
 std::string decide(EvictionPolicy& policy, const ObjectView& v) {
   std::vector<ResidentModel> models;
   for (const ObjectView& m : v.objects("models")) {
@@ -291,6 +306,8 @@ int command_policy(const std::string& kind, const std::string& name, const std::
   if (kind == "eviction")
     return run_policy(eviction_policies(), name, model_cache_spec(), eviction_view_spec(), view,
                       set);
+  if (kind == "admission")
+    return run_policy(admission_policies(), name, admission_spec(), admission_view_spec(), view, set);
   if (kind == "list-scheduler" || kind == "partition")
     throw InputError(fmt::format("policies of kind \"{}\" decide on graphs: see \"isthmus {}\"",
                                  kind, kind == "partition" ? "split" : "schedule"));
@@ -299,7 +316,7 @@ int command_policy(const std::string& kind, const std::string& name, const std::
         "policies of kind \"replacement\" keep an order of their own, which no single view shows: run a "
         "scenario with caches, such as scenarios/examples/result_cache.json");
   const std::vector<std::string> kinds{"offload",  "routing", "batching", "autoscaling",
-                                       "governor", "variant", "eviction"};
+                                       "governor", "variant", "eviction", "admission"};
   throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
 }
 

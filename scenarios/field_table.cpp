@@ -46,6 +46,8 @@ std::string_view name_of(Reference reference) {
       return "link preset";
     case Reference::protocol:
       return "protocol";
+    case Reference::tenant:
+      return "tenant";
     case Reference::count_:
       break;
   }

@@ -40,6 +40,7 @@ enum class Reference : std::uint8_t {
   model,
   link_preset,
   protocol,
+  tenant,
   count_
 };
 std::string_view name_of(Reference reference);

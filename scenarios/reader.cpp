@@ -29,6 +29,7 @@ Names names_of(const Value& root, const Catalogue& catalogue) {
   keys(nodes, names.of(Reference::group));
   keys(network ? network->find("links") : nullptr, names.of(Reference::link));
   keys(root.find("protocols"), names.of(Reference::protocol));
+  keys(root.find("tenants"), names.of(Reference::tenant));
   keys(root.find("services"), names.of(Reference::service));
   names.of(Reference::service_or_offload) = names.of(Reference::service);
   names.of(Reference::service_or_offload).push_back("offload");
@@ -115,7 +116,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   Checker(d.sources, names, problems).object(d.root, scenario_spec(), "");
   problems.throw_if_any();
 
-  Resolution r{d, catalogue, problems, {}, {}, {}, {}, {}, {}, 0, false};
+  Resolution r{d, catalogue, problems, {}, {}, {}, {}, {}, {}, {}, 0, false};
   const ObjectView root(&d.root, scenario_spec(), "", d.root.at);
   resolve_top(r, root);
   resolve_nodes(r, root);
@@ -124,6 +125,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   check_own_models(r, root);
   problems.throw_if_any();
   resolve_protocols(r, root);
+  resolve_tenants(r, root);
   resolve_services(r, root);
   problems.throw_if_any();
   resolve_workloads(r, root);

@@ -25,7 +25,7 @@ struct Resolution {
   const Catalogue& catalogue;
   Problems& problems;
   world::Scenario scenario;
-  std::map<std::string, std::uint32_t> groups, zones, services;
+  std::map<std::string, std::uint32_t> groups, zones, services, tenants;
   std::map<std::string, std::vector<std::uint32_t>> links;  //!< instances in the topology, by name
   std::vector<std::vector<std::uint32_t>> group_zones;      //!< zones that a group's machines take
   std::uint32_t transfer_policy = 0;  //!< of services that state none
@@ -53,6 +53,11 @@ std::uint32_t read_protocol(Resolution& r, const ObjectView& s, const world::Ser
 //! The balancer of a service with at most that many replicas. With an nginx file it gives the routing.
 void read_balancer(Resolution& r, const ObjectView& s, world::Service& out,
                    std::uint32_t max_replicas);
+void resolve_tenants(Resolution& r, const ObjectView& root);
+//! The rules of an object row "admission".
+std::vector<world::AdmissionRule> read_admission(Resolution& r, const ObjectView& owner);
+//! Order of the queue of a service, and the rules at its front.
+void read_front(Resolution& r, const ObjectView& s, world::Service& out);
 void resolve_services(Resolution& r, const ObjectView& root);
 //! Index of a unit of the group by name. Throws InputError.
 std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted);

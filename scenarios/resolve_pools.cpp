@@ -22,7 +22,7 @@ Value pool_value(const Value& service, const Value& pool) {
   Value merged = service;
   std::erase_if(merged.members, [](const Member& m) {
     return m.key == "pools" || m.key == "kv_transfer" || m.key == "routing" ||
-           m.key == "decode_routing" || m.key == "balancer";
+           m.key == "decode_routing" || m.key == "balancer" || m.key == "admission";
   });
   Value own = pool;
   std::erase_if(own.members, [](const Member& m) { return m.key == "role"; });
@@ -132,6 +132,7 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
   if (s.has("balancer") && !pools.decode.empty())
     refuse("balancer", "not with pools of roles prefill and decode");
   read_balancer(r, s, whole, replicas);
+  whole.admission = read_admission(r, s);
   whole.pools = std::move(pools);
   r.scenario.services[front] = std::move(whole);
 }

@@ -393,6 +393,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
     llm = is_language_model(r, s.text("model"));
   }
   read_batching(r, s, llm, out);
+  if (!s.has("pools")) read_front(r, s, out);
   if (!out.local) read_replicas(r, s, out);
   read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), out.routing,
               out.routing_parameters);

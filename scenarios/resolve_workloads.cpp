@@ -230,6 +230,7 @@ world::RequestShape request_of(Resolution& r, const ObjectView& v) {
   q.queue_timeout = v.duration_or("queue_timeout", Duration::zero());
   q.retry_jitter = v.number("retry_jitter");
   if (v.has("retry_budget")) q.retry_budget = v.number("retry_budget");
+  q.work = v.distribution("work", r.problems);
   q.retries = v.count("retries");
   q.retry_backoff = v.duration("retry_backoff");
   if (v.has("hedging")) q.hedging = hedging_of(r, v.object("hedging"));
@@ -277,7 +278,9 @@ void resolve_workloads(Resolution& r, const ObjectView& root) {
   std::size_t position = 0;
   for (const ObjectView& v : root.objects("workload")) {
     world::Workload w;
-    w.priority = static_cast<std::int32_t>(v.number("priority"));
+    if (v.has("tenant")) w.tenant = r.tenants.at(v.text("tenant"));
+    w.priority = static_cast<std::int32_t>(
+        v.number_or("priority", w.tenant == ~0U ? 0 : r.scenario.tenants[w.tenant].priority));
     w.name = v.has("name") ? v.text("name") : fmt::format("workload-{}", position);
     ++position;
     for (const world::Workload& other : r.scenario.workloads)
@@ -422,9 +425,13 @@ void check_requests(Resolution& r, const ObjectView& root) {
       });
     };
     const auto ordered = [](const auto& e) { return e.order == devices::QueueOrder::priority; };
-    if (w.priority != 0 && none(ordered) &&
+    const bool ranked = std::any_of(targets.begin(), targets.end(), [&](std::uint32_t i) {
+      const world::Service& s = r.scenario.services[i];
+      return s.queue_order == world::LineOrder::priority || !s.admission.empty();
+    });
+    if (v.has("priority") && w.priority != 0 && !ranked && none(ordered) &&
         !batcher([](const auto& p) { return p.number("priority_levels") > 1; }))
-      note("priority", "no engine that it may reach has \"order\": \"priority\", and no dynamic batcher "
+      note("priority", "no engine or queue that it may reach has \"order\": \"priority\", and no dynamic batcher "
                        "priority_levels");
     const auto shortens = [](const auto& p) {
       const auto& levels = p.list("level_override");

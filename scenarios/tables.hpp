@@ -75,6 +75,9 @@ const ObjectSpec& autoscaling_spec();
 const ObjectSpec& list_scheduler_spec();
 const ObjectSpec& governor_spec();
 const ObjectSpec& variant_policy_spec();
+const ObjectSpec& admission_spec();
+Field admission_rules();           //!< the row "admission": a list of rules
+const ObjectSpec& tenant_spec();    //!< tables_tenants.cpp
 const ObjectSpec& model_cache_spec();
 const ObjectSpec& replacement_spec();
 const ObjectSpec& split_spec();
@@ -84,6 +87,7 @@ const ObjectSpec& routing_view_spec();
 const ObjectSpec& batching_view_spec();
 const ObjectSpec& governor_view_spec();
 const ObjectSpec& variant_view_spec();
+const ObjectSpec& admission_view_spec();
 const ObjectSpec& eviction_view_spec();
 const ObjectSpec& autoscaling_view_spec();
 

@@ -268,6 +268,35 @@ const ObjectSpec& variant_policy_spec() {
   return spec;
 }
 
+const ObjectSpec& admission_spec() {
+  static const ObjectSpec spec = [] {
+    ObjectSpec s;
+    s.name = "admission";
+    s.help = "A rule at the front of a service: who may enter, and when. See docs/tenants.md.";
+    s.fields = {
+        word("per", {"all", "tenant"},
+             "one state for all requests that the rule concerns, or one for each tenant")
+            .by_default("all"),
+        list("tenants", refer("", Reference::tenant, "tenant"), "whose requests the rule concerns")
+            .at_least(1)
+            .default_is("everybody's"),
+        flag("retry_after",
+             "a request that is turned away is told when to come again, where the rule knows that, and "
+             "does so while it has `retries` left")
+            .by_default("false"),
+    };
+    add_policies(s, schedulers::admission_policies());
+    return s;
+  }();
+  return spec;
+}
+
+Field admission_rules() {
+  return list("admission", policy("", admission_spec(), "a rule"),
+              "rules that requests pass in this order before they enter; all must admit a request, and "
+              "what one has taken stays taken when a later one turns the request away");
+}
+
 const ObjectSpec& replacement_spec() {
   static const ObjectSpec spec = [] {
     ObjectSpec s;

@@ -126,6 +126,8 @@ const ObjectSpec& scenario_spec() {
        map("services", object("", service_spec, "a service"), "what is served, by name")
            .at_least(1)
            .needed(),
+       map("tenants", object("", tenant_spec, "a tenant"), "whose workloads share the machines, by name")
+           .default_is("none"),
        list("workload", object("", workload_spec, "a workload"), "what is asked for")
            .at_least(1)
            .needed(),

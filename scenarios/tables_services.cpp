@@ -5,13 +5,22 @@ namespace isthmus::scenarios {
 const ObjectSpec& queue_spec() {
   static const ObjectSpec spec{
       "queue",
-      "The queue in front of every replica.",
-      {integer("capacity", "waiting requests; one more is rejected (queue_full)")
+      "The queue in front of every replica: its limits and its order.",
+      {integer("capacity", "waiting requests; of one more, the last in order is rejected (queue_full)")
            .default_is("unlimited"),
        quantity("timeout", Unit::duration,
                 "a request that waited longer is rejected (queue_timeout)")
            .above(0)
-           .default_is("none")},
+           .default_is("none"),
+       word("order", {"arrival", "priority", "fair", "deadline"},
+            "who is next: by arrival, by the priority of the workload, in fair shares of the tenants by "
+            "weight (start-time fair queueing), or by the earliest deadline or latency objective; for "
+            "services that serve one request at a time per slot")
+           .by_default("arrival"),
+       flag("preemption",
+            "with order priority or deadline: a request that comes before one in service takes its place; "
+            "that one goes on later where it was stopped")
+           .by_default("false")},
       "",
       {}};
   return spec;
@@ -248,6 +257,7 @@ const ObjectSpec& service_spec() {
                  "images); requests pass it side by side, and it takes no unit")
             .by_default("0 s"),
         object("queue", queue_spec, "limits of the queue in front of every replica"),
+        admission_rules().default_is("none: everybody may enter"),
         object("transfers", transfer_policy_spec,
                "what follows when a transfer to or from it fails")
             .default_is("that of the network"),

@@ -175,6 +175,22 @@ const ObjectSpec& governor_view_spec() {
   return spec;
 }
 
+const ObjectSpec& admission_view_spec() {
+  static const ObjectSpec spec{
+      "admission view",
+      "One request at the front of a service.",
+      {now(), quantity("tokens", Unit::none, "of prompt and answer").by_default("0"),
+       integer("priority", "larger: more important").at_least(-1e6).at_most(1e6).by_default("0"),
+       quantity("deadline", Unit::duration, "date").default_is("none"),
+       integer("waiting", "requests in the queues of the service").by_default("0"),
+       integer("running", "requests in service").by_default("0"),
+       integer("slots", "requests that it serves at once").at_least(1).by_default("1"),
+       quantity("service", Unit::duration, "estimate of one request alone").by_default("0 s")},
+      "",
+      {}};
+  return spec;
+}
+
 const ObjectSpec& variant_view_spec() {
   static const ObjectSpec option{
       "variant option",

@@ -92,6 +92,8 @@ const ObjectSpec& request_spec() {
            .by_default("1"),
        object("adapters", request_adapters_spec, "adapters (LoRA) that language models answer with")
            .default_is("none"),
+       distribution("work", Unit::none, "times the service_time of services with a law; of the largest of a batch")
+           .by_default("1"),
        flag("embedding", "of language models: the pass over the prompt is the answer; no tokens are "
             "generated")
            .by_default("false"),
@@ -210,12 +212,14 @@ const ObjectSpec& workload_spec() {
         object("request", request_spec, "what one request carries"),
         object("task", task_spec, "arrivals are tasks of several requests")
             .default_is("single requests"),
+        refer("tenant", Reference::tenant, "whose it is").default_is("none"),
         integer("priority",
-                "larger goes first: in engines with \"order\": \"priority\", and in the dynamic batcher "
-                "with priority_levels, where 0 is its default level and 1 the level before")
+                "larger goes first: in queues and engines with \"order\": \"priority\", for rules of admission, "
+                "and in the dynamic batcher with priority_levels, where 0 is its default level and 1 the level "
+                "before")
             .at_least(-1e6)
             .at_most(1e6)
-            .by_default("0"),
+            .default_is("the tenant's, else 0"),
         integer("limit", "largest number of arrivals").at_most(9e15).default_is("none"),
         quantity("start", Unit::duration, "nothing arrives before").by_default("0 s"),
     };

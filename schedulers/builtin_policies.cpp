@@ -1,5 +1,6 @@
 // Every policy of isthmus. A new one is its own file plus two lines here: the declaration of its
 // entry, and the entry in its kind's table. Order is that of the documentation.
+#include "schedulers/admission_policy.hpp"
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
 #include "schedulers/eviction_policy.hpp"
@@ -120,6 +121,16 @@ PolicyEntry<ListScheduler> list_coffman_graham();
 PolicyEntry<ListScheduler> list_memory_bounded();
 PolicyEntry<ListScheduler> list_exact();
 
+PolicyEntry<AdmissionPolicy> admission_always();
+PolicyEntry<AdmissionPolicy> admission_token_bucket();
+PolicyEntry<AdmissionPolicy> admission_concurrency();
+PolicyEntry<AdmissionPolicy> admission_quota();
+PolicyEntry<AdmissionPolicy> admission_aimd();
+PolicyEntry<AdmissionPolicy> admission_gradient();
+PolicyEntry<AdmissionPolicy> admission_codel();
+PolicyEntry<AdmissionPolicy> admission_shed();
+PolicyEntry<AdmissionPolicy> admission_deadline();
+
 const std::vector<PolicyEntry<OffloadPolicy>>& offload_policies() {
   static const std::vector<PolicyEntry<OffloadPolicy>> table{
       offload_always_local(), offload_always_edge(),     offload_always_cloud(),
@@ -215,6 +226,15 @@ const std::vector<PolicyEntry<VariantPolicy>>& variant_policies() {
   static const std::vector<PolicyEntry<VariantPolicy>> table{
       variant_fixed(),         variant_most_accurate(), variant_fastest(),  variant_deadline(),
       variant_load_adaptive(), variant_energy(),        variant_weighted(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<AdmissionPolicy>>& admission_policies() {
+  static const std::vector<PolicyEntry<AdmissionPolicy>> table{
+      admission_always(), admission_token_bucket(), admission_concurrency(),
+      admission_quota(),  admission_aimd(),         admission_gradient(),
+      admission_codel(),  admission_shed(),         admission_deadline(),
   };
   return table;
 }

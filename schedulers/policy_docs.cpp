@@ -82,6 +82,7 @@ std::string policies_markdown() {
          section(list_schedulers(),
                  "Which unit runs each operator of a graph, and in which order?") +
          "\n" + section(governor_policies(), "At which clock should a unit run now?") + "\n" +
+         section(admission_policies(), "May a request enter a service, and when?") + "\n" +
          section(variant_policies(), "Which variant of its model answers a request?") + "\n" +
          section(eviction_policies(), "Which model leaves memory so that another one fits?") + "\n" +
          section(replacement_policies(), "Which entry leaves a cache of answers for another?") + "\n" +

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "schedulers/admission_policy.hpp"
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
 #include "schedulers/eviction_policy.hpp"
@@ -42,6 +43,8 @@ template <>
 inline constexpr std::string_view policy_kind<ReplacementPolicy> = "replacement";
 template <>
 inline constexpr std::string_view policy_kind<VariantPolicy> = "variant";
+template <>
+inline constexpr std::string_view policy_kind<AdmissionPolicy> = "admission";
 template <>
 inline constexpr std::string_view policy_kind<ListScheduler> = "list-scheduler";
 

@@ -80,7 +80,7 @@ void World::look_at_pending(std::uint32_t node) {
     if (!p.server || p.phase == ReplicaPhase::gone) continue;
     // Work counts where it runs; of a spread graph that waits, on the units of its plan.
     std::vector<std::uint32_t> units{service.unit};
-    const double waiting = p.server->waiting();
+    const double waiting = p.server->waiting() + (p.line ? p.line->size() : 0);
     double one = 0;
     if (const GraphExecution* e = service.execution()) {
       units = e->units;
@@ -105,6 +105,7 @@ void World::look_at_pending(std::uint32_t node) {
     };
     const bool urgent = n.physics->wants_deadlines();
     if (urgent) p.server->for_each_waiting(urge);
+    if (urgent && p.line) p.line->for_each_waiting(urge);
     for (const Batch& b : p.batches) {
       if (!b.live) continue;
       if (urgent)

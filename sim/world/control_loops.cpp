@@ -200,6 +200,12 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
         spec.slots, spec.queue_capacity, policy,
         policy && policy->wants_batch_time() ? batch_time(service) : nullptr);
     p.batches.resize(spec.slots);
+    if (spec.queue_order != LineOrder::arrival) {
+      using By = devices::OrderedLine::By;
+      p.line = std::make_unique<devices::OrderedLine>(spec.queue_order == LineOrder::priority ? By::priority
+                                                      : spec.queue_order == LineOrder::fair   ? By::fair
+                                                                                              : By::due);
+    }
   }
   NodeState& n = nodes_[node];
   if (spec.takes_units() && !n.free_units.empty()) {

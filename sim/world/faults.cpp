@@ -94,6 +94,7 @@ void World::lose_work(std::uint32_t id, std::vector<std::uint64_t>& lost) {
     b.live = false;
   }
   p.server->clear(lost);
+  if (p.line) p.line->clear(lost);
   queue_.cancel(p.look_again);
 }
 

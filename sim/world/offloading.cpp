@@ -25,6 +25,16 @@ Duration service_estimate(const Service& service, const Request& r, double expec
 
 }  // namespace
 
+// Of a request at the service that it is at, alone.
+Duration World::estimate_alone(std::uint32_t slot) const {
+  const Request& r = requests_[slot];
+  // Pools: those of the replica that it goes to.
+  const Service& service = scenario_.services[r.replica == ~0U ? r.serving : replicas_[r.replica].service];
+  const Duration alone =
+      service_estimate(service, r, std::max(1.0, scenario_.workloads[r.record.workload].request.output_tokens.mean()));
+  return std::holds_alternative<ServiceLaw>(service.work) ? saturated(alone.seconds() * work_of(r)) : alone;
+}
+
 std::uint32_t World::local_replica(std::uint32_t service, std::uint32_t host) const {
   const NodeGroup& g = scenario_.nodes[scenario_.services[service].group];
   if (host < g.first || host >= g.first + g.count) return ~0U;
@@ -97,7 +107,7 @@ void World::scrape_for_router(Router& s) {
   s.scraped_at = now_;
   for (const std::uint32_t id : s.ready) {
     Replica& p = replicas_[id];
-    p.scraped_waiting = p.engine ? p.engine->waiting() : p.server->waiting();
+    p.scraped_waiting = p.engine ? p.engine->waiting() : p.server->waiting() + (p.line ? p.line->size() : 0);
     p.scraped_kv_usage = p.engine ? p.engine->kv_usage(now_) : 0;
   }
 }
@@ -119,6 +129,7 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index, std::size_t 
               : !s.options.empty()
                   ? s.options.front().service
                   : service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
+  if (std::holds_alternative<ServiceLaw>(service.work)) c.service = saturated(c.service.seconds() * work_of(r));
   for (const Service* caller = &service; caller->fetching && caller->fetching->call;) {
     caller = &scenario_.services[caller->fetching->call->service];
     c.service = c.service +

@@ -44,6 +44,7 @@ std::uint32_t World::open_request() {
 }
 
 void World::close_request(std::uint32_t slot) {
+  end_admission(slot, false);
   if (slot < tries_.size()) {
     end_try(slot, schedulers::TryEnd::abandoned);
     tries_[slot].failed.clear();
@@ -156,6 +157,7 @@ void World::on_local_step(Handle h) {
     case Stage::looking_up: look_up(h.slot); break;
     case Stage::resuming: resume(h.slot); break;
     case Stage::refused: retry_or_fail(h.slot, results::Cause::node_failed); break;
+    case Stage::throttled: arrive(h.slot); break;
     default: throw InternalError("request: delay ended in a stage without delays");
   }
 }
@@ -321,6 +323,7 @@ void World::on_flow_ended(Handle h, network::Outcome outcome) {
 void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   Request& r = requests_[slot];
   const RequestShape& shape = scenario_.workloads[r.record.workload].request;
+  end_admission(slot, false);
   end_exchange(slot, false, true);
   if (r.handover) give_up_handover(slot);
   drop_stream(r);
@@ -372,11 +375,12 @@ bool World::may_retry(std::uint32_t workload) {
 void World::arrive(std::uint32_t slot) {
   Request& r = requests_[slot];
   if (r.exchange && r.exchange->phase == Exchange::Phase::sending && pass_broker(slot)) return;
-  const bool admitted = r.stage == Stage::admitting;
+  const bool admitted = r.stage == Stage::admitting, throttled = r.stage == Stage::throttled;
+  if (admission_ && !admitted && !throttled && !admit(slot)) return;
   Duration front = scenario_.services[r.serving].request_overhead;
   if (!admitted && r.exchange) front = front + saturated(std::exchange(r.exchange->server_before, 0.0));
   if (!admitted && front > Duration::zero() && !(r.split && !r.split->parts[r.part])) {
-    r.record.arrived = now_;
+    if (!throttled) r.record.arrived = now_;
     r.stage = Stage::admitting;
     r.timer = queue_.push(now_ + front, EventKind::local_step, 0, handle_of(slot).pack());
     return;
@@ -391,7 +395,7 @@ void World::arrive(std::uint32_t slot) {
     r.record.replica = replicas_[r.replica].number;
   }
   if (r.split && !r.split->parts[r.part]) return next_part(slot);
-  if (!admitted) r.record.arrived = now_;
+  if (!admitted && !throttled) r.record.arrived = now_;
   if (scenario_.services[r.serving].fetching && begin_visit(slot)) return;
   r.stage = Stage::queued;
   enqueue(slot);
@@ -403,6 +407,7 @@ void World::served(std::uint32_t slot, Instant at) {
   if (r.split && r.part < r.split->last) return next_part(slot);
   if (r.split && r.part == 0) r.record.download = 0;
   if (r.visit && !leaves(slot)) return;
+  end_admission(slot, true);
   r.record.served = at;
   const std::uint32_t replica = r.replica;
   const std::uint32_t node = replicas_[replica].node;
@@ -457,7 +462,8 @@ void World::drop(std::uint32_t slot, results::Status status, results::Cause caus
   Request& r = requests_[slot];
   if (!tries_.empty()) {
     using schedulers::TryEnd;
-    end_try(slot, cause == results::Cause::queue_full || cause == results::Cause::queue_timeout
+    end_try(slot, cause == results::Cause::queue_full || cause == results::Cause::queue_timeout ||
+                          cause == results::Cause::not_admitted
                       ? TryEnd::rejected
                   : cause == results::Cause::cancelled || cause == results::Cause::too_large
                       ? TryEnd::abandoned
@@ -541,6 +547,7 @@ void World::withdraw(std::uint32_t slot) {
     case Stage::looking_up:
     case Stage::resuming:
     case Stage::refused:
+    case Stage::throttled:
     case Stage::preparing:
     case Stage::connecting:
     case Stage::admitting:
@@ -572,7 +579,8 @@ void World::withdraw(std::uint32_t slot) {
         look_again(r.replica);
       } else {
         // A batch in service runs on; its end finds a stale tag. What is left may be a batch now.
-        if (p.server->remove(tag) && p.server->wants_requests() && p.server->can_start())
+        if ((!p.line || !p.line->erase(tag)) && p.server->remove(tag) && p.server->wants_requests() &&
+            p.server->can_start())
           request_dispatch(r.replica);
       }
       show_load(r.replica);

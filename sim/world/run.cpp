@@ -35,8 +35,13 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   info.warmup = s.warmup;
   for (const auto& w : s.workloads) {
     info.workloads.push_back(w.name);
+    info.tenant_of.push_back(w.tenant);
     info.streams = info.streams || w.request.streaming;
     info.hedging = info.hedging || w.request.hedging;
+  }
+  for (const Tenant& t : s.tenants) {
+    info.tenants.push_back(t.name);
+    info.tenant_weights.push_back(t.weight);
   }
   for (const auto& v : s.services) {
     info.services.push_back(v.name);

@@ -33,6 +33,7 @@
 #include "sim/world/distribution.hpp"
 #include "sim/world/outbox_spec.hpp"
 #include "sim/world/protocol.hpp"
+#include "sim/world/tenant_spec.hpp"
 #include "sim/world/update_spec.hpp"
 #include "sim/world/replication_spec.hpp"
 
@@ -228,6 +229,9 @@ struct Service {
   Duration cold_start;                 //!< from asking for a replica until it is ready
   std::uint32_t queue_capacity = 0xffffffffU;  //!< waiting requests per replica
   Duration request_overhead;           //!< of the front end, before a request queues; takes no unit
+  LineOrder queue_order = LineOrder::arrival;  //!< other than arrival: requests are served one by one
+  bool preemption = false;             //!< whoever comes first in that order stops others in service
+  std::vector<AdmissionRule> admission;
   Duration queue_timeout = Duration::max();    //!< waiting longer: rejected with cause queue_timeout
   Batching batching;
   const schedulers::PolicyEntry<schedulers::RoutingPolicy>* routing = nullptr;
@@ -316,6 +320,7 @@ struct RequestShape {
   Distribution output_tokens = Distribution::constant(1);
   std::uint32_t samples = 1;                                //!< answers from one prompt
   std::vector<double> adapters;                             //!< weights, summed up; empty: none
+  Distribution work = Distribution::constant(1);            //!< factor on the times of services with a law
   bool embedding = false;                                   //!< no tokens are generated
   bool streaming = false;                                   //!< tokens travel as they are computed
   Duration stream_interval = Duration::zero();              //!< at least, between two messages of a stream
@@ -356,6 +361,7 @@ struct TaskShape {
 struct Workload {
   std::string name;
   std::int32_t priority = 0;           //!< in queues by priority; larger first
+  std::uint32_t tenant = 0xffffffffU;  //!< index; ~0: none
   Arrivals arrivals;
   RequestShape request;
   TaskShape task;
@@ -410,6 +416,7 @@ struct Scenario {
   double egress_price = 0;             //!< USD per byte sent from cloud nodes
   std::vector<Protocol> protocols;
   std::vector<Service> services;
+  std::vector<Tenant> tenants;
   std::vector<Workload> workloads;
   Offload offload;
   std::vector<results::Objective> objectives;

@@ -94,6 +94,8 @@ void World::enqueue(std::uint32_t slot) {
     const schedulers::WaitingRequest w = describe(slot);
     if (!p.server->enqueue(w)) return turn_away(slot, results::Cause::queue_full);
     leaves = std::min(leaves, p.server->expires(w));
+  } else if (p.line) {
+    p.line->push(line_request(slot));
   } else if (!p.server->enqueue(tag, now_)) {
     return turn_away(slot, results::Cause::queue_full);
   }
@@ -107,10 +109,70 @@ void World::enqueue(std::uint32_t slot) {
     else request_dispatch(replica);
   } else if (service.batching.policy) {
     if (p.server->can_start()) request_dispatch(replica);
-  } else if (p.server->can_start()) {
+  } else if (can_start(p)) {
     start_batch(replica);
+  } else if (service.preemption) {
+    displace(replica);
   }
+  if (p.line && p.line->size() > service.queue_capacity) push_out(replica);
   show_load(replica);
+}
+
+// The queue is full: the last in order goes.
+void World::push_out(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  const std::uint32_t slot = Handle::unpack(p.line->last()).slot;
+  p.line->erase(p.line->last());
+  requests_[slot].replica = ~0U;
+  --p.outstanding;
+  drop(slot, results::Status::rejected, results::Cause::queue_full);
+}
+
+// What decides about the place of a request in an ordered line.
+devices::LineRequest World::line_request(std::uint32_t slot) const {
+  const Request& r = requests_[slot];
+  const Workload& w = scenario_.workloads[r.record.workload];
+  devices::LineRequest l;
+  l.tag = handle_of(slot).pack();
+  // Workloads without a tenant are flows of their own.
+  l.flow = w.tenant == ~0U ? static_cast<std::uint32_t>(scenario_.tenants.size()) + r.record.workload : w.tenant;
+  if (w.tenant != ~0U) l.weight = scenario_.tenants[w.tenant].weight;
+  l.cost = std::holds_alternative<ServiceLaw>(scenario_.services[r.serving].work) ? work_of(r) : 1.0;
+  l.priority = w.priority;
+  l.due = due(r);
+  return l;
+}
+
+// A slot is free and somebody waits, who is moved up from the line.
+bool World::can_start(Replica& p) {
+  if (p.line && !p.line->empty() && p.server->waiting() == 0 && p.server->busy_slots() < p.server->slots())
+    p.server->enqueue(p.line->pop(), now_);
+  return p.server->can_start();
+}
+
+// The first of the line takes the place of one in service that comes behind it.
+void World::displace(std::uint32_t replica) {
+  Replica& p = replicas_[replica];
+  const std::optional<std::uint64_t> tag = p.line->displaced();
+  if (!tag) return;
+  const auto it = std::find_if(p.batches.begin(), p.batches.end(),
+                               [&](const Batch& b) { return b.live && b.tags.front() == *tag; });
+  Batch& b = *it;
+  const Service& service = scenario_.services[p.service];
+  queue_.cancel(b.done);
+  b.live = false;
+  p.server->finish(1);
+  occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  b.nominal = b.watts * (now_ - b.start).seconds();
+  if (const Request* r = find(Handle::unpack(*tag))) {
+    if (service.local)
+      requests_[Handle::unpack(*tag).slot].record.client_energy += joules_of(nodes_[p.node], b);
+    p.line->put_back(*tag, b.start + saturated(b.seconds) - now_);
+    if (r->record.counted) ++services_[front_of(p.service)].displaced;
+  } else {
+    p.line->end(*tag);
+  }
+  if (can_start(p)) start_batch(replica);
 }
 
 // One dispatch event per replica and instant, after all arrivals of the instant.
@@ -128,7 +190,7 @@ void World::dispatch(std::uint32_t replica) {
   if (p.engine) {
     if (!p.engine->busy()) dispatch_engine(replica);
   } else {
-    while (p.server->can_start()) {
+    while (can_start(p)) {
       const std::uint32_t before = p.server->busy_slots();
       start_batch(replica);
       if (p.server->busy_slots() == before) break;  // the policy waits
@@ -151,7 +213,13 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
   if (const auto* law = std::get_if<ServiceLaw>(&service.work)) {
     Rng g = draws();
     compute_share = 1;
-    const double seconds = law->time.sample(g) + law->per_item * static_cast<double>(b.tags.size());
+    double most = 0, sum = 0;
+    for (const std::uint64_t tag : b.tags) {
+      const double work = work_of(requests_[Handle::unpack(tag).slot]);
+      most = std::max(most, work);
+      sum += work;
+    }
+    const double seconds = law->time.sample(g) * most + law->per_item * sum;
     return saturated(seconds / replicas_[replica].speed).ns();
   }
   const std::int64_t ns = graph_ns(replica, b, compute_share);
@@ -185,6 +253,14 @@ std::int64_t World::graph_ns(std::uint32_t replica, Batch& b, double& compute_sh
   return std::max<std::int64_t>(ns, 0);
 }
 
+// How much of the time of a law the request takes.
+double World::work_of(const Request& r) const {
+  const Distribution& work = scenario_.workloads[r.record.workload].request.work;
+  if (work.kind == DistributionKind::constant) return work.a;
+  Rng g = work_draws_.at(r.record.identity, 0);
+  return std::max(0.0, work.sample(g));
+}
+
 void World::start_batch(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
@@ -212,7 +288,10 @@ void World::start_batch(std::uint32_t replica) {
   s.batched += batch_.size();
   for (const std::uint64_t tag : batch_) {
     Request& r = *find(Handle::unpack(tag));
-    r.record.started = now_;
+    if (!p.line || !p.line->left(tag)) {
+      r.record.started = now_;
+      if (admission_) tell_gates(p.service, r);
+    }
     r.record.batch = static_cast<std::uint32_t>(batch_.size());
     r.record.version = p.version;
     if (p.accuracy >= 0) r.record.accuracy = p.accuracy;
@@ -236,8 +315,11 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
   double compute_share = 0;
   if (p.loaded_at.is_never()) p.loaded_at = now_ + saturated(service.first_use);
   b.extra = service.every_use + (p.loaded_at > now_ ? (p.loaded_at - now_).seconds() : 0.0);
+  const std::optional<Duration> left = p.line ? p.line->left(b.tags.front()) : std::nullopt;
   const std::int64_t ns =
-      (Duration(service_ns(replica, b, compute_share)) + saturated(b.extra)).ns();
+      left ? left->ns() : (Duration(service_ns(replica, b, compute_share)) + saturated(b.extra)).ns();
+  if (left) compute_share = b.compute_share;
+  b.compute_share = compute_share;
   NodeState& n = nodes_[p.node];
   const NodeGroup& group = scenario_.nodes[n.group];
   b.watts = group.units.empty()
@@ -265,6 +347,7 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   Batch& b = p.batches[index];
   const auto size = static_cast<std::uint32_t>(b.tags.size());
   p.server->finish(size, now_ - b.start);
+  if (p.line) p.line->end(b.tags.front());
   b.live = false;
   give_back_weights(p.node, p.service);
   if (!service.execution())
@@ -283,7 +366,7 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   spare_tags_ = std::move(tags);
   if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
-  if (replicas_[replica].server->can_start()) {
+  if (can_start(replicas_[replica])) {
     if (service.batching.policy) request_dispatch(replica);
     else start_batch(replica);
   }
@@ -312,11 +395,12 @@ void World::stop_serving(std::uint32_t slot) {
   queue_.cancel(b.done);
   b.live = false;
   p.server->abandon(static_cast<std::uint32_t>(b.tags.size()));
+  if (p.line) p.line->end(tag);
   occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
   b.nominal = b.watts * (now_ - b.start).seconds();
   if (service.local)
     requests_[slot].record.client_energy += joules_of(nodes_[p.node], b) / static_cast<double>(b.tags.size());
-  if (p.server->can_start()) request_dispatch(r.replica);
+  if (p.server->can_start() || (p.line && !p.line->empty())) request_dispatch(r.replica);
 }
 
 // ---- engines ---------------------------------------------------------------------------------------
@@ -337,6 +421,7 @@ void World::dispatch_engine(std::uint32_t replica) {
       continue;
     }
     r->record.started = a.at;
+    if (admission_) tell_gates(p.service, *r);
     r->record.version = p.version;
     if (p.accuracy >= 0) r->record.accuracy = p.accuracy;
     r->energy_mark = p.energy_per_sequence;
@@ -415,7 +500,7 @@ void World::show_load(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   Replica::Load load;
   if (p.engine) load = {p.engine->waiting(), p.engine->running(), p.engine->running()};
-  else if (p.server) load = {p.server->waiting(), p.server->in_service(), p.server->busy_slots()};
+  else if (p.server) load = {p.server->waiting() + (p.line ? p.line->size() : 0), p.server->in_service(), p.server->busy_slots()};
   if (load == p.shown) return;
   const auto change = [&](TimeAverage& total, std::uint32_t from, std::uint32_t to) {
     if (to != from) total.change(now_, static_cast<double>(to) - static_cast<double>(from));

@@ -15,6 +15,7 @@
 #include "devices/graph_executor.hpp"
 #include "devices/model_cache.hpp"
 #include "devices/node_physics.hpp"
+#include "devices/ordered_line.hpp"
 #include "devices/power_meter.hpp"
 #include "devices/serving_engine.hpp"
 #include "results/records.hpp"
@@ -59,6 +60,7 @@ enum class Stage : std::uint8_t {
   calling,      //!< on its way from one service to another
   returning,    //!< the called service's answer is on its way
   resuming,     //!< goes on at this instant
+  throttled,    //!< at a service, which lets it in later
   refused,      //!< at a replica that is dead, which its balancer does not know yet
 };
 
@@ -169,7 +171,7 @@ struct Batch {
   std::vector<Part> parts;             // empty: a law
   std::vector<std::uint64_t> tags;
   Instant start;
-  double watts = 0;
+  double watts = 0, compute_share = 0;
   double nominal = 0;                  // J above idle at the highest clocks, once known
   double left = 0;                     // share that is left at `since` (nodes with clocks)
   Instant since;
@@ -189,6 +191,7 @@ struct Replica {
   ReplicaPhase phase = ReplicaPhase::starting;
   std::uint32_t outstanding = 0;       // routed here and not yet served
   std::unique_ptr<devices::BatchServer> server;
+  std::unique_ptr<devices::OrderedLine> line;  // before the server, in another order; null: none
   std::unique_ptr<devices::ServingEngine> engine;
   std::shared_ptr<schedulers::VariantPolicy> variants;
   std::vector<Batch> batches;          // one per slot
@@ -277,7 +280,8 @@ struct ServiceState : Router {
   TimeAverage queued, running, ready_count, busy_slots, total_slots;
   double sampled_busy = 0, sampled_slots = 0;  // integrals at the last interval sample
   std::uint32_t max_ready = 0;
-  std::uint64_t batches = 0, batched = 0, cold_starts = 0, calls = 0;
+  std::uint64_t batches = 0, batched = 0, cold_starts = 0, calls = 0,
+                displaced = 0;           // requests stopped for others in front of them
   devices::EngineCounters engines;       // that are gone, less what all did during the warm-up
   double busy_stages = 0, all_stages = 0;  // stage-seconds of these, in the same way
   std::vector<std::shared_ptr<const devices::ExecutionPlan>> plans;  // by batch size - 1; made when needed

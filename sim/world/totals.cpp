@@ -30,7 +30,7 @@ void World::reset_totals() {
       a->reset(now_);
     s.sampled_busy = s.sampled_slots = 0;
     s.max_ready = static_cast<std::uint32_t>(s.ready_count.value());
-    s.batches = s.batched = s.calls = 0;
+    s.batches = s.batched = s.calls = s.displaced = 0;
     if (s.health) s.health->reset_counts();
     s.engines = {};
     s.busy_stages = s.all_stages = 0;
@@ -154,6 +154,7 @@ results::WorldTotals World::totals() {
                   [](const Workload& w) { return w.request.hedging.has_value(); }))
     t.hedging = hedging_;
   if (!scenario_.faults.empty()) t.outages = outages_;
+  add_admission_totals(t.more);
   if (outboxes_) outboxes_->add_totals(t.more);
   if (replication_) replication_->add_totals(t.more);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))

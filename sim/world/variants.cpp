@@ -44,7 +44,7 @@ void World::choose_variants(std::uint32_t replica, Batch& b) {
 
   schedulers::VariantView view;
   view.now = now_;
-  view.waiting = p.server->waiting();
+  view.waiting = p.server->waiting() + (p.line ? p.line->size() : 0);
   view.slots = p.server->slots();
   if (const NodeState& n = nodes_[p.node]; n.physics)
     view.battery = n.physics->battery_charge(now_);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "sim/core/errors.hpp"
+#include "sim/world/admission_state.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/store_and_forward.hpp"
 
@@ -28,6 +29,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       retry_draws_(seed, "retries"),
       content_draws_(seed, "content"),
       similarity_draws_(seed, "similarity"),
+      work_draws_(seed, "work"),
       fault_draws_(seed, "faults"),
       update_draws_(seed, "updates") {
   const bool open_ended = scenario.duration == Duration::max();
@@ -60,6 +62,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   }
   if (scenario.offload.policy) open_offload();
   open_caches();
+  open_admission();
   start_services();
   open_workloads();
   schedule_faults();

@@ -22,6 +22,7 @@
 
 namespace isthmus::world {
 
+struct AdmissionState;
 class StoreAndForward;
 class Replication;
 
@@ -164,6 +165,23 @@ class World final : public network::EventLoop {
   void show_load(std::uint32_t replica);
   std::int64_t service_ns(std::uint32_t replica, Batch& batch, double& compute_share);
   std::int64_t graph_ns(std::uint32_t replica, Batch& batch, double& compute_share);
+
+  double work_of(const Request& request) const;
+  devices::LineRequest line_request(std::uint32_t slot) const;
+  bool can_start(Replica& replica);
+  void displace(std::uint32_t replica);
+  void push_out(std::uint32_t replica);
+
+  // admission.cpp: who may enter services
+  void open_admission();
+  bool admit(std::uint32_t slot);
+  schedulers::AdmissionView admission_view(std::uint32_t slot) const;
+  Instant due(const Request& request) const;
+  void refuse_entry(std::uint32_t slot, Instant again);
+  void end_admission(std::uint32_t slot, bool answered);
+  void tell_gates(std::uint32_t service, const Request& request);
+  void add_admission_totals(std::vector<std::pair<std::string, double>>& more) const;
+  Duration estimate_alone(std::uint32_t slot) const;
 
   // variants.cpp: which variant answers a request, and where it leaves
   void open_variants(std::uint32_t service);
@@ -459,7 +477,7 @@ class World final : public network::EventLoop {
   std::uint64_t guess_seed_;  // of speculation
   StreamKey adapter_draws_, service_draws_, offload_draws_, routing_draws_, difficulty_draws_,
       retry_draws_;
-  StreamKey content_draws_, similarity_draws_;
+  StreamKey content_draws_, similarity_draws_, work_draws_;
 
   // Caches and calls; empty where no service has any.
   std::vector<CacheState> caches_;       // by number - 1
@@ -481,6 +499,7 @@ class World final : public network::EventLoop {
   std::unique_ptr<Updates> updates_;     // null without
   StreamKey update_draws_;
 
+  std::unique_ptr<AdmissionState> admission_;  // null: everybody may enter everywhere
   std::unique_ptr<StoreAndForward> outboxes_;  // null: no machine has one
   std::unique_ptr<Replication> replication_;   // null: no data are replicated
 

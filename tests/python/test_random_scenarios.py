@@ -390,6 +390,49 @@ def offload_knowledge(seed: int) -> dict:
     return knowledge
 
 
+def random_tenants(seed: int, services: dict, workloads: list) -> dict:
+    """Tenants, rules at the front of services, and queues in another order than that of arrival."""
+    r = random.Random(f"tenants {seed}")
+    if r.random() < 0.4:
+        return {}
+
+    def rule() -> dict:
+        kind = r.choice([
+            {"policy": "always"},
+            {"policy": "token-bucket", "rate": r.choice([0.5, 20]), "burst": r.choice([1, 8]),
+             "max_wait": r.choice(["0 s", "2 s"]), "unit": r.choice(["requests", "requests", "tokens"])},
+            {"policy": "quota", "amount": r.choice([1, 30]), "window": r.choice(["1 s", "7 s"]),
+             "kind": r.choice(["fixed", "sliding"]), "max_wait": r.choice(["0 s", "3 s"])},
+            {"policy": "concurrency", "limit": r.choice([0, 1, 10])},
+            {"policy": "aimd", "initial_limit": 2, "timeout": "300 ms"},
+            {"policy": "gradient", "initial_limit": 3, "min_limit": 1},
+            {"policy": "codel", "target": "1 ms", "interval": "50 ms", "spare_priority": 2},
+            {"policy": "shed", "thresholds": r.choice([[0.5, 1], [1, 2, 3]])},
+            {"policy": "deadline", "margin": r.choice([-0.5, 0, 1])}])
+        return kind | {"per": r.choice(["all", "tenant"]), "retry_after": r.random() < 0.4,
+                       **({"tenants": ["gold"]} if r.random() < 0.3 else {})}
+
+    tenants = {"gold": {"weight": 3, "priority": 2}, "free": {"weight": r.choice([0.1, 1])}}
+    if r.random() < 0.4:
+        tenants["free"]["admission"] = [rule()]
+    for name in ("law", "llm"):
+        if r.random() < 0.5:
+            services[name]["admission"] = [rule() for _ in range(r.choice([1, 1, 3]))]
+    if r.random() < 0.6:
+        law = services["law"]
+        del law["batching"]
+        order = r.choice(["priority", "fair", "deadline"])
+        law["queue"] = law["queue"] | {"order": order}
+        if order != "fair":
+            law["queue"]["preemption"] = r.random() < 0.6
+    for w in workloads:
+        if r.random() < 0.8:
+            w["tenant"] = r.choice(["gold", "free"])
+        if r.random() < 0.3:
+            w["request"] = w["request"] | {"work": r.choice([0, 3, {"distribution": "exponential", "mean": 2}])}
+    return tenants
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -467,12 +510,14 @@ def random_scenario(seed: int) -> dict:
                            {"node": "gpu", "index": 0}, {"node": "phone", "index": 0}])
         lasts = {"lasts": f"{r.choice([1, 4])} s"} if r.random() < 0.7 else {}
         faults.append({**target, "at": f"{r.randint(0, 14)} s", **lasts})
+    workloads = [random_workload(r, i, request) for i in range(r.randint(1, 3))]
     return {
         "isthmus": 1, "name": "random", "seed": seed, "duration": "20 s",
         "warmup": r.choice(["0 s", "3 s"]), "nodes": nodes, "network": network,
         "services": services, "faults": faults, "protocols": protocols,
         "outboxes": random_outboxes(seed), "replicated_data": random_data(seed),
-        "workload": [random_workload(r, i, request) for i in range(r.randint(1, 3))] + [
+        "tenants": random_tenants(seed, services, workloads),
+        "workload": workloads + [
             {"name": "others", "source": "poisson", "rate": "5 /s", "target": "other",
              "clients": {"on": "phone", "count": 6}}] * ("other" in services),
         "offload": {

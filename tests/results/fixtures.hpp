@@ -53,6 +53,9 @@ inline RunInfo two_services() {
   info.duration = Duration::from_seconds(12);
   info.warmup = Duration::from_seconds(2);
   info.workloads = {"cameras", "agents"};
+  info.tenants = {"gold"};
+  info.tenant_weights = {2};
+  info.tenant_of = {0, ~0U};
   info.services = {"edge", "cloud"};
   info.nodes = {"gateway", "server"};
   return info;
@@ -114,9 +117,10 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
               NodeTotals::Physics{0.1, 61.5, 0.5, 0, 3.5, 0.25, 0.875, 0.125}}};
   // What runs with outboxes and replicated data tell (tests/scenarios hold them to all of it).
   for (const MetricDefinition& d : metric_definitions())
-    for (const std::string_view part : {"<outbox>", "<data>"})
+    for (const std::string_view part : {"<outbox>", "<data>", "<owner/rule>"})
       if (const std::size_t at = d.name.find(part); at != std::string_view::npos)
         t.more.emplace_back(std::string(d.name).replace(at, part.size(), "logs"), 1.5);
+  t.more.emplace_back("displaced.edge", 1.5);
   ServiceTotals edge;
   edge.name = "edge";
   edge.model = "yolo";

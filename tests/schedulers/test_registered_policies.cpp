@@ -81,6 +81,7 @@ TEST(RegisteredPolicies, DeclareThemselvesCompletely) {
   check_declarations(list_schedulers());
   check_declarations(governor_policies());
   check_declarations(variant_policies());
+  check_declarations(admission_policies());
   check_declarations(eviction_policies());
   check_declarations(replacement_policies());
   check_declarations(partitioners());
