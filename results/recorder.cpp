@@ -9,6 +9,7 @@
 #include "results/csv_file.hpp"
 #include "results/html_report.hpp"
 #include "results/metrics.hpp"
+#include "results/part_metrics.hpp"
 #include "results/run_directory.hpp"
 #include "results/run_file.hpp"
 #include "results/summary.hpp"
@@ -62,7 +63,7 @@ struct Recorder::Impl {
   void settle(Instant end);
   void check_conservation(const WorldTotals& totals) const;
   Summary summarize(const WorldTotals& totals) const;
-  void add_tenants(Summary& summary, double cost) const;
+  void add_tenants(MetricList& list, double cost) const;
   void write(const Summary& summary, const WorldTotals& totals);
 };
 
@@ -172,11 +173,8 @@ void Recorder::Impl::settle(Instant end) {
 }
 
 // What became of each tenant's requests, and whether they shared as their weights say.
-void Recorder::Impl::add_tenants(Summary& s, double cost) const {
+void Recorder::Impl::add_tenants(MetricList& list, double cost) const {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  const auto put = [&](const std::string& name, double value) {
-    s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
-  };
   std::vector<double> served;
   double all = 0;
   for (std::uint32_t t = 0; t < info.tenants.size(); ++t) {
@@ -199,9 +197,6 @@ void Recorder::Impl::add_tenants(Summary& s, double cost) const {
     std::uint64_t created = 0, completed = 0, good = 0;
     for (const RequestTally* tally : m.requests)
       created += tally->created, completed += tally->completed, good += tally->good;
-    const auto share = [&](std::uint64_t n) {
-      return created > 0 ? static_cast<double>(n) / static_cast<double>(created) : nan;
-    };
     const std::vector<Metric> figures = compute_metrics(m);
     const auto figure = [&](const char* name) {
       for (const Metric& f : figures)
@@ -209,23 +204,23 @@ void Recorder::Impl::add_tenants(Summary& s, double cost) const {
       return nan;
     };
     const std::string& name = info.tenants[t];
-    put("tenant_requests." + name, static_cast<double>(created));
-    put("tenant_answered." + name, share(completed));
+    list.count("tenant_requests." + name, created);
+    list.share("tenant_answered." + name, completed, created);
     for (std::size_t c = 0; c < tenant_causes[t].size(); ++c)
       if (tenant_causes[t][c] > 0)
-        put(fmt::format("tenant_lost.{}/{}", name, name_of(static_cast<Cause>(c))), share(tenant_causes[t][c]));
+        list.share(fmt::format("tenant_lost.{}/{}", name, name_of(static_cast<Cause>(c))), tenant_causes[t][c], created);
     for (const char* what : {"mean", "p95", "p99"})
-      put(fmt::format("tenant_latency.{}.{}", name, what), figure(fmt::format("latency.{}", what).c_str()));
-    put("tenant_attainment." + name, share(good));
-    put("tenant_accuracy." + name, figure("accuracy"));
+      list.put(fmt::format("tenant_latency.{}.{}", name, what), figure(fmt::format("latency.{}", what).c_str()));
+    list.share("tenant_attainment." + name, good, created);
+    list.put("tenant_accuracy." + name, figure("accuracy"));
     const double part = all > 0 ? served[t] / all : nan;
-    put("tenant_share." + name, part);
-    put("tenant_cost." + name, part * cost);
+    list.put("tenant_share." + name, part);
+    list.put("tenant_cost." + name, part * cost);
     const double per_weight = served[t] / info.tenant_weights[t];
     sum += per_weight, squares += per_weight * per_weight;
   }
   if (!info.tenants.empty())
-    put("fairness", squares > 0 ? sum * sum / (static_cast<double>(info.tenants.size()) * squares) : nan);
+    list.put("fairness", squares > 0 ? sum * sum / (static_cast<double>(info.tenants.size()) * squares) : nan);
 }
 
 Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
@@ -284,157 +279,10 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   for (const NodeTotals& n : totals.nodes) spent.energy += n.energy, spent.cost += n.cost;
   all.spent = spent;
   s.metrics = compute_metrics(all);
-  if (const auto& t = totals.transfers) {
-    const auto put = [&](const char* name, double value) {
-      s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
-    };
-    put("transfer_retries", static_cast<double>(t->retries));
-    put("transfer_resumes", static_cast<double>(t->resumes));
-    put("transfers_given_up", static_cast<double>(t->given_up));
-    put("resent_bytes", t->resent);
-    put("promotions", static_cast<double>(t->promotions));
-    put("handovers", static_cast<double>(t->handovers));
-    put("transfer_wait", t->waited);
-  }
-  if (const auto& t = totals.protocols) {
-    const auto put = [&](const char* name, double value) {
-      s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
-    };
-    put("connections_opened", static_cast<double>(t->opened));
-    put("connections_resumed", static_cast<double>(t->resumed));
-    put("connections_reused", static_cast<double>(t->reused));
-    put("handshake_time", t->opened > 0 ? t->handshake / static_cast<double>(t->opened) : nan);
-    put("payload_bytes", t->payload);
-    put("wire_bytes", t->wire);
-    put("client_codec_time", t->client_work);
-    put("server_codec_time", t->server_work);
-    put("attempt_timeouts", static_cast<double>(t->timeouts));
-    put("sent_raw", t->raw);
-    put("sent_features", t->features);
-    put("sent_noised", t->noised);
-    put("bytes_in_clear", t->in_clear);
-    put("broker_memory", t->broker_memory);
-    put("broker_held", static_cast<double>(t->broker_held));
-  }
-  if (const auto& t = totals.hedging) {
-    const auto put = [&](const std::string& name, double value) {
-      s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
-    };
-    std::uint64_t answers = 0;
-    for (const std::uint64_t n : t->wins) answers += n;
-    const auto share = [](std::uint64_t part, std::uint64_t of) {
-      return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : nan;
-    };
-    put("hedge_copies", share(t->copies, t->requests));
-    put("hedge_wins", answers > 0 ? share(answers - t->wins[0], answers) : nan);
-    for (std::size_t i = 0; i < t->wins.size(); ++i)
-      put(fmt::format("hedge_wins.{}", i), share(t->wins[i], answers));
-    put("hedge_wasted", t->wasted);
-  }
-  for (const UpdateTotals& u : totals.updates) {
-    const auto put = [&](const char* name, double value) {
-      const std::string full = fmt::format("{}.{}", name, u.name);
-      s.metrics.push_back({full, value, std::string(find_metric(full)->unit)});
-    };
-    const auto count = [](std::uint64_t n) { return static_cast<double>(n); };
-    put("update_share", count(u.serving) / count(u.fleet));
-    put("update_time_first", u.first);
-    put("update_time_50", u.half);
-    put("update_time_95", u.most);
-    put("update_time_all", u.all);
-    if (u.taken_back) {
-      put("rollback_time_95", u.back_most);
-      put("rollback_time_all", u.back_all);
-    }
-    put("update_bytes", u.from_origin + u.from_relays + u.from_peers);
-    put("update_bytes_origin", u.from_origin);
-    put("update_bytes_relays", u.from_relays);
-    put("update_bytes_peers", u.from_peers);
-    put("update_bytes_fill", u.to_relays);
-    put("update_bytes_news", u.news);
-    put("update_bytes_wasted", u.wasted);
-    put("update_broken", count(u.broken));
-    put("update_full_instead", count(u.full_instead));
-  }
-  add_tenants(s, spent.cost);
-  for (const auto& [name, value] : totals.more)
-    s.metrics.push_back({name, value, std::string(find_metric(name)->unit)});
-  if (const auto& t = totals.offload) {
-    const auto put = [&](const char* name, double sum, std::uint64_t count) {
-      s.metrics.push_back({name, count > 0 ? sum / static_cast<double>(count) : nan, "1"});
-    };
-    put("offload_reward", t->reward, t->ended);
-    if (t->compared > 0) {
-      put("oracle_agreement", static_cast<double>(t->agreed), t->compared);
-      put("oracle_gap", t->gap, t->compared);
-    }
-  }
-  if (totals.outages) s.metrics.push_back({"outages", static_cast<double>(*totals.outages), "1"});
-  double link_energy = 0;
-  bool powered = false;
-  for (const LinkTotals& l : totals.links)
-    if (l.energy) powered = true, link_energy += *l.energy;
-  if (powered) s.metrics.push_back({"link_energy", link_energy, "J"});
-  for (const ServiceTotals& v : totals.services) {
-    const auto put = [&](const std::string& name, std::uint64_t count, std::uint64_t all) {
-      s.metrics.push_back({name,
-                           all > 0 ? static_cast<double>(count) / static_cast<double>(all) : nan,
-                           std::string(find_metric(name)->unit)});
-    };
-    if (v.cold_start > 0) s.metrics.push_back({"cold_start." + v.name, v.cold_start, "s"});
-    if (v.load_peak > 0) s.metrics.push_back({"load_peak." + v.name, v.load_peak, "B"});
-    if (v.weight_bytes > 0) s.metrics.push_back({"weights." + v.name, v.weight_bytes, "B"});
-    if (v.bubbles) s.metrics.push_back({"bubbles." + v.name, *v.bubbles, "1"});
-    if (v.dummy_iterations)
-      s.metrics.push_back({"dummy_iterations." + v.name, *v.dummy_iterations, "1"});
-    if (const auto& c = v.weight_cache) {
-      put("weight_hits." + v.name, c->hits, c->batches);
-      s.metrics.push_back({"weight_loads." + v.name, static_cast<double>(c->loads), "1"});
-      s.metrics.push_back({"weight_evictions." + v.name, static_cast<double>(c->evictions), "1"});
-    }
-    for (const ServiceTotals::Cache& c : v.caches) {
-      const std::string name = v.name + "/" + c.name;
-      put("cache_hits." + name, c.hits, c.lookups);
-      if (c.coalesced > 0) put("cache_coalesced." + name, c.coalesced, c.lookups);
-      if (c.similar_counted) put("cache_wrong." + name, c.wrong, c.hits);
-    }
-    if (const auto& b = v.balancing) {
-      put("tries_failed." + v.name, b->failures, b->tries);
-      for (std::size_t i = 0; i < b->by_replica.size(); ++i)
-        put(fmt::format("routed.{}/{}", v.name, i), b->by_replica[i], b->tries);
-      s.metrics.push_back({"ejections." + v.name, static_cast<double>(b->ejections + b->opened), "1"});
-    }
-    if (v.calls)
-      s.metrics.push_back({"load." + v.name,
-                           seconds > 0 ? static_cast<double>(*v.calls) / seconds : nan, "1/s"});
-    std::uint64_t all = 0, through_exits = 0;
-    for (const auto& [name, count] : v.variants) all += count;
-    for (const std::uint64_t count : v.exits) through_exits += count;
-    if (v.variants.size() > 1)
-      for (const auto& [name, count] : v.variants)
-        put(fmt::format("variant.{}/{}", v.name, name), count, all);
-    std::uint64_t answers = 0;
-    for (const auto& [name, count] : v.versions) answers += count;
-    for (const auto& [name, count] : v.versions)
-      put(fmt::format("version.{}/{}", v.name, name), count, answers);
-    if (!v.versions.empty()) put("version_skew." + v.name, v.skewed, answers);
-    for (std::size_t e = 0; e < v.exits.size(); ++e)
-      put(fmt::format("exit.{}/{}", v.name, e), v.exits[e], through_exits);
-  }
-  for (const NodeTotals& n : totals.nodes) {
-    if (!n.physics) continue;
-    const NodeTotals::Physics& p = *n.physics;
-    for (const auto& [name, value] : {std::pair{"power.{}.mean", p.power_mean},
-                                      {"power.{}.stddev", p.power_stddev},
-                                      {"clock.{}.mean", p.speed_mean},
-                                      {"clock.{}.stddev", p.speed_stddev},
-                                      {"temperature.{}.max", p.hottest},
-                                      {"throttled.{}", p.throttled},
-                                      {"battery.{}", p.battery}}) {
-      const std::string full = fmt::format(fmt::runtime(name), n.name);
-      s.metrics.push_back({full, value, std::string(find_metric(full)->unit)});
-    }
-  }
+  MetricList list(s.metrics);
+  add_network_metrics(list, totals);
+  add_tenants(list, spent.cost);
+  add_part_metrics(list, totals, seconds);
 
   for (std::size_t w = 0; w < info.workloads.size(); ++w)
     s.by_workload[info.workloads[w]] = compute_metrics(source(w, {}));
