@@ -6,12 +6,6 @@
 
 namespace isthmus::world {
 
-namespace {
-// Handles of requests have lower slots: flows with this bit carry an answer to a cache. The next
-// higher one is stream_bit.
-constexpr std::uint32_t write_bit = 0x40000000U;
-}  // namespace
-
 void World::open_caches() {
   for (const Service& s : scenario_.services) {
     if (!s.fetching) continue;
@@ -95,19 +89,14 @@ void World::write_answer(const CacheTier& tier, std::uint32_t holder, std::uint3
   w.holder = holder;
   w.answer = answer;
   add_egress(from, to, answer.bytes);
-  transfer(holder, from, to, answer.bytes, Handle{slot | write_bit, w.generation}.pack());
+  transfer(holder, from, to, answer.bytes, flow_tag(FlowOwner::cache_write, {slot, w.generation}));
 }
 
-void World::on_answer_sent(Handle h, network::Outcome outcome) {
-  if ((h.slot & write_bit) == 0) {
-    if (h.slot & update_bit) on_update_flow_ended(h, outcome);
-    return;
-  }
-  const std::uint32_t slot = h.slot & ~write_bit;
-  if (slot >= writes_.size() || writes_[slot].generation != h.generation) return;
-  CacheWrite& w = writes_[slot];
+void World::on_cache_write_ended(Handle h, network::Outcome outcome) {
+  if (h.slot >= writes_.size() || writes_[h.slot].generation != h.generation) return;
+  CacheWrite& w = writes_[h.slot];
   ++w.generation;
-  free_writes_.push_back(slot);
+  free_writes_.push_back(h.slot);
   if (outcome == network::Outcome::delivered && replicas_[w.holder].phase == ReplicaPhase::ready)
     holder_of(*tiers_[w.cache], w.holder).cache.write(w.answer, now_);
 }

@@ -196,8 +196,8 @@ void Replication::send(std::uint32_t d, std::uint32_t replica, bool up, bool par
   const std::uint32_t from = up ? r.node : hub.node, to = up ? hub.node : r.node;
   world_.add_egress(from, to, bytes);
   world_.set_radio(r.node, up ? 1 : 0, up ? 0 : 1);
-  const std::uint64_t tag = static_cast<std::uint64_t>(++m.number) << 32 | replication_bits |
-                            (first_way_[d] + replica - 1) << 1 | (up ? 1U : 0U);
+  const auto way = static_cast<std::uint32_t>((first_way_[d] + replica - 1) << 1 | (up ? 1U : 0U));
+  const std::uint64_t tag = flow_tag(FlowOwner::replication, {way, ++m.number});
   m.flow = world_.network_->start({from, to, bytes, 0.0, tag}, world_.now_);
 }
 
@@ -210,12 +210,12 @@ void Replication::stop(Replica& r, Message& m, bool up) {
   world_.network_->cancel(flow, world_.now_);
 }
 
-void Replication::on_flow_ended(std::uint64_t tag, network::Outcome outcome) {
-  const bool up = (tag & 1) != 0;
-  const auto [d, replica] = ways_[(tag & ((1ULL << 28) - 1)) >> 1];
+void Replication::on_flow_ended(Handle flow, network::Outcome outcome) {
+  const bool up = (flow.slot & 1) != 0;
+  const auto [d, replica] = ways_[flow.slot >> 1];
   Replica& r = data_[d].replicas[replica];
   Message& m = up ? r.up : r.down;
-  if (!m.flow.valid() || m.number != static_cast<std::uint32_t>(tag >> 32)) return;
+  if (!m.flow.valid() || m.number != flow.generation) return;
   m.flow = FlowId::none();
   world_.set_radio(r.node, up ? -1 : 0, up ? 0 : -1);
   if (outcome == network::Outcome::delivered && node_up(up ? data_[d].replicas[0].node : r.node))

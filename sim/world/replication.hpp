@@ -13,6 +13,7 @@
 #include "results/distribution.hpp"
 #include "sim/core/event_queue.hpp"
 #include "sim/core/random.hpp"
+#include "sim/world/flow_tag.hpp"
 #include "sim/world/replicated_value.hpp"
 
 namespace isthmus::world {
@@ -25,7 +26,7 @@ class Replication {
   explicit Replication(World& world);
 
   void on_event(std::uint32_t data, std::uint64_t what);
-  void on_flow_ended(std::uint64_t tag, network::Outcome outcome);
+  void on_flow_ended(Handle flow, network::Outcome outcome);
   //! Links or machines went down or came back.
   void conditions_changed();
   void node_failed(std::uint32_t node);

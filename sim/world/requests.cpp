@@ -296,10 +296,9 @@ FlowId World::transfer(std::uint32_t replica, std::uint32_t from, std::uint32_t 
   return network_->start({from, to, bytes, 0.0, tag, policy}, now_);
 }
 
-void World::on_flow_ended(Handle h, network::Outcome outcome) {
+void World::on_request_flow_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
-  if (!r) return on_answer_sent(h, outcome);
-  if (outcome == network::Outcome::cancelled) return;  // who cancels does the rest
+  if (!r || outcome == network::Outcome::cancelled) return;  // who cancels does the rest
   if (r->stage == Stage::calling || r->stage == Stage::returning) return on_call_flow(h.slot, outcome);
   if (r->handover && r->handover->flow.valid()) {
     r->handover->flow = FlowId::none();

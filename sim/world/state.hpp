@@ -25,22 +25,13 @@
 #include "sim/core/ids.hpp"
 #include "sim/world/arrivals.hpp"
 #include "sim/world/exchange.hpp"
+#include "sim/world/flow_tag.hpp"
 #include "sim/world/hedge.hpp"
 #include "sim/world/sessions.hpp"
 #include "sim/world/time_average.hpp"
 #include "sim/world/visits.hpp"
 
 namespace isthmus::world {
-
-//! A slot of a slab with the generation that makes stale references harmless, in 64 bits.
-struct Handle {
-  std::uint32_t slot = 0xffffffffU;
-  std::uint32_t generation = 0;
-  static Handle unpack(std::uint64_t v) {
-    return {static_cast<std::uint32_t>(v), static_cast<std::uint32_t>(v >> 32)};
-  }
-  std::uint64_t pack() const { return static_cast<std::uint64_t>(generation) << 32 | slot; }
-};
 
 //! Where a request is in its life.
 enum class Stage : std::uint8_t {
@@ -94,13 +85,6 @@ struct AnswerStream {
   Instant since;                       // start of the message
   Instant earliest;                    // date of the next message
 };
-//! In the tag of a flow: it carries a message of a stream.
-inline constexpr std::uint64_t stream_bit = 1ULL << 31;
-
-//! In the tag of a flow: it belongs to a part of the world that has numbers of its own. One of its own bit tells
-//! which part.
-inline constexpr std::uint64_t part_bits = 3ULL << 30, outbox_bits = part_bits | 1ULL << 28,
-                               replication_bits = part_bits | 2ULL << 28, own_bits = 15ULL << 28;
 
 //! In the target of a request's timer: an attempt, or its time in a broker, of the number in the rest.
 inline constexpr std::uint32_t attempt_timer = 1U << 31, broker_timer = 1U << 30;

@@ -181,7 +181,7 @@ void StoreAndForward::start_flow(std::uint32_t box, bool back, double bytes) {
   totals(b).bytes += bytes;
   world_.add_egress(from, to, bytes);
   world_.set_radio(b.node, back ? 0 : 1, back ? 1 : 0);
-  const std::uint64_t tag = static_cast<std::uint64_t>(++b.flow_number) << 32 | outbox_bits | box;
+  const std::uint64_t tag = flow_tag(FlowOwner::outbox, {box, ++b.flow_number});
   b.flow = world_.network_->start({from, to, bytes, cap, tag}, world_.now_);
 }
 
@@ -197,10 +197,10 @@ void StoreAndForward::stop_flow(Box& b) {
   world_.network_->cancel(flow, world_.now_);
 }
 
-void StoreAndForward::on_flow_ended(std::uint64_t tag, network::Outcome outcome) {
-  const std::uint32_t box = static_cast<std::uint32_t>(tag & ((1ULL << 28) - 1));
+void StoreAndForward::on_flow_ended(Handle flow, network::Outcome outcome) {
+  const std::uint32_t box = flow.slot;
   Box& b = boxes_[box];
-  if (static_cast<std::uint32_t>(tag >> 32) != b.flow_number || !b.flow.valid()) return;
+  if (flow.generation != b.flow_number || !b.flow.valid()) return;
   b.flow = FlowId::none();
   end_radio(b);
   const Outbox& o = spec(b);

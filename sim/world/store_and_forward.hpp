@@ -11,6 +11,7 @@
 #include "results/distribution.hpp"
 #include "sim/core/event_queue.hpp"
 #include "sim/core/random.hpp"
+#include "sim/world/flow_tag.hpp"
 #include "sim/world/message_store.hpp"
 
 namespace isthmus::world {
@@ -23,7 +24,7 @@ class StoreAndForward {
   explicit StoreAndForward(World& world);
 
   void on_event(std::uint32_t box, std::uint64_t what);
-  void on_flow_ended(std::uint64_t tag, network::Outcome outcome);
+  void on_flow_ended(Handle flow, network::Outcome outcome);
   //! A replica of the service on the machine has served a request.
   void served(std::uint32_t service, std::uint32_t node);
   //! Links or machines went down or came back.

@@ -43,7 +43,7 @@ void World::send_tokens(std::uint32_t slot) {
   if (r.exchange) bytes = wire_of_answer(r, bytes);
   s.since = now_;
   set_radio(r.host, 0, 1);
-  s.flow = transfer(r.replica, node, r.host, bytes, handle_of(slot).pack() | stream_bit);
+  s.flow = transfer(r.replica, node, r.host, bytes, flow_tag(FlowOwner::message, handle_of(slot)));
 }
 
 // Wakes up at the next token. Between two spans nobody knows its date: the next span will.

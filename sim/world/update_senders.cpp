@@ -173,7 +173,7 @@ void World::begin_update_flow(UpdateTransfer& t) {
   set_radio(from, 1, 0);
   set_radio(to, 0, 1);
   const double cap = t.cargo == UpdateCargo::parcel ? scenario_.updates[t.update].rate_cap : 0;
-  t.flow = network_->start({from, to, t.bytes, cap, Handle{slot | update_bit, t.generation}.pack(), 0}, now_);
+  t.flow = network_->start({from, to, t.bytes, cap, flow_tag(FlowOwner::update, {slot, t.generation}), 0}, now_);
 }
 
 // Out of all lists and counts, its slot free.
@@ -195,10 +195,9 @@ void World::end_update_flow(UpdateTransfer& t) {
 }
 
 void World::on_update_flow_ended(Handle h, network::Outcome outcome) {
-  const std::uint32_t slot = h.slot & ~update_bit;
-  if (slot >= updates_->transfers.size() || updates_->transfers[slot].generation != h.generation) return;
-  const UpdateTransfer t = updates_->transfers[slot];
-  end_update_flow(updates_->transfers[slot]);
+  if (h.slot >= updates_->transfers.size() || updates_->transfers[h.slot].generation != h.generation) return;
+  const UpdateTransfer t = updates_->transfers[h.slot];
+  end_update_flow(updates_->transfers[h.slot]);
   UpdateState& s = updates_->states[t.update];
   const bool delivered = outcome == network::Outcome::delivered;
   const double moved = delivered ? t.bytes : t.bytes - t.left;

@@ -132,9 +132,6 @@ struct Updates {
   std::vector<std::uint32_t> line_of_service;  //!< ~0: none
 };
 
-//! In the tag of a flow: it belongs to an update.
-inline constexpr std::uint32_t update_bit = 1U << 29;
-
 //! Targets of EventKind::update_step.
 enum UpdateEvent : std::uint32_t { device_step, release_begins, wave_begins, recall_begins, relay_retries };
 

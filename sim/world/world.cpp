@@ -111,24 +111,14 @@ void World::step() {
 
 void World::flow_ended(const network::FlowEnd& end) {
   const Instant at = end.at < queue_.now() ? queue_.now() : end.at;
-  if (updates_) {
-    const Handle h = Handle::unpack(end.tag);
-    if (h.slot >> 29 == 1) updates_->transfers[h.slot & ~update_bit].left = end.left;
-  }
+  if (flow_owner(end.tag) == FlowOwner::update) updates_->transfers[flow_handle(end.tag).slot].left = end.left;
   queue_.push(at, EventKind::flow_ended, static_cast<std::uint32_t>(end.outcome), end.tag);
 }
 
 void World::handle(const Event& e) {
   switch (e.kind) {
     case EventKind::condition_change: on_condition_change(e.target, e.payload == 0); break;
-    case EventKind::flow_ended:
-      if ((e.payload & part_bits) == part_bits)
-        on_part_flow(e.payload, static_cast<network::Outcome>(e.target));
-      else if (e.payload & stream_bit)
-        on_message_ended(Handle::unpack(e.payload & ~stream_bit), static_cast<network::Outcome>(e.target));
-      else
-        on_flow_ended(Handle::unpack(e.payload), static_cast<network::Outcome>(e.target));
-      break;
+    case EventKind::flow_ended: on_flow_ended(e.payload, static_cast<network::Outcome>(e.target)); break;
     case EventKind::work_done: on_work_done(e.target, e.payload); break;
     case EventKind::replica_ready: on_replica_ready(e.target); break;
     case EventKind::arrival: on_arrival(e.target, e.payload); break;
@@ -176,9 +166,17 @@ void World::handle(const Event& e) {
   }
 }
 
-void World::on_part_flow(std::uint64_t tag, network::Outcome outcome) {
-  if ((tag & own_bits) == outbox_bits) outboxes_->on_flow_ended(tag, outcome);
-  else replication_->on_flow_ended(tag, outcome);
+void World::on_flow_ended(std::uint64_t tag, network::Outcome outcome) {
+  const Handle h = flow_handle(tag);
+  switch (flow_owner(tag)) {
+    case FlowOwner::request: return on_request_flow_ended(h, outcome);
+    case FlowOwner::update: return on_update_flow_ended(h, outcome);
+    case FlowOwner::cache_write: return on_cache_write_ended(h, outcome);
+    case FlowOwner::message: return on_message_ended(h, outcome);
+    case FlowOwner::outbox: return outboxes_->on_flow_ended(h, outcome);
+    case FlowOwner::replication: return replication_->on_flow_ended(h, outcome);
+  }
+  throw InternalError("flow without an owner");
 }
 
 void World::every(Duration period, EventKind kind, std::uint32_t target) {

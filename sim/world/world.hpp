@@ -56,7 +56,7 @@ class World final : public network::EventLoop {
   // world.cpp: the clock and the switch
   void handle(const Event& event);
   void on_phase_end(std::uint64_t phase);
-  void on_part_flow(std::uint64_t tag, network::Outcome outcome);
+  void on_flow_ended(std::uint64_t tag, network::Outcome outcome);
   bool finished() const { return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0; }
   void run_beside(network::FluidNetwork& fluid);
   void every(Duration period, EventKind kind, std::uint32_t target);
@@ -92,7 +92,7 @@ class World final : public network::EventLoop {
   void end_transfer(Request& request);
   void send(std::uint32_t slot);
   void start_upload(std::uint32_t slot);
-  void on_flow_ended(Handle handle, network::Outcome outcome);
+  void on_request_flow_ended(Handle handle, network::Outcome outcome);
   void arrive(std::uint32_t slot);
   void served(std::uint32_t slot, Instant at);
   void complete(std::uint32_t slot);
@@ -348,7 +348,7 @@ class World final : public network::EventLoop {
   CacheHolder& holder_of(const CacheTier& tier, std::uint32_t holder);
   bool find_answer(const CacheTier& tier, std::uint32_t holder, Request& request);
   void write_answer(const CacheTier& tier, std::uint32_t holder, std::uint32_t from, const Request& r);
-  void on_answer_sent(Handle handle, network::Outcome outcome);
+  void on_cache_write_ended(Handle handle, network::Outcome outcome);
   void stop_waiting(const CacheTier& tier, std::uint32_t holder, std::uint64_t key, std::uint64_t tag);
   void hand_over_lead(const CacheTier& tier, std::uint32_t holder, std::uint64_t key);
   void lose_caches(std::uint32_t node);
