@@ -94,6 +94,17 @@ def split(
     accuracy_loss: float,
     overrides: list[tuple[str, str]],
 ) -> str: ...
+def add_policy(
+    *,
+    kind: str,
+    name: str,
+    type: type,
+    summary: str,
+    source: str,
+    bad_idea_when: str,
+    complexity: str,
+    parameters: list[tuple[str, str, float | str, float, float, list[str], str]],
+) -> None: ...
 def report(summary: str) -> str: ...
 def schema() -> str: ...
 def policies() -> list[tuple[str, str, str, str, str, list[tuple[str, float | str, str]]]]: ...

@@ -7,6 +7,7 @@
 #include <optional>
 #include <tuple>
 
+#include "python/python_policies.hpp"
 #include "results/comparison.hpp"
 #include "results/summary.hpp"
 #include "scenarios/calibrate.hpp"
@@ -201,17 +202,20 @@ std::string split(const std::string& model, const std::vector<std::string>& tier
 // Every policy: kind, name, summary, source, when not, and parameters as (name, default, help).
 py::list policies() {
   py::list all;
-  const auto add = [&](const char* kind, const auto& table) {
-    for (const auto& e : table) {
-      py::list parameters;
-      for (const auto& p : e.parameters)
-        parameters.append(py::make_tuple(p.name,
-                                         p.dimension == schedulers::Dimension::text
-                                             ? py::object(py::str(p.default_text))
-                                             : py::object(py::float_(p.default_value)),
-                                         p.help));
-      all.append(py::make_tuple(kind, e.name, e.summary, e.source, e.bad_idea_when, parameters));
-    }
+  const auto add_entry = [&](const char* kind, const auto& e) {
+    py::list parameters;
+    for (const auto& p : e.parameters)
+      parameters.append(py::make_tuple(p.name,
+                                       p.dimension == schedulers::Dimension::text
+                                           ? py::object(py::str(p.default_text))
+                                           : py::object(py::float_(p.default_value)),
+                                       p.help));
+    all.append(py::make_tuple(kind, e.name, e.summary, e.source, e.bad_idea_when, parameters));
+  };
+  const auto add = [&]<class Policy>(const char* kind,
+                                     const std::vector<schedulers::PolicyEntry<Policy>>& table) {
+    for (const auto& e : table) add_entry(kind, e);
+    for (const auto& e : schedulers::AddedPolicies<Policy>::instance().current()) add_entry(kind, *e);
   };
   add("offload", schedulers::offload_policies());
   add("routing", schedulers::routing_policies());
@@ -305,4 +309,5 @@ PYBIND11_MODULE(_isthmus, m) {
   });
   m.def("schema", &scenarios::json_schema);
   m.def("policies", &policies);
+  python::bind_policies(m);
 }

@@ -119,7 +119,7 @@ void Checker::object(const Value& value, const ObjectSpec& spec, const std::stri
       if (f.type == FieldType::quantity && f.unit != Unit::none)
         advice += fmt::format(", a {} such as {}", name_of(f.unit), example_of(f.unit));
       else if (f.type == FieldType::word)
-        advice += suggestion("", f.choices);
+        advice += suggestion("", f.words());
       problems_.add(value.at, pointer.empty() ? "/" : pointer, advice);
     }
   };
@@ -271,11 +271,12 @@ void Checker::field(const Value& value, const Field& f, const std::string& point
         problems_.add(value.at, pointer, "contains a zero byte");
       break;
     case FieldType::word:
-      if (kind(value, JsonKind::text, pointer) &&
-          std::find(f.choices.begin(), f.choices.end(), value.text) == f.choices.end())
-        problems_.add(
-            value.at, pointer,
-            fmt::format("unknown value {}{}", shown(value), suggestion(value.text, f.choices)));
+      if (kind(value, JsonKind::text, pointer)) {
+        const std::vector<std::string> words = f.words();
+        if (std::find(words.begin(), words.end(), value.text) == words.end())
+          problems_.add(value.at, pointer,
+                        fmt::format("unknown value {}{}", shown(value), suggestion(value.text, words)));
+      }
       break;
     case FieldType::reference:
       if (kind(value, JsonKind::text, pointer) && !names_.knows(f.reference, value.text))

@@ -134,6 +134,13 @@ Field text(std::string name, std::string help) {
   return row(std::move(name), FieldType::text, std::move(help));
 }
 
+std::vector<std::string> Field::words() const {
+  if (!built) return choices;
+  std::vector<std::string> names;
+  for (const Variant& v : built->variants) names.push_back(v.value);
+  return names;
+}
+
 Field word(std::string name, std::vector<std::string> choices, std::string help) {
   Field f = row(std::move(name), FieldType::word, std::move(help));
   f.choices = std::move(choices);

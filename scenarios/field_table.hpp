@@ -75,6 +75,8 @@ struct Field {
   Field at_most(double value) const;
   //! The object table of this row; only for FieldType::object.
   const ObjectSpec& spec() const;
+  //! `choices`, or with `built` the names of its variants; only for FieldType::word.
+  std::vector<std::string> words() const;
 };
 
 //! Further fields that one value of the tag brings.

@@ -43,7 +43,7 @@ std::vector<std::string> words_at(const std::string& pointer) {
     f = row_of(*spec, token);
     if (!f) return {};
   }
-  if (const Field* w = inside(f, FieldType::word)) return w->choices;
+  if (const Field* w = inside(f, FieldType::word)) return w->words();
   if (f && f->type == FieldType::boolean) return {"false", "true"};
   return {};
 }

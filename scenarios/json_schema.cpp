@@ -171,7 +171,7 @@ class SchemaWriter {
         return obj({{"type", str("string")}});
       case FieldType::word: {
         std::vector<Value> words;
-        for (const std::string& w : f.choices) words.push_back(str(w));
+        for (const std::string& w : f.words()) words.push_back(str(w));
         return obj({{"enum", array(std::move(words))}});
       }
       case FieldType::object:

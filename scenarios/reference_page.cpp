@@ -59,8 +59,9 @@ class Page {
                            anchor(distribution_spec(f.unit).name));
       case FieldType::word: {
         std::string words;
-        for (const std::string& w : f.choices) words += (words.empty() ? "`" : ", `") + w + "`";
-        return f.choices.size() > 12 || words.empty() ? "word" : words;
+        const std::vector<std::string> all = f.words();
+        for (const std::string& w : all) words += (words.empty() ? "`" : ", `") + w + "`";
+        return all.size() > 12 || words.empty() ? "word" : words;
       }
       default:
         return describe_type(f);

@@ -81,6 +81,8 @@ const ObjectSpec& tenant_spec();    //!< tables_tenants.cpp
 const ObjectSpec& model_cache_spec();
 const ObjectSpec& replacement_spec();
 const ObjectSpec& split_spec();
+//! Must follow every schedulers::AddedPolicies::add().
+void refresh_policy_tables();
 
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp
 const ObjectSpec& routing_view_spec();

@@ -1,6 +1,7 @@
 // Policy objects, made from what the registered policies declare about themselves.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "scenarios/tables.hpp"
@@ -53,18 +54,43 @@ Field row_of(const ParameterSpec& p) {
 }
 
 template <class Policy>
+Variant variant_of(const schedulers::PolicyEntry<Policy>& entry) {
+  Variant v;
+  v.value = entry.name;
+  v.help = entry.summary;
+  for (const ParameterSpec& p : entry.parameters) v.fields.push_back(row_of(p));
+  return v;
+}
+
+template <class Policy>
 void add_policies(ObjectSpec& s, const std::vector<schedulers::PolicyEntry<Policy>>& table) {
   s.tag = "policy";
   Field name = word("policy", {}, "name of the policy").needed();
   for (const auto& entry : table) {
-    Variant v;
-    v.value = entry.name;
-    v.help = entry.summary;
-    for (const ParameterSpec& p : entry.parameters) v.fields.push_back(row_of(p));
     name.choices.push_back(entry.name);
-    s.variants.push_back(std::move(v));
+    s.variants.push_back(variant_of(entry));
   }
   s.fields.insert(s.fields.begin(), name);
+}
+
+// The table with the policies that were added since it was made. Its address stays.
+template <class Policy>
+const ObjectSpec& with_added(ObjectSpec& s) {
+  static std::uint64_t seen = 0;
+  const auto& added = schedulers::AddedPolicies<Policy>::instance();
+  if (seen == added.generation()) return s;
+  seen = added.generation();
+  for (const auto& entry : added.current()) {
+    Variant v = variant_of(*entry);
+    const auto same = std::ranges::find(s.variants, v.value, &Variant::value);
+    if (same != s.variants.end()) {
+      *same = std::move(v);
+      continue;
+    }
+    std::ranges::find(s.fields, "policy", &Field::name)->choices.push_back(entry->name);
+    s.variants.push_back(std::move(v));
+  }
+  return s;
 }
 
 }  // namespace
@@ -88,7 +114,7 @@ const ObjectSpec& offload_reward_spec() {
 }
 
 const ObjectSpec& offload_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "offload";
     s.help = "Where each request runs. Docs of each policy: docs/policies.md.";
@@ -127,11 +153,11 @@ const ObjectSpec& offload_spec() {
     add_policies(s, schedulers::offload_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::OffloadPolicy>(spec);
 }
 
 const ObjectSpec& batching_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "batching";
     s.help = "How waiting requests form batches. Language models always batch continuously.";
@@ -165,22 +191,22 @@ const ObjectSpec& batching_spec() {
     s.variants.push_back(std::move(triton));
     return s;
   }();
-  return spec;
+  return with_added<schedulers::BatchingPolicy>(spec);
 }
 
 const ObjectSpec& routing_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "routing";
     s.help = "Which replica of a service gets a request.";
     add_policies(s, schedulers::routing_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::RoutingPolicy>(spec);
 }
 
 const ObjectSpec& autoscaling_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "autoscaling";
     s.help = "How many replicas a service has. Decisions rest on scraped, delayed samples.";
@@ -195,33 +221,33 @@ const ObjectSpec& autoscaling_spec() {
     add_policies(s, schedulers::autoscaling_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::AutoscalingPolicy>(spec);
 }
 
 const ObjectSpec& list_scheduler_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "scheduler";
     s.help = "Which unit runs each operator of a graph, and in which order.";
     add_policies(s, schedulers::list_schedulers());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::ListScheduler>(spec);
 }
 
 const ObjectSpec& governor_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "governor";
     s.help = "At which operating point a unit runs; heat may hold it lower.";
     add_policies(s, schedulers::governor_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::GovernorPolicy>(spec);
 }
 
 const ObjectSpec& split_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "split";
     s.help =
@@ -254,22 +280,22 @@ const ObjectSpec& split_spec() {
     add_policies(s, schedulers::partitioners());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::Partitioner>(spec);
 }
 
 const ObjectSpec& variant_policy_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "variant_policy";
     s.help = "Which of its variants a service answers a request with.";
     add_policies(s, schedulers::variant_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::VariantPolicy>(spec);
 }
 
 const ObjectSpec& admission_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "admission";
     s.help = "A rule at the front of a service: who may enter, and when. See docs/tenants.md.";
@@ -288,7 +314,7 @@ const ObjectSpec& admission_spec() {
     add_policies(s, schedulers::admission_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::AdmissionPolicy>(spec);
 }
 
 Field admission_rules() {
@@ -298,18 +324,18 @@ Field admission_rules() {
 }
 
 const ObjectSpec& replacement_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "replacement";
     s.help = "Which entry leaves a cache of answers for another.";
     add_policies(s, schedulers::replacement_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::ReplacementPolicy>(spec);
 }
 
 const ObjectSpec& model_cache_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "model_cache";
     s.help =
@@ -329,7 +355,14 @@ const ObjectSpec& model_cache_spec() {
     add_policies(s, schedulers::eviction_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::EvictionPolicy>(spec);
+}
+
+void refresh_policy_tables() {
+  for (const ObjectSpec& (*table)() : {&offload_spec, &batching_spec, &routing_spec, &autoscaling_spec, &list_scheduler_spec,
+                            &governor_spec, &split_spec, &variant_policy_spec, &admission_spec, &replacement_spec,
+                            &model_cache_spec})
+    table();
 }
 
 }  // namespace isthmus::scenarios

@@ -42,10 +42,9 @@ Field stored_as(const char* help) {
 }
 
 Field policy(const char* name, const ObjectSpec& of, const char* help) {
-  std::vector<std::string> names;
-  for (const Variant& v : of.variants) names.push_back(v.value);
-  return either(name, {word("", names, "policy name"), object("", of, "policy with parameters")},
-                help);
+  Field bare = word("", {}, "policy name");
+  bare.built = &of;
+  return either(name, {bare, object("", of, "policy with parameters")}, help);
 }
 
 namespace {

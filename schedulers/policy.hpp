@@ -1,6 +1,7 @@
 // What every policy declares about itself, once: the same lines feed parsing, validation, help and docs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -65,7 +66,7 @@ struct PolicyEntry {
   std::string bad_idea_when;            //!< one sentence
   std::string complexity;               //!< of one decision, e.g. "O(candidates)"
   std::vector<ParameterSpec> parameters;
-  std::shared_ptr<Policy> (*make)(const Parameters&) = nullptr;
+  std::function<std::shared_ptr<Policy>(const Parameters&)> make;
 };
 
 }  // namespace isthmus::schedulers

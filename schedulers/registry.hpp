@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "schedulers/added_policies.hpp"
 #include "schedulers/admission_policy.hpp"
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/batching_policy.hpp"
@@ -48,21 +49,23 @@ inline constexpr std::string_view policy_kind<AdmissionPolicy> = "admission";
 template <>
 inline constexpr std::string_view policy_kind<ListScheduler> = "list-scheduler";
 
-//! The names of a table, in its order.
+//! The names of a table, in its order, and of the added policies.
 template <class Policy>
 std::vector<std::string> policy_names(const std::vector<PolicyEntry<Policy>>& table) {
   std::vector<std::string> names;
   for (const auto& entry : table) names.push_back(entry.name);
+  for (const auto& entry : AddedPolicies<Policy>::instance().current()) names.push_back(entry->name);
   return names;
 }
 
-//! The entry called `name`. Throws InputError with the nearest name, or all names, when there is
-//! none. The reference lives as long as the table.
+//! The entry called `name`, built in or added. Throws InputError with the nearest name, or all names, when
+//! there is none. The reference lives as long as the program.
 template <class Policy>
 const PolicyEntry<Policy>& find_entry(const std::vector<PolicyEntry<Policy>>& table,
                                       std::string_view name) {
   for (const auto& entry : table)
     if (entry.name == name) return entry;
+  if (const auto* added = AddedPolicies<Policy>::instance().find(name)) return *added;
   throw InputError(fmt::format("unknown {} policy \"{}\"; {}", policy_kind<Policy>, name,
                                hint(name, policy_names(table))));
 }

@@ -10,6 +10,7 @@ from isthmus.calibration import Calibration, calibrate
 from isthmus.errors import Error, InputError, InternalError
 from isthmus.experiments import Comparison, compare, sweep
 from isthmus.explanation import Explanation, explain
+from isthmus.policy import Parameter, policy
 from isthmus.results import Result
 from isthmus.scenario import Scenario, load, loads, policies, run, schema, validate
 from isthmus.scheduling import Schedule, schedule
@@ -22,6 +23,7 @@ __all__ = [
     "Explanation",
     "InputError",
     "InternalError",
+    "Parameter",
     "Result",
     "Scenario",
     "Schedule",
@@ -32,6 +34,7 @@ __all__ = [
     "load",
     "loads",
     "policies",
+    "policy",
     "run",
     "schedule",
     "schema",

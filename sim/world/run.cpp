@@ -94,6 +94,16 @@ void write_all(int fd, const std::string& text) {
   }
 }
 
+ForkGuard fork_guard;
+
+pid_t guarded_fork() {
+  if (fork_guard.before) fork_guard.before();
+  const pid_t pid = ::fork();
+  const auto after = pid == 0 ? fork_guard.in_child : fork_guard.in_parent;
+  if (after) after();
+  return pid;
+}
+
 // First byte of a worker's answer.
 constexpr char answer_summary = 'S', answer_input_error = 'I', answer_error = 'E', answer_bug = 'B';
 
@@ -101,7 +111,7 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0)
     throw Error(fmt::format("cannot make a pipe for the worker: {}", std::strerror(errno)));
-  const pid_t pid = ::fork();
+  const pid_t pid = guarded_fork();
   if (pid < 0) {
     ::close(fds[0]);
     ::close(fds[1]);
@@ -159,6 +169,8 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
 }
 
 }  // namespace
+
+void guard_forks(const ForkGuard& guard) { fork_guard = guard; }
 
 results::Summary run(const Scenario& scenario, const RunOptions& options) {
   if (scenario.simgrid && !options.in_process && (options.on_request || options.on_decision))

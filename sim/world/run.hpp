@@ -27,6 +27,15 @@ struct RunOptions {
   bool in_process = false;               //!< SimGrid in this very process (only once; used by workers)
 };
 
+//! What a host with threads and locks of its own does around the fork of a worker; in the forking thread.
+struct ForkGuard {
+  void (*before)() = nullptr;
+  void (*in_parent)() = nullptr;
+  void (*in_child)() = nullptr;
+};
+//! For all runs from now on; not while one is going on.
+void guard_forks(const ForkGuard& guard);
+
 //! Executes one run. Fluid runs happen in this thread; SimGrid runs in a forked worker process whose
 //! summary comes back through a pipe. Safe to call from several threads.
 results::Summary run(const Scenario& scenario, const RunOptions& options);
