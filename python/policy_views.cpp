@@ -171,6 +171,23 @@ void bind_scaling_and_admission(py::module_& m) {
       .def_readonly("in_flight", &R::in_flight)
       .def_property_readonly("since_transition",
                              [](const R& r) { return optional_seconds(r.since_transition); });
+  using M = ServiceMetricsCopy;
+  using N = schedulers::ServiceMetrics;
+  py::class_<M>(m, "ServiceMetrics", "What a service was seen to do between two scrapes.")
+      .def_property_readonly("observed_at", of_view<M>(&N::observed_at))
+      .def_property_readonly("window", of_view<M>(&N::window))
+      .def_property_readonly("arrivals", of_view<M>(&N::arrivals))
+      .def_property_readonly("completed", of_view<M>(&N::completed))
+      .def_property_readonly("failed", of_view<M>(&N::failed))
+      .def_property_readonly("rate", [](const M& c) { return c.view.rate(); })
+      .def_property_readonly("concurrency", of_view<M>(&N::concurrency))
+      .def_property_readonly("queue_length", of_view<M>(&N::queue_length))
+      .def_property_readonly("in_flight", of_view<M>(&N::in_flight))
+      .def_property_readonly("utilization", of_view<M>(&N::utilization))
+      .def_property_readonly("ready", of_view<M>(&N::ready))
+      .def_property_readonly("mean_latency", of_view<M>(&N::mean_latency))
+      .def_readonly("latencies", &M::latencies)
+      .def_readonly("external", &M::external);
   using V = AutoscalingViewCopy;
   using S = schedulers::AutoscalingView;
   py::class_<V>(m, "AutoscalingView", "Scraped, delayed samples of a service.")
@@ -178,6 +195,8 @@ void bind_scaling_and_admission(py::module_& m) {
       .def_property_readonly("observed_at", of_view<V>(&S::observed_at))
       .def_property_readonly("current", of_view<V>(&S::current))
       .def_property_readonly("waiting", of_view<V>(&S::waiting))
+      .def_property_readonly("woken", of_view<V>(&S::woken))
+      .def_property_readonly("samples", parts_of(&V::samples))
       .def_property_readonly("replicas", parts_of(&V::replicas));
   using A = schedulers::AdmissionView;
   py::class_<A>(m, "AdmissionView", "A request at the front of a service.")
@@ -286,6 +305,11 @@ void bind_graphs(py::module_& m) {
 double seconds_of(Instant t) { return t.is_never() ? std::numeric_limits<double>::infinity() : t.seconds(); }
 double seconds_of(Duration d) {
   return d == Duration::max() ? std::numeric_limits<double>::infinity() : d.seconds();
+}
+
+ServiceMetricsCopy::ServiceMetricsCopy(const schedulers::ServiceMetrics& m)
+    : view(m), latencies(copy_of(m.latencies)) {
+  for (const auto& [name, value] : m.external) external.emplace(name, value);
 }
 
 OffloadViewCopy::OffloadViewCopy(const schedulers::OffloadView& v) : view(v), candidates(copy_of(v.candidates)) {

@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -52,10 +53,19 @@ struct BatchingViewCopy {
   std::function<Duration(std::uint32_t)> batch_time;  //!< cleared when the decision is made
 };
 
+struct ServiceMetricsCopy {
+  explicit ServiceMetricsCopy(const schedulers::ServiceMetrics& m);
+  schedulers::ServiceMetrics view;
+  std::vector<double> latencies;
+  std::map<std::string, double> external;
+};
+
 struct AutoscalingViewCopy {
-  explicit AutoscalingViewCopy(const schedulers::AutoscalingView& v) : view(v), replicas(copy_of(v.replicas)) {}
+  explicit AutoscalingViewCopy(const schedulers::AutoscalingView& v)
+      : view(v), replicas(copy_of(v.replicas)), samples(v.samples.begin(), v.samples.end()) {}
   schedulers::AutoscalingView view;
   std::vector<schedulers::ReplicaSample> replicas;
+  std::vector<ServiceMetricsCopy> samples;
 };
 
 struct VariantViewCopy {

@@ -165,7 +165,11 @@ class PythonBatching final : public schedulers::BatchingPolicy, PythonObject {
 
 class PythonAutoscaling final : public schedulers::AutoscalingPolicy, PythonObject {
  public:
-  explicit PythonAutoscaling(PythonObject o) : PythonObject(std::move(o)) {}
+  explicit PythonAutoscaling(PythonObject o)
+      : PythonObject(std::move(o)), metrics_(flag("wants_metrics")), latencies_(flag("wants_latencies")),
+        wakes_(flag("wakes")) {
+    if (has("external_metrics")) external_ = object().attr("external_metrics").cast<std::vector<std::string>>();
+  }
   schedulers::AutoscalingDecision decide(const schedulers::AutoscalingView& view) override {
     const gil_scoped_acquire gil;
     py::object wish = call("decide", AutoscalingViewCopy(view));
@@ -180,6 +184,14 @@ class PythonAutoscaling final : public schedulers::AutoscalingPolicy, PythonObje
     d.desired = static_cast<std::uint32_t>(whole("decide", wish, 1'000'000, "replicas"));
     return d;
   }
+  bool wants_metrics() const override { return metrics_; }
+  bool wants_latencies() const override { return latencies_; }
+  std::vector<std::string> external_metrics() const override { return external_; }
+  bool wakes() const override { return wakes_; }
+
+ private:
+  bool metrics_, latencies_, wakes_;
+  std::vector<std::string> external_;
 };
 
 class PythonAdmission final : public schedulers::AdmissionPolicy, PythonObject {

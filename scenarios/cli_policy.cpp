@@ -1,7 +1,10 @@
 // policy: one policy on views given as JSON, outside any simulation.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <deque>
 #include <functional>
+#include <numeric>
 #include <vector>
 
 #include "scenarios/check.hpp"
@@ -155,6 +158,34 @@ std::string decide(AutoscalingPolicy& policy, const ObjectView& v) {
   view.observed_at = v.has("observed_at") ? instant(v, "observed_at") : view.now;
   view.current = v.count("current");
   view.replicas = replicas;
+  view.waiting = v.number("waiting");
+  view.woken = v.flag("woken");
+  std::vector<ServiceMetrics> samples;
+  std::deque<std::vector<double>> latencies;
+  std::deque<std::vector<ExternalMetric>> external;
+  for (const ObjectView& w : v.objects("samples")) {
+    ServiceMetrics& m = samples.emplace_back();
+    m.observed_at = w.has("observed_at") ? instant(w, "observed_at") : view.now;
+    m.window = w.duration("window");
+    m.arrivals = w.number("arrivals");
+    m.completed = w.number("completed");
+    m.failed = w.number("failed");
+    m.concurrency = w.number("concurrency");
+    m.queue_length = w.number("queue_length");
+    m.in_flight = w.number("in_flight");
+    m.utilization = w.number("utilization");
+    m.ready = w.count("ready");
+    std::vector<double>& times = latencies.emplace_back(w.numbers("latencies"));
+    std::sort(times.begin(), times.end());
+    m.latencies = times;
+    if (!times.empty())
+      m.mean_latency = std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
+    std::vector<ExternalMetric>& others = external.emplace_back();
+    if (const Value* map = w.find("external"))
+      for (const Member& e : map->members) others.push_back({e.key, number_of(e.value, Unit::none)});
+    m.external = others;
+  }
+  view.samples = samples;
   const AutoscalingDecision d = policy.decide(view);
   return fmt::format("{{\"desired\": {}, \"reason\": {}}}", d.desired, json_string(d.reason));
 }

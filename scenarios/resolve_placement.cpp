@@ -17,6 +17,30 @@ bool has_parameter(const std::vector<schedulers::ParameterSpec>& specs, const ch
   return std::any_of(specs.begin(), specs.end(), [&](const auto& p) { return p.name == name; });
 }
 
+// Series of numbers, and whether the policy finds those that it names.
+void read_external(Resolution& r, const ObjectView& v, world::Autoscaling& out) {
+  std::vector<std::string> known;
+  if (const Value* map = v.find("external"))
+    for (const Member& m : map->members) {
+      world::ExternalSeries series{m.key, {}};
+      for (std::size_t i = 0; i < m.value.items.size(); ++i) {
+        const Value& item = m.value.items[i];
+        const Instant at = Instant::zero() + Duration::from_seconds(number_of(item.items[0], Unit::duration));
+        if (!series.values.empty() && at <= series.values.back().first)
+          r.problems.add(item.at, child(child(v.pointer_to("external"), m.key), i), "dates must increase");
+        series.values.emplace_back(at, number_of(item.items[1], Unit::none));
+      }
+      known.push_back(m.key);
+      out.external.push_back(std::move(series));
+    }
+  if (r.problems.any()) return;
+  for (const std::string& name : out.policy->make(*out.parameters)->external_metrics())
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      r.problems.add(v.at(), v.pointer(),
+                     fmt::format("no external metric \"{}\"; give its values in \"external\"{}", name,
+                                 suggestion(name, known)));
+}
+
 }  // namespace
 
 std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wanted) {
@@ -38,6 +62,7 @@ void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
     out.autoscaling.period = v.duration("period");
     out.autoscaling.scrape_period = v.duration("scrape_period");
     out.autoscaling.scrape_delay = v.duration("scrape_delay");
+    read_external(r, v, out.autoscaling);
     for (const char* limit : {"min_replicas", "max_replicas"}) {
       if (!has_parameter(out.autoscaling.policy->parameters, limit)) continue;
       if (!v.has(limit) && s.has(limit))
@@ -54,7 +79,10 @@ void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
   };
   const std::uint32_t written = s.has("replicas") ? s.count("replicas") : 0;
   out.min_replicas = limit_of("min_replicas", std::max(1U, written));
-  out.replicas = written > 0 ? written : std::max(1U, out.min_replicas);
+  out.replicas = s.has("replicas") ? written : std::max(1U, out.min_replicas);
+  if (out.replicas == 0 && !out.autoscaling.policy)
+    r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
+                   "nobody would ever answer; give it at least 1, or \"autoscaling\"");
   out.max_replicas = limit_of("max_replicas", std::max(out.replicas, out.min_replicas));
   if (out.min_replicas > out.max_replicas)
     r.problems.add(

@@ -36,6 +36,10 @@ Unit unit_for(Dimension dimension) {
   return Unit::none;
 }
 
+Field signed_number(const std::string& name, const std::string& help) {
+  return quantity(name, Unit::none, help).at_least(-std::numeric_limits<double>::max());
+}
+
 Field row_of(const ParameterSpec& p) {
   if (p.dimension == Dimension::text) {
     if (p.choices.empty()) return text(p.name, p.help).by_default(p.default_text);
@@ -217,6 +221,13 @@ const ObjectSpec& autoscaling_spec() {
             .by_default("15 s"),
         quantity("scrape_delay", Unit::duration, "age of a sample when it becomes visible")
             .by_default("1 s"),
+        map("external",
+            list("",
+                 tuple("", {quantity("", Unit::duration, "from"), signed_number("", "value")}, "a step"),
+                 "[[\"0 s\", 20], ...], dates increasing"),
+            "numbers from outside the scenario by name, such as the length of a message queue; metric "
+            "external:<name> of policies that take one")
+            .default_is("none"),
     };
     add_policies(s, schedulers::autoscaling_policies());
     return s;

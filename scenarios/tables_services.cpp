@@ -62,7 +62,8 @@ Field pipeline_field() {
       .at_most(1024);
 }
 Field replicas_field() {
-  return integer("replicas", "at the start").at_least(1).default_is("min_replicas, else 1");
+  return integer("replicas", "at the start; 0 only with autoscaling")
+      .default_is("min_replicas, else 1");
 }
 Field min_replicas_field() {
   return integer("min_replicas", "never fewer")

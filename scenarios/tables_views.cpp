@@ -1,4 +1,6 @@
 // Views for `isthmus policy`: what a policy sees when it decides, as JSON.
+#include <limits>
+
 #include "scenarios/tables.hpp"
 
 namespace isthmus::scenarios {
@@ -138,12 +140,37 @@ const ObjectSpec& autoscaling_view_spec() {
            .default_is("missing")},
       "",
       {}};
+  const auto number = [](const char* name, const char* help) {
+    return quantity(name, Unit::none, help).by_default("0");
+  };
+  static const ObjectSpec metrics{
+      "service metrics",
+      "What a service did between two scrapes.",
+      {quantity("observed_at", Unit::duration, "end of the window").default_is("now"),
+       quantity("window", Unit::duration, "its length").by_default("15 s"),
+       number("arrivals", "requests that came"), number("completed", "answered"),
+       number("failed", "turned away or lost"),
+       number("concurrency", "mean requests there, waiting ones included"),
+       number("queue_length", "mean of those that were not being served"),
+       number("in_flight", "requests there at the end"),
+       quantity("utilization", Unit::fraction, "mean busy share of the ready replicas").by_default("0"),
+       integer("ready", "replicas at the end").by_default("1"),
+       list("latencies", quantity("", Unit::duration, "of an answer"), "of those completed")
+           .default_is("none"),
+       map("external", quantity("", Unit::none, "value").at_least(-std::numeric_limits<double>::max()),
+           "external metrics by name").default_is("none")},
+      "",
+      {}};
   static const ObjectSpec spec{
       "autoscaling view",
       "One autoscaling decision to take.",
       {now(), quantity("observed_at", Unit::duration, "date of the scrape").default_is("now"),
        integer("current", "replicas asked for at the moment").needed(),
-       list("replicas", object("", replica, "a replica"), "samples").default_is("none")},
+       list("replicas", object("", replica, "a replica"), "samples").default_is("none"),
+       number("waiting", "requests that wait for a replica"),
+       list("samples", object("", metrics, "a window"), "metrics since the last decision, oldest first")
+           .default_is("none"),
+       flag("woken", "out of turn: a request waits and no replica is wanted").by_default("false")},
       "",
       {}};
   return spec;

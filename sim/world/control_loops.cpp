@@ -1,4 +1,4 @@
-// Replicas come and go: start-up, scaling, metric scrapes, interval samples.
+// Replicas come and go: start-up, scaling, interval samples.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -83,11 +83,7 @@ void World::start_services() {
             "per replica, shared with the services placed before)",
             spec.name, n, spec.replicas, group.name, group.count, group.accelerators, spec.parallel));
     ask_for(i, spec.replicas);
-    if (spec.autoscaling.policy) {
-      s.autoscaler = spec.autoscaling.policy->make(*spec.autoscaling.parameters);
-      every(spec.autoscaling.scrape_period, EventKind::scrape, i);
-      every(spec.autoscaling.period, EventKind::control, i);
-    }
+    if (spec.autoscaling.policy) open_autoscaling(i);
   }
 }
 
@@ -258,6 +254,7 @@ void World::wake_pending(std::uint32_t of) {
   const std::uint32_t service = front_of(of);
   Router& router = *router_to(of);
   pending.swap(router.pending);
+  if (&router == &services_[service]) note_pending(service, ~0U);
   for (const std::uint64_t tag : pending)
     if (Request* r = find(Handle::unpack(tag))) {
       const std::uint32_t slot = Handle::unpack(tag).slot;
@@ -332,45 +329,6 @@ void World::set_replicas(std::uint32_t service, std::uint32_t desired) {
     });
     retire(*newest);
   }
-}
-
-void World::scrape(std::uint32_t service) {
-  ServiceState& s = services_[service];
-  Scrape sample;
-  sample.observed_at = now_;
-  sample.waiting = static_cast<std::uint32_t>(router_to(service)->pending.size());
-  for (const std::uint32_t id : s.replicas) {
-    Replica& p = replicas_[id];
-    if (p.phase == ReplicaPhase::draining) continue;
-    schedulers::ReplicaSample r;
-    r.ready = p.phase == ReplicaPhase::ready;
-    r.age = now_ - p.started_at;
-    if (r.ready) r.since_transition = now_ - p.ready_since;
-    if (r.ready) {
-      r.utilization = p.busy.mean(now_) / s.slots_per_replica;
-      r.in_flight = p.outstanding;
-    }
-    p.busy.reset(now_);
-    sample.replicas.push_back(r);
-  }
-  s.scrapes.push_back(std::move(sample));
-}
-
-// Asks the controller, which sees the newest sample that is old enough.
-void World::control(std::uint32_t service) {
-  ServiceState& s = services_[service];
-  const Duration delay = scenario_.services[service].autoscaling.scrape_delay;
-  while (s.scrapes.size() > 1 && s.scrapes[1].observed_at + delay <= now_) s.scrapes.pop_front();
-  if (s.scrapes.empty() || s.scrapes.front().observed_at + delay > now_) return;
-  const Scrape& seen = s.scrapes.front();
-  schedulers::AutoscalingView view;
-  view.now = now_;
-  view.observed_at = seen.observed_at;
-  view.current = s.asked;
-  view.replicas = seen.replicas;
-  view.waiting = seen.waiting;
-  const schedulers::AutoscalingDecision d = s.autoscaler->decide(view);
-  set_replicas(service, d.desired);
 }
 
 void World::sample_services() {

@@ -175,6 +175,10 @@ void World::land(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::uint64_t tag = handle_of(slot).pack();
   const std::uint32_t from = r.replica;
+  if (!meters_.empty()) {
+    note_answer(slot, now_);
+    note_arrival(slot, r.handover->to);
+  }
   r.record.kv_received = now_;
   r.handover->landed = true;
   r.replica = r.handover->to;

@@ -204,6 +204,7 @@ void World::approach(std::uint32_t slot, std::uint32_t service) {
     return drop(slot, results::Status::rejected, results::Cause::no_replica);
   r.stage = Stage::pending;
   s.pending.push_back(handle_of(slot).pack());
+  note_pending(service, slot);
   if (scenario_.services[service].queue_timeout != Duration::max())
     r.queue_timer = queue_.push(now_ + scenario_.services[service].queue_timeout,
                                 EventKind::queue_timeout, 0, handle_of(slot).pack());
@@ -375,6 +376,7 @@ void World::arrive(std::uint32_t slot) {
   Request& r = requests_[slot];
   if (r.exchange && r.exchange->phase == Exchange::Phase::sending && pass_broker(slot)) return;
   const bool admitted = r.stage == Stage::admitting, throttled = r.stage == Stage::throttled;
+  if (!meters_.empty() && !admitted && !throttled) note_arrival(slot, r.replica);
   if (admission_ && !admitted && !throttled && !admit(slot)) return;
   Duration front = scenario_.services[r.serving].request_overhead;
   if (!admitted && r.exchange) front = front + saturated(std::exchange(r.exchange->server_before, 0.0));
@@ -407,6 +409,7 @@ void World::served(std::uint32_t slot, Instant at) {
   if (r.split && r.part == 0) r.record.download = 0;
   if (r.visit && !leaves(slot)) return;
   end_admission(slot, true);
+  if (!meters_.empty()) note_answer(slot, at);
   r.record.served = at;
   const std::uint32_t replica = r.replica;
   const std::uint32_t node = replicas_[replica].node;
@@ -471,6 +474,7 @@ void World::drop(std::uint32_t slot, results::Status status, results::Cause caus
   }
   if (r.visit && cause != results::Cause::cancelled && miss_instead(slot)) return;
   if (r.hedge != Hedge::none && lost_to_others(slot)) return;
+  if (!meters_.empty()) note_failure(slot);
   r.record.status = status;
   r.record.cause = cause;
   finish_record(slot);
@@ -556,6 +560,7 @@ void World::withdraw(std::uint32_t slot) {
     case Stage::pending: {
       auto& pending = services_[r.serving].pending;
       pending.erase(std::find(pending.begin(), pending.end(), tag));
+      note_pending(r.serving, ~0U);
       break;
     }
     case Stage::uploading:

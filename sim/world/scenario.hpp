@@ -29,6 +29,7 @@
 #include "schedulers/health.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
+#include "sim/world/autoscaling_spec.hpp"
 #include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
 #include "sim/world/outbox_spec.hpp"
@@ -171,14 +172,6 @@ struct Batching {
   const schedulers::PolicyEntry<schedulers::BatchingPolicy>* policy = nullptr;
   std::optional<schedulers::Parameters> parameters;
   ContinuousBatching continuous;       //!< LLM models always use it
-};
-
-struct Autoscaling {
-  const schedulers::PolicyEntry<schedulers::AutoscalingPolicy>* policy = nullptr;  //!< null: fixed
-  std::optional<schedulers::Parameters> parameters;
-  Duration period = Duration::from_seconds(15);         //!< between decisions
-  Duration scrape_period = Duration::from_seconds(15);  //!< between metric samples
-  Duration scrape_delay = Duration::from_seconds(1);    //!< age of a sample when it becomes visible
 };
 
 //! What the replicas of a pool do with requests.

@@ -138,6 +138,7 @@ bool World::begin_split(std::uint32_t slot) {
 void World::next_part(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::uint32_t done = r.replica;
+  if (!meters_.empty() && !r.record.arrived.is_never()) note_answer(slot, now_);
   --replicas_[done].outstanding;
   r.from = replicas_[done].node;
   r.replica = ~0U;

@@ -209,11 +209,19 @@ inline constexpr std::uint64_t for_router = 1, for_decode_router = 2;
 //! Of a scrape: the balancer probes its replicas.
 inline constexpr std::uint64_t for_probes = 3;
 
+//! Payload of a control event out of turn.
+inline constexpr std::uint64_t for_waking = 1;
+
 //! A sample that a controller will see once it is old enough.
 struct Scrape {
   Instant observed_at;
   std::uint32_t waiting = 0;           // requests that no ready replica could take
   std::vector<schedulers::ReplicaSample> replicas;
+  // Where the controller wants metrics; their spans are set when they are shown.
+  schedulers::ServiceMetrics metrics;
+  std::vector<double> latencies;
+  std::vector<schedulers::ExternalMetric> external;
+  bool shown = false;
 };
 
 //! What clients are told about a service.
@@ -247,6 +255,7 @@ struct ServiceState : Router {
   std::uint32_t next_number = 0;
   std::shared_ptr<schedulers::AutoscalingPolicy> autoscaler;
   std::deque<Scrape> scrapes;
+  bool waking = false;                   // its autoscaler has been told that a request waits
   LoadSignal signal;
   double parallel_speedup = 1;
   //! s of a graph by batch size and relative clock.

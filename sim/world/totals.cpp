@@ -25,6 +25,7 @@ std::optional<double> dummy_iterations(const devices::EngineCounters& c) {
 }  // namespace
 
 void World::reset_totals() {
+  carry_meters();
   for (ServiceState& s : services_) {
     for (TimeAverage* a : {&s.queued, &s.running, &s.ready_count, &s.busy_slots, &s.total_slots})
       a->reset(now_);

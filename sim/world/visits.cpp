@@ -173,6 +173,7 @@ void World::go_back(std::uint32_t slot, double bytes) {
   Request& r = requests_[slot];
   end_try(slot, schedulers::TryEnd::answered);
   const std::uint32_t done = r.replica, from = replicas_[done].node;
+  if (!meters_.empty()) note_answer(slot, now_);
   return_to(r);
   --replicas_[done].outstanding;
   if (replicas_[done].phase == ReplicaPhase::draining) release(done);

@@ -10,6 +10,7 @@
 #include "sim/core/errors.hpp"
 #include "sim/world/admission_state.hpp"
 #include "sim/world/replication.hpp"
+#include "sim/world/service_meter.hpp"
 #include "sim/world/store_and_forward.hpp"
 
 namespace isthmus::world {
@@ -145,8 +146,9 @@ void World::handle(const Event& e) {
       }
       break;
     case EventKind::control:
-      control(e.target);
-      every(scenario_.services[e.target].autoscaling.period, EventKind::control, e.target);
+      control(e.target, e.payload == for_waking);
+      if (e.payload != for_waking)
+        every(scenario_.services[e.target].autoscaling.period, EventKind::control, e.target);
       break;
     case EventKind::sample:
       sample_services();

@@ -23,6 +23,7 @@
 namespace isthmus::world {
 
 struct AdmissionState;
+struct ServiceMeter;
 class StoreAndForward;
 class Replication;
 
@@ -315,10 +316,19 @@ class World final : public network::EventLoop {
   void release(std::uint32_t replica);
   void remove_replica(std::uint32_t replica);
   void set_replicas(std::uint32_t service, std::uint32_t desired);
-  void scrape(std::uint32_t service);
-  void control(std::uint32_t service);
   void sample_services();
   void update_ready(std::uint32_t service);
+
+  // autoscaling.cpp: what autoscalers are shown, and their wishes
+  void open_autoscaling(std::uint32_t service);
+  void note_arrival(std::uint32_t slot, std::uint32_t replica);
+  void note_answer(std::uint32_t slot, Instant at);
+  void note_failure(std::uint32_t slot);
+  void note_pending(std::uint32_t service, std::uint32_t slot);
+  void carry_meters();
+  void wake_autoscaler(std::uint32_t service);
+  void scrape(std::uint32_t service);
+  void control(std::uint32_t service, bool woken);
 
   // visits.cpp: requests at services with caches or calls
   bool begin_visit(std::uint32_t slot);
@@ -499,6 +509,7 @@ class World final : public network::EventLoop {
   std::unique_ptr<Updates> updates_;     // null without
   StreamKey update_draws_;
 
+  std::vector<std::unique_ptr<ServiceMeter>> meters_;  // of services; empty: no autoscaler wants metrics
   std::unique_ptr<AdmissionState> admission_;  // null: everybody may enter everywhere
   std::unique_ptr<StoreAndForward> outboxes_;  // null: no machine has one
   std::unique_ptr<Replication> replication_;   // null: no data are replicated

@@ -248,6 +248,23 @@ def test_replaced_by_a_later_class_of_its_name():
         ).fingerprint == events(fleet(), "/services/far/autoscaling", {"policy": "py-fixed", "replicas": replicas})
 
 
+def test_autoscaler_sees_what_was_scraped():
+    seen = []
+
+    @isthmus.policy("autoscaling", "py-rate")
+    class Rate:
+        wants_metrics = True
+
+        def decide(self, view):
+            seen.extend((s.observed_at, s.window, s.rate, s.mean_latency, view.now) for s in view.samples)
+            return 4
+
+    isthmus.run(fleet(), overrides={"/services/far/autoscaling": "py-rate"})
+    assert len(seen) >= 3
+    assert all(observed + 1 <= now for observed, _, _, _, now in seen)
+    assert all(5 < rate < 80 and 0.02 < latency for _, window, rate, latency, _ in seen if window > 0)
+
+
 def test_threads_give_the_same_results():
     overrides = {"/offload/policy": "py-min-latency"}
     alone = isthmus.compare(fleet(), "/services/far/replicas", [1, 2, 3], overrides=overrides, replications=2)

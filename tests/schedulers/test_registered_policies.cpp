@@ -312,6 +312,34 @@ TEST(RegisteredPolicies, EarliestDeadlineIsValidHoweverItIsSet) {
   }
 }
 
+struct RandomMetrics {
+  std::vector<ServiceMetrics> samples;
+  std::vector<double> latencies;
+  std::vector<ExternalMetric> external;
+  RandomMetrics(Rng& g, Instant now) {
+    for (std::uint32_t k = below(g, 20); k > 0; --k) latencies.push_back(skewed(g, 10));
+    std::sort(latencies.begin(), latencies.end());
+    if (below(g, 2) == 0) external.push_back({"signal", skewed(g, 1e6) - 10});
+    for (std::uint32_t k = below(g, 4); k > 0; --k) {
+      ServiceMetrics m;
+      m.observed_at = now - Duration::from_seconds(k);
+      m.window = Duration::from_seconds(below(g, 2));  // zero at the very first date
+      m.arrivals = skewed(g, 1e6);
+      m.completed = static_cast<double>(latencies.size());
+      m.failed = skewed(g, 1000);
+      m.queue_length = skewed(g, 1000);
+      m.concurrency = m.queue_length + skewed(g, 100);
+      m.in_flight = skewed(g, 1e5);
+      m.utilization = skewed(g, 1);
+      m.ready = below(g, 5);
+      if (!latencies.empty()) m.mean_latency = latencies[latencies.size() / 2];
+      m.latencies = latencies;
+      m.external = external;
+      samples.push_back(m);
+    }
+  }
+};
+
 TEST(RegisteredPolicies, AutoscalingDecisionsAreValid) {
   for (const auto& e : autoscaling_policies()) {
     SCOPED_TRACE(e.name);
@@ -338,6 +366,9 @@ TEST(RegisteredPolicies, AutoscalingDecisionsAreValid) {
       view.current = current;
       view.replicas = samples;
       view.waiting = skewed(g, 50);
+      const RandomMetrics metrics(g, now);
+      view.samples = metrics.samples;
+      view.woken = current == 0 && below(g, 2) == 0;
       const AutoscalingDecision d = policy->decide(view);
       ASSERT_FALSE(d.reason.empty());
       const std::uint32_t most = e.name == "fixed" ? 3 : 10;  // max_replicas by default
