@@ -68,6 +68,8 @@ PolicyEntry<BatchingPolicy> batching_earliest_deadline();
 
 PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
 PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
+PolicyEntry<AutoscalingPolicy> autoscaling_cost_efficiency();
+PolicyEntry<AutoscalingPolicy> autoscaling_predictive();
 PolicyEntry<AutoscalingPolicy> autoscaling_queue_length();
 
 PolicyEntry<GovernorPolicy> governor_performance();
@@ -190,6 +192,8 @@ const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
   static const std::vector<PolicyEntry<AutoscalingPolicy>> table{
       autoscaling_fixed(),
       autoscaling_hpa(),
+      autoscaling_cost_efficiency(),
+      autoscaling_predictive(),
       autoscaling_queue_length(),
   };
   return table;
