@@ -4,6 +4,7 @@
 #include <array>
 
 #include "devices/plan_schedule.hpp"
+#include "models/mig.hpp"
 #include "scenarios/file_reading.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
@@ -143,6 +144,58 @@ void notice_unused(Resolution& r, const ObjectView& v, const world::NodeGroup& g
       notice("governor battery-saver", "battery");
 }
 
+// Instances take the place of the first accelerator among the units.
+void partition(Resolution& r, const ObjectView& v, world::NodeGroup& g, std::vector<devices::UnitPhysics>& clocks) {
+  const auto refuse = [&](const std::string& why) { r.problems.add(v.at("mig"), v.pointer_to("mig"), why); };
+  for (const char* other : {"physics", "model_cache"})
+    if (v.has(other) && !(v.find(other)->is(JsonKind::boolean) && !v.flag(other)))
+      return refuse(fmt::format("cannot be combined with \"{}\"", other));
+  const auto gpu = std::ranges::find(g.units, models::UnitKind::gpu, &models::ComputeUnit::kind);
+  if (gpu == g.units.end()) return refuse(fmt::format("\"{}\" has no GPU", g.name));
+  const auto place = gpu - g.units.begin();
+  std::vector<models::MigProfile> profiles;
+  try {
+    profiles = models::mig_profiles(v.texts("mig"), g.device, gpu->memory);
+  } catch (const InputError& e) {
+    return refuse(e.what());
+  }
+  if (!gpu->profile.empty())
+    r.scenario.notices.push_back(fmt::format(
+        "node \"{}\": the kernel profile of \"{}\" was measured on the whole GPU; its instances follow the roofline",
+        g.name, gpu->name));
+  std::vector<models::ComputeUnit> units;
+  std::vector<std::uint32_t> counts;
+  std::vector<double> parts;
+  double left = 1;
+  for (std::size_t i = 0; i < g.units.size(); ++i) {
+    if (static_cast<std::ptrdiff_t>(i) != place) {
+      counts.push_back(g.count_of(i));
+      parts.push_back(1.0 / g.accelerators);
+      units.push_back(g.units[i]);
+      continue;
+    }
+    for (const models::MigProfile& p : profiles) {
+      left -= p.memory_share();
+      const auto same = std::ranges::find(units, p.name, &models::ComputeUnit::name);
+      if (same != units.end()) {
+        counts[static_cast<std::size_t>(same - units.begin())] += g.accelerators;
+        continue;
+      }
+      units.push_back(models::mig_instance(*gpu, p));
+      counts.push_back(g.accelerators);
+      parts.push_back(p.compute_share() / g.accelerators);
+    }
+  }
+  // What no instance has draws its idle power all the same.
+  g.base_power += std::max(0.0, left) * gpu->idle_power * g.accelerators;
+  const devices::UnitPhysics clock = clocks[static_cast<std::size_t>(place)];
+  clocks.erase(clocks.begin() + place);
+  clocks.insert(clocks.begin() + place, units.size() - clocks.size(), clock);
+  g.units = std::move(units);
+  g.unit_counts = std::move(counts);
+  g.unit_parts = std::move(parts);
+}
+
 }  // namespace
 
 void resolve_nodes(Resolution& r, const ObjectView& root) {
@@ -201,6 +254,7 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
       add_unit(unit.text("kind"), unit);
     }
 
+    if (v.has("mig")) partition(r, v, g, clocks);
     g.physics = physics_of(v, g, std::move(clocks), leakages, r.problems);
     g.core_speed = v.number("core_speed");
     read_model_cache(r, v, g);

@@ -124,8 +124,13 @@ void read_placement(Resolution& r, const ObjectView& s, world::Service& out) {
 
 void check_capacity(Resolution& r, const ObjectView& s, const world::Service& out) {
   const world::NodeGroup& group = r.scenario.nodes[out.group];
-  const bool cpu = group.units[out.unit].kind == models::UnitKind::cpu;
-  const std::uint32_t per_node = (cpu ? 1 : group.accelerators) / out.parallel;
+  if (!group.unit_counts.empty() && out.parallel > 1) {
+    r.problems.add(s.at("parallel"), s.pointer_to("parallel"),
+                   fmt::format("instances of a partitioned GPU cannot share a model; \"{}\" has \"mig\"", group.name));
+    return;
+  }
+  const std::uint32_t there = group.count_of(out.unit);
+  const std::uint32_t per_node = there / out.parallel;
   const std::uint64_t most = static_cast<std::uint64_t>(per_node) * group.count;
   if (per_node == 0) {
     const char* field = s.has("parallel")        ? "parallel"
@@ -135,7 +140,7 @@ void check_capacity(Resolution& r, const ObjectView& s, const world::Service& ou
     r.problems.add(s.at(field), s.pointer_to(field),
                    fmt::format("a replica needs {} accelerators, a machine of \"{}\" has {}; a "
                                "replica is on one machine",
-                               out.parallel, group.name, cpu ? 1 : group.accelerators));
+                               out.parallel, group.name, there));
     return;
   }
   if (out.local) return;

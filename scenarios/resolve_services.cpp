@@ -34,10 +34,10 @@ world::GraphExecution read_execution(Resolution& r, const ObjectView& s, const C
     const std::uint32_t unit = unit_named(group, name);
     if (std::find(e.units.begin(), e.units.end(), unit) != e.units.end())
       throw InputError(fmt::format("unit \"{}\" is named twice", name));
-    if (group.units[unit].kind != models::UnitKind::cpu && group.accelerators > 1)
+    if (group.count_of(unit) > 1)
       throw InputError(
-          fmt::format("\"{}\" has {} accelerators; graphs are spread over machines with one",
-                      group.name, group.accelerators));
+          fmt::format("\"{}\" has {} of unit \"{}\"; graphs are spread over machines with one of each",
+                      group.name, group.count_of(unit), name));
     e.units.push_back(unit);
     try {
       e.costs.push_back(std::make_shared<const models::GraphCost>(

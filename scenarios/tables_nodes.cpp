@@ -105,6 +105,13 @@ std::vector<Field> machine_fields() {
           .at_least(1)
           .at_most(1024)
           .by_default("1"),
+      list("mig", text("", "profile such as 3g.40gb"),
+           "multi-instance GPU: partitions every accelerator of a machine into these instances, each with "
+           "arithmetic, memory and bandwidth of its own. They take the place of the accelerator among the units; "
+           "services name one with `unit`. See docs/sharing_gpus.md.")
+          .at_least(1)
+          .at_most(7)
+          .default_is("none: accelerators are whole"),
       quantity("memory_share", Unit::fraction,
                "of the memory's bandwidth that all units reach together; one unit alone reaches "
                "its bandwidth_efficiency")

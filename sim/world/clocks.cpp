@@ -36,7 +36,7 @@ void World::occupy(std::uint32_t node, std::uint32_t unit, double units, double 
     return;
   }
   const NodeGroup& group = scenario_.nodes[n.group];
-  const double of = group.units[unit].kind == models::UnitKind::cpu ? 1 : group.accelerators;
+  const double of = group.count_of(unit);
   NodeState::UnitLoad& l = n.loads[unit];
   l.busy += units / of;
   l.watts += watts;

@@ -79,9 +79,11 @@ void World::start_services() {
     for (std::uint32_t n = 0; n < spec.replicas; ++n)
       if (!start_replica(i, true))
         throw InputError(fmt::format(
-            "service \"{}\": only {} of {} replicas fit on \"{}\" ({} nodes with {} accelerators, {} "
+            "service \"{}\": only {} of {} replicas fit on \"{}\" ({} nodes with {} of unit \"{}\", {} "
             "per replica, shared with the services placed before)",
-            spec.name, n, spec.replicas, group.name, group.count, group.accelerators, spec.parallel));
+            spec.name, n, spec.replicas, group.name, group.count,
+            group.units.empty() ? group.accelerators : group.count_of(spec.unit),
+            group.units.empty() ? "" : group.units[spec.unit].name, spec.parallel));
     ask_for(i, spec.replicas);
     if (spec.autoscaling.policy) open_autoscaling(i);
   }

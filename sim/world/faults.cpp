@@ -169,8 +169,7 @@ void World::recover_node(std::uint32_t node) {
   const NodeGroup& group = scenario_.nodes[n.group];
   double watts = group.base_power + (n.uploads > 0 ? group.upload_power : 0) +
                  (n.downloads > 0 ? group.download_power : 0);
-  for (const auto& u : group.units)
-    watts += u.idle_power * (u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
+  for (std::size_t u = 0; u < group.units.size(); ++u) watts += group.units[u].idle_power * group.count_of(u);
   if (n.physics) {
     n.other_power = 0;
     n.physics->set_running(now_, true);

@@ -196,8 +196,7 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index, std::size_t 
                          service.parallel * c.service.seconds();
   }
   if (!service.local)
-    c.cost = group.price_per_hour / 3600.0 * service.parallel / std::max(1U, group.accelerators) *
-             c.service.seconds() / std::max(1.0, c.parallel_speedup);
+    c.cost = group.price_per_hour / 3600.0 * service.parallel * group.part_of(service.unit) * c.service.seconds() / std::max(1.0, c.parallel_speedup);
   return true;
 }
 

@@ -2,6 +2,7 @@
 // (seconds as Duration, bytes, bytes/s, W, J, USD).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -66,6 +67,17 @@ struct NodeGroup {
   std::optional<ModelMemory> model_cache;  //!< none: all models stay in memory
   devices::ExecutorSpec executor;      //!< the same units, as graph executors see them
   std::uint32_t accelerators = 1;      //!< how many of the GPU/NPU unit a node has
+  //! Of partitioned accelerators: how many of each unit a node has, and the part of the machine's price that one
+  //! of it stands for. Empty: nothing is partitioned.
+  std::vector<std::uint32_t> unit_counts;
+  std::vector<double> unit_parts;
+  std::uint32_t count_of(std::size_t unit) const {
+    if (!unit_counts.empty()) return unit_counts[unit];
+    return units[unit].kind == models::UnitKind::cpu ? 1 : accelerators;
+  }
+  double part_of(std::size_t unit) const {
+    return unit_parts.empty() ? 1.0 / std::max(1U, accelerators) : unit_parts[unit];
+  }
   double base_power = 0;               //!< W, whole node without its units (screen, board)
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
   //! Between accelerators of one node, for KV caches: bytes/s, infinite where it is not stated; s.

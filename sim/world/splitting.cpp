@@ -35,8 +35,9 @@ void World::open_split(std::uint32_t index) {
   s.split.transfer_watts = device.base_power + device.upload_power;
   s.split.price.assign(s.tiers.size(), 0);
   for (std::size_t t = 1; t < s.tiers.size(); ++t) {
-    const NodeGroup& remote = scenario_.nodes[scenario_.services[s.tiers[t]].group];
-    s.split.price[t] = remote.price_per_hour / 3600.0 / std::max(1U, remote.accelerators);
+    const Service& remote = scenario_.services[s.tiers[t]];
+    const NodeGroup& group = scenario_.nodes[remote.group];
+    s.split.price[t] = group.price_per_hour / 3600.0 * group.part_of(remote.unit);
   }
 }
 

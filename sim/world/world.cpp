@@ -48,15 +48,13 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   for (std::uint32_t g = 0; g < scenario.nodes.size(); ++g) {
     const NodeGroup& group = scenario.nodes[g];
     double idle = group.base_power;
-    for (const auto& u : group.units)
-      idle += u.idle_power * (u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
+    for (std::size_t u = 0; u < group.units.size(); ++u) idle += group.units[u].idle_power * group.count_of(u);
     for (std::uint32_t i = 0; i < group.count; ++i) {
       NodeState& n = nodes_[group.first + i];
       n.group = g;
       if (group.physics) open_physics(group.first + i);
       else n.power.set(now_, Watts(idle));
-      for (const auto& u : group.units)
-        n.free_units.push_back(u.kind == models::UnitKind::cpu ? 1 : group.accelerators);
+      for (std::size_t u = 0; u < group.units.size(); ++u) n.free_units.push_back(group.count_of(u));
       n.billed.set(now_, group.billed_when_idle ? 1 : 0);
       if (group.model_cache) open_model_cache(group.first + i);
     }
