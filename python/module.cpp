@@ -221,6 +221,7 @@ py::list policies() {
   add("routing", schedulers::routing_policies());
   add("batching", schedulers::batching_policies());
   add("autoscaling", schedulers::autoscaling_policies());
+  add("placement", schedulers::placement_policies());
   add("list-scheduler", schedulers::list_schedulers());
   add("governor", schedulers::governor_policies());
   add("admission", schedulers::admission_policies());

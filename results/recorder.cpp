@@ -279,6 +279,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   for (const NodeTotals& n : totals.nodes) spent.energy += n.energy, spent.cost += n.cost;
   all.spent = spent;
   s.metrics = compute_metrics(all);
+  s.info.notes.insert(s.info.notes.end(), totals.notes.begin(), totals.notes.end());
   MetricList list(s.metrics);
   add_network_metrics(list, totals);
   add_tenants(list, spent.cost);

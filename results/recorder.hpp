@@ -112,6 +112,7 @@ struct WorldTotals {
   std::optional<OffloadTotals> offload;     //!< none: nobody asks for it
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
   std::vector<std::pair<std::string, double>> more;  //!< further metrics by name, of parts with names
+  std::vector<std::string> notes;           //!< what the run itself has to say, beside RunInfo::notes
 };
 
 //! One named figure of a run. Names are those of docs/metrics.md.

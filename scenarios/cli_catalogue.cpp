@@ -72,8 +72,9 @@ int command_models(const std::string& name) {
 }
 
 int command_policies(const std::string& kind) {
-  const std::vector<std::string> kinds{"offload", "routing", "batching", "autoscaling",
-                                       "list-scheduler", "governor", "variant", "eviction", "partition", "admission"};
+  const std::vector<std::string> kinds{"offload",   "routing",        "batching", "autoscaling",
+                                       "placement", "list-scheduler", "governor", "variant",
+                                       "eviction",  "partition",      "admission"};
   if (!kind.empty() && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
     throw InputError(
         fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
@@ -81,6 +82,7 @@ int command_policies(const std::string& kind) {
   show_policies(schedulers::routing_policies(), kind);
   show_policies(schedulers::batching_policies(), kind);
   show_policies(schedulers::autoscaling_policies(), kind);
+  show_policies(schedulers::placement_policies(), kind);
   show_policies(schedulers::list_schedulers(), kind);
   show_policies(schedulers::governor_policies(), kind);
   show_policies(schedulers::admission_policies(), kind);

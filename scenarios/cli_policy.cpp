@@ -266,6 +266,26 @@ std::string decide(EvictionPolicy& policy, const ObjectView& v) {
   return fmt::format("{{\"model\": {}, \"index\": {}}}", models.at(i).model, i);
 }
 
+std::string decide(PlacementPolicy& policy, const ObjectView& v) {
+  std::vector<PlacementSite> sites;
+  for (const ObjectView& m : v.objects("sites"))
+    sites.push_back({.node = m.count("node"),
+                     .accelerators = m.number("accelerators"),
+                     .free_accelerators = m.number("free_accelerators"),
+                     .memory = m.number("memory"),
+                     .free_memory = m.number("free_memory"),
+                     .price = m.number("price"),
+                     .replica_price = m.number("replica_price"),
+                     .replicas = m.count("replicas"),
+                     .own = m.count("own")});
+  PlacementView view;
+  view.demand = {v.number("accelerators"), v.number("memory")};
+  view.sites = sites;
+  view.uniform = v.number("uniform");
+  const std::size_t i = policy.place(view);
+  return fmt::format("{{\"node\": {}, \"index\": {}}}", sites.at(i).node, i);
+}
+
 // Parameters from "name=value" settings, checked like a scenario's.
 template <class Policy>
 std::shared_ptr<Policy> make(const PolicyEntry<Policy>& entry, const ObjectSpec& spec,
@@ -329,6 +349,8 @@ int command_policy(const std::string& kind, const std::string& name, const std::
   if (kind == "autoscaling")
     return run_policy(autoscaling_policies(), name, autoscaling_spec(), autoscaling_view_spec(),
                       view, set);
+  if (kind == "placement")
+    return run_policy(placement_policies(), name, placement_spec(), placement_view_spec(), view, set);
   if (kind == "governor")
     return run_policy(governor_policies(), name, governor_spec(), governor_view_spec(), view, set);
   if (kind == "variant")
@@ -347,7 +369,7 @@ int command_policy(const std::string& kind, const std::string& name, const std::
         "policies of kind \"replacement\" keep an order of their own, which no single view shows: run a "
         "scenario with caches, such as scenarios/examples/result_cache.json");
   const std::vector<std::string> kinds{"offload",  "routing", "batching", "autoscaling",
-                                       "governor", "variant", "eviction", "admission"};
+                                       "placement", "governor", "variant", "eviction", "admission"};
   throw InputError(fmt::format("there is no policy kind \"{}\"{}", kind, suggestion(kind, kinds)));
 }
 

@@ -109,6 +109,7 @@ EntryBelow catalogue_below(const Catalogue& catalogue) {
 // `d` is put over the catalogue, which its sources know.
 std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, Document d) {
   expand_catalogue(d.root, catalogue);
+  expand_placement(d.root);
 
   // First the form, then the meaning: resolvers rely on checked values.
   Problems problems(d.sources);
@@ -133,6 +134,8 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_updates(r, root);
   resolve_faults(r, root);
   resolve_offline(r, root);
+  resolve_descheduler(r, root);
+  resolve_jobs(r, root);
   problems.throw_if_any();
   check_requests(r, root);
   complete_routes(r, root);

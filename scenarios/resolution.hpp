@@ -90,6 +90,21 @@ void check_requests(Resolution& r, const ObjectView& root);
 void resolve_updates(Resolution& r, const ObjectView& root);
 void resolve_faults(Resolution& r, const ObjectView& root);
 void resolve_offline(Resolution& r, const ObjectView& root);
+void resolve_jobs(Resolution& r, const ObjectView& root);
+
+//! A service with a placement on several node groups, or on any, becomes one with a pool on each.
+void expand_placement(Value& root);
+//! Why no machine of the group may take replicas of the service, whose pool is `replica`; "" if they may.
+std::string unmet_requirement(Resolution& r, const ObjectView& s, const ObjectView& replica,
+                              std::uint32_t group);
+//! What a replica takes of its machine beside the units it computes on.
+void read_requests(Resolution& r, const ObjectView& s, world::Service& out);
+//! The placement of a service, without its neighbours.
+void read_rules(Resolution& r, const ObjectView& s, world::Service& out,
+                std::vector<std::pair<std::uint32_t, std::string>> excluded);
+//! Affinity and anti-affinity, once all services are known.
+void resolve_neighbours(Resolution& r, const ObjectView& s, world::Service& out);
+void resolve_descheduler(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 

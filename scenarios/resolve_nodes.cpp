@@ -215,6 +215,16 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
     g.download_power = v.number("download_power");
     g.price_per_hour = v.number("price");
     g.billed_when_idle = v.flag("billed_when_idle");
+    if (const Value* labels = v.find("labels"))
+      for (const Member& l : labels->members) g.labels.push_back(l.key + "=" + l.value.text);
+    if (v.has("taints"))
+      for (const std::string& t : v.texts("taints")) {
+        try {
+          g.taints.push_back(schedulers::parse_taint(t));
+        } catch (const InputError& e) {
+          r.problems.add(v.at("taints"), v.pointer_to("taints"), e.what());
+        }
+      }
     const ObjectView transfer = v.object("unit_transfer");
     g.unit_bandwidth = transfer.number_or("bandwidth", g.unit_bandwidth);
     g.unit_latency = transfer.number("latency");

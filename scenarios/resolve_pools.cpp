@@ -17,13 +17,31 @@ world::PoolRole role_named(const std::string& name) {
   return world::PoolRole::both;
 }
 
+Value parsed_one(Position at) {
+  Value v;
+  v.kind = JsonKind::number;
+  v.number = 1;
+  v.text = "1";
+  v.at = at;
+  return v;
+}
+
 // What the pool says over what the service says.
 Value pool_value(const Value& service, const Value& pool) {
   Value merged = service;
   std::erase_if(merged.members, [](const Member& m) {
     return m.key == "pools" || m.key == "kv_transfer" || m.key == "routing" ||
-           m.key == "decode_routing" || m.key == "balancer" || m.key == "admission";
+           m.key == "decode_routing" || m.key == "balancer" || m.key == "admission" ||
+           m.key == "placement";
   });
+  // With a placement, the service says how many replicas there are in all.
+  if (service.find("placement")) {
+    std::erase_if(merged.members, [](const Member& m) {
+      return m.key == "replicas" || m.key == "min_replicas" || m.key == "max_replicas" ||
+             m.key == "autoscaling";
+    });
+    merged.members.push_back({"replicas", pool.at, parsed_one(pool.at)});
+  }
   Value own = pool;
   std::erase_if(own.members, [](const Member& m) { return m.key == "role"; });
   merge(merged, own);
@@ -69,9 +87,16 @@ void notice_ways(Resolution& r, const world::Pools& pools) {
 
 void resolve_pools(Resolution& r, const ObjectView& root, const std::string& name,
                    const ObjectView& s) {
-  for (const char* other : {"replicas", "min_replicas", "max_replicas", "autoscaling"})
-    if (s.has(other))
+  const bool placed = s.has("placement");
+  for (const char* other : {"replicas", "min_replicas", "max_replicas", "autoscaling"}) {
+    if (!placed && s.has(other))
       r.problems.add(s.at(other), s.pointer_to(other), "each pool has its own; say it there");
+    if (!placed) continue;
+    for (const Member& m : s.find("pools")->members)
+      if (const Value* written = m.value.find(other))
+        r.problems.add(written->at, child(child(s.pointer_to("pools"), m.key), other),
+                       "the placement of the service chooses the pool of each replica; say it there");
+  }
   for (const char* other : {"split", "local"})
     if (s.has(other))
       r.problems.add(s.at(other), s.pointer_to(other), "not with \"pools\"");
@@ -81,15 +106,29 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
   r.scenario.services.emplace_back();
   world::Pools pools;
   std::uint32_t prefills = 0;
+  std::vector<std::pair<std::uint32_t, std::string>> excluded;
   for (const Member& m : s.find("pools")->members) {
     const std::string pointer = child(s.pointer_to("pools"), m.key);
     const Value merged = pool_value(*s.value(), m.value);
+    if (placed) {
+      const ObjectView replica(&merged, service_spec(), pointer, m.at);
+      const std::uint32_t group = r.groups.at(replica.text("on"));
+      if (std::string why = unmet_requirement(r, s, replica, group); !why.empty()) {
+        excluded.emplace_back(group, std::move(why));
+        continue;
+      }
+    }
     world::Service pool = resolve_service(r, root, fmt::format("{}/{}", name, m.key),
                                           ObjectView(&merged, service_spec(), pointer, m.at));
     pool.front = front;
     pool.role = role_named(ObjectView(&m.value, pool_spec(), pointer, m.at).text("role"));
     pool.routing = nullptr;
     pool.routing_parameters.reset();
+    if (placed) {
+      read_requests(r, s, pool);
+      if (pool.role != world::PoolRole::both)
+        r.problems.add(m.at, pointer, "with a placement all pools have the role \"both\"");
+    }
     check_pool(r, m.at, pointer, pool);
     prefills += pool.role == world::PoolRole::prefill ? 1 : 0;
     (pool.role == world::PoolRole::decode ? pools.decode : pools.first)
@@ -97,6 +136,12 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
     r.scenario.services.push_back(std::move(pool));
   }
   if (r.problems.any()) return;
+  if (placed && pools.first.empty()) {
+    std::string reasons;
+    for (const auto& [group, why] : excluded) reasons += (reasons.empty() ? "" : "; ") + why;
+    r.problems.add(s.at("placement"), s.pointer_to("placement"), "no machine is what it requires: " + reasons);
+    return;
+  }
   const auto refuse = [&](const char* field, const char* why) {
     r.problems.add(s.at(field), s.pointer_to(field), why);
   };
@@ -128,7 +173,12 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
   read_policy(r, s, "routing", routing_spec(), schedulers::routing_policies(), whole.routing,
               whole.routing_parameters);
   std::uint32_t replicas = 0;
-  for (const std::uint32_t pool : pools.first) replicas += r.scenario.services[pool].max_replicas;
+  if (placed) {
+    read_replicas(r, s, whole);
+    read_rules(r, s, whole, std::move(excluded));
+    replicas = whole.max_replicas;
+  }
+  for (const std::uint32_t pool : pools.first) replicas += placed ? 0 : r.scenario.services[pool].max_replicas;
   if (s.has("balancer") && !pools.decode.empty())
     refuse("balancer", "not with pools of roles prefill and decode");
   read_balancer(r, s, whole, replicas);

@@ -453,6 +453,14 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       r.problems.add(m.at, s.pointer(),
                      "\"offload\" is the name of the offload policy; choose another");
     r.services.emplace(m.key, static_cast<std::uint32_t>(r.scenario.services.size()));
+    if (s.find("on")->is(JsonKind::list)) {
+      const bool twice = s.has("placement") && !s.has("pools");
+      r.problems.add(s.at("on"), s.pointer_to("on"),
+                     s.has("pools") ? "each pool names its node group; give one here"
+                     : twice        ? "a node group is named twice"
+                                    : "several node groups need a \"placement\", which chooses among them");
+      continue;
+    }
     if (s.has("pools")) {
       resolve_pools(r, root, m.key, s);
       continue;
@@ -461,12 +469,20 @@ void resolve_services(Resolution& r, const ObjectView& root) {
       if (s.has(other))
         r.problems.add(s.at(other), s.pointer_to(other), "only with \"pools\"");
     r.scenario.services.push_back(resolve_service(r, root, m.key, s));
+    if (!s.has("placement")) continue;
+    world::Service& placed = r.scenario.services.back();
+    if (const std::string why = unmet_requirement(r, s, s, placed.group); !why.empty())
+      r.problems.add(s.at("placement"), s.pointer_to("placement"), "no machine is what it requires: " + why);
+    if (r.problems.any()) continue;
+    read_requests(r, s, placed);
+    read_rules(r, s, placed, {});
   }
   check_shared_memory(r, root);
   if (!r.problems.any()) check_brokers(r, root);
   if (r.problems.any()) return;
   for (const Member& m : root.find("services")->members) {
     const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);
+    if (s.has("placement")) resolve_neighbours(r, s, r.scenario.services[r.services.at(m.key)]);
     if (s.has("split")) resolve_split(r, s, r.scenario.services[r.services.at(m.key)]);
   }
   resolve_caching(r, root);

@@ -45,6 +45,9 @@ std::vector<Field> continuous_batching_fields();
 
 const ObjectSpec& update_spec();  //!< tables_updates.cpp
 
+const ObjectSpec& descheduler_spec();  //!< tables_placement.cpp
+const ObjectSpec& batch_job_spec();    //!< tables_jobs.cpp
+
 const ObjectSpec& key_spec();  //!< tables_caching.cpp
 std::vector<Field> caching_fields();
 
@@ -73,6 +76,7 @@ const ObjectSpec& batching_spec();
 const ObjectSpec& routing_spec();
 const ObjectSpec& autoscaling_spec();
 const ObjectSpec& list_scheduler_spec();
+const ObjectSpec& placement_spec();
 const ObjectSpec& governor_spec();
 const ObjectSpec& variant_policy_spec();
 const ObjectSpec& admission_spec();
@@ -91,6 +95,7 @@ const ObjectSpec& governor_view_spec();
 const ObjectSpec& variant_view_spec();
 const ObjectSpec& admission_view_spec();
 const ObjectSpec& eviction_view_spec();
+const ObjectSpec& placement_view_spec();
 const ObjectSpec& autoscaling_view_spec();
 
 //! Largest number of equal machines in a group, and of machines in a scenario.

@@ -223,6 +223,10 @@ const ObjectSpec& node_spec() {
             .default_is("no trace; trip points are looked at every 10 ms"),
         object("model_cache", model_cache_spec,
                "memory that the models of its services share, coming and going"),
+        map("labels", text("", "value"), "that a placement may require").default_is("none"),
+        list("taints", text("", "\"key\" or \"key=value\", with \":PreferNoSchedule\" where others are only preferred"),
+             "keep off replicas of services with a placement, unless they tolerate them")
+            .default_is("none"),
         flag("billed_when_idle", "false: paid only while a replica is on the machine")
             .by_default("true"),
     };

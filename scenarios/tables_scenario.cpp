@@ -142,6 +142,10 @@ const ObjectSpec& scenario_spec() {
        map("replicated_data", object("", replicated_data_spec, "replicated data"),
            "data with copies at machines and a hub, by name; see docs/replicated_data.md")
            .default_is("none"),
+       object("descheduler", descheduler_spec, "moves replicas so that others fit or machines become free")
+           .default_is("none: replicas stay where they are"),
+       map("jobs", object("", batch_job_spec, "a job"), "batch jobs, by name; see docs/batch_jobs.md")
+           .default_is("none"),
        list("faults", object("", fault_spec, "a fault"), "failures and brown-outs").default_is("none"),
        pointers("compare",
                 "alternatives: a list of values per JSON pointer, all combinations; or "

@@ -186,7 +186,13 @@ const ObjectSpec& service_spec() {
             .default_is("none: model"),
         quantity("per_item", Unit::duration, "with service_time: added per request in the batch")
             .by_default("0 s"),
-        refer("on", Reference::group, "node group that serves it").needed(),
+        either("on",
+               {refer("", Reference::group, "node group"),
+                list("", refer("", Reference::group, "node group"), "several, with `placement`").at_least(1)},
+               "node group that serves it")
+            .needed(),
+        policy("placement", placement_spec(), "which machines its replicas take")
+            .default_is("the first ones with room"),
         text("unit", "compute unit that it runs on, alone").default_is("the main unit"),
         list("units", text("", "compute unit"),
              "compute units over which the operators of the graph are spread, beside whatever "

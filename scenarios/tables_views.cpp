@@ -266,4 +266,32 @@ const ObjectSpec& eviction_view_spec() {
   return spec;
 }
 
+const ObjectSpec& placement_view_spec() {
+  static const ObjectSpec site{
+      "site",
+      "A machine that may take the replica and has room for it.",
+      {integer("node", "its number in the run").needed(),
+       quantity("accelerators", Unit::none, "of the kind that the replica takes").by_default("1"),
+       quantity("free_accelerators", Unit::none, "of these").by_default("1"),
+       quantity("memory", Unit::bytes, "that replicas may hold there").by_default("0 B"),
+       quantity("free_memory", Unit::bytes, "of it").by_default("0 B"),
+       quantity("price", Unit::price_per_hour, "of the machine").by_default("0 USD/h"),
+       quantity("replica_price", Unit::price_per_hour, "of the share that the replica takes")
+           .by_default("0 USD/h"),
+       integer("replicas", "of all services on it").by_default("0"),
+       integer("own", "of the same service").by_default("0")},
+      "",
+      {}};
+  static const ObjectSpec spec{
+      "placement view",
+      "One choice of a machine for a replica.",
+      {quantity("accelerators", Unit::none, "that the replica takes").by_default("1"),
+       quantity("memory", Unit::bytes, "likewise").by_default("0 B"),
+       uniform(),
+       list("sites", object("", site, "a machine"), "to choose from").at_least(1).needed()},
+      "",
+      {}};
+  return spec;
+}
+
 }  // namespace isthmus::scenarios

@@ -8,6 +8,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/partition.hpp"
+#include "schedulers/placement_policy.hpp"
 #include "schedulers/replacement_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
@@ -71,6 +72,16 @@ PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
 PolicyEntry<AutoscalingPolicy> autoscaling_cost_efficiency();
 PolicyEntry<AutoscalingPolicy> autoscaling_predictive();
 PolicyEntry<AutoscalingPolicy> autoscaling_queue_length();
+
+PolicyEntry<PlacementPolicy> placement_first_fit();
+PolicyEntry<PlacementPolicy> placement_best_fit();
+PolicyEntry<PlacementPolicy> placement_worst_fit();
+PolicyEntry<PlacementPolicy> placement_spread();
+PolicyEntry<PlacementPolicy> placement_most_allocated();
+PolicyEntry<PlacementPolicy> placement_least_allocated();
+PolicyEntry<PlacementPolicy> placement_dominant_resource();
+PolicyEntry<PlacementPolicy> placement_least_cost();
+PolicyEntry<PlacementPolicy> placement_random();
 
 PolicyEntry<GovernorPolicy> governor_performance();
 PolicyEntry<GovernorPolicy> governor_powersave();
@@ -195,6 +206,21 @@ const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
       autoscaling_cost_efficiency(),
       autoscaling_predictive(),
       autoscaling_queue_length(),
+  };
+  return table;
+}
+
+const std::vector<PolicyEntry<PlacementPolicy>>& placement_policies() {
+  static const std::vector<PolicyEntry<PlacementPolicy>> table{
+      placement_first_fit(),
+      placement_best_fit(),
+      placement_worst_fit(),
+      placement_spread(),
+      placement_most_allocated(),
+      placement_least_allocated(),
+      placement_dominant_resource(),
+      placement_least_cost(),
+      placement_random(),
   };
   return table;
 }

@@ -79,6 +79,7 @@ std::string policies_markdown() {
          section(routing_policies(), "Which replica of the service gets it?") + "\n" +
          section(batching_policies(), "How many waiting requests form a batch now?") + "\n" +
          section(autoscaling_policies(), "How many replicas should the service have?") + "\n" +
+         section(placement_policies(), "On which machine does a new replica run?") + "\n" +
          section(list_schedulers(),
                  "Which unit runs each operator of a graph, and in which order?") +
          "\n" + section(governor_policies(), "At which clock should a unit run now?") + "\n" +

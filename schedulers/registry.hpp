@@ -16,6 +16,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/partition.hpp"
 #include "schedulers/offload_policy.hpp"
+#include "schedulers/placement_policy.hpp"
 #include "schedulers/replacement_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
@@ -34,6 +35,8 @@ template <>
 inline constexpr std::string_view policy_kind<BatchingPolicy> = "batching";
 template <>
 inline constexpr std::string_view policy_kind<AutoscalingPolicy> = "autoscaling";
+template <>
+inline constexpr std::string_view policy_kind<PlacementPolicy> = "placement";
 template <>
 inline constexpr std::string_view policy_kind<GovernorPolicy> = "governor";
 template <>

@@ -32,6 +32,8 @@ enum class EventKind : std::uint8_t {
   update_step,       //!< an update is released, or a machine gets on with one
   outbox,            //!< a message is made, or an outbox has waited
   replication,       //!< a write, a read or a synchronization of replicated data
+  placement,         //!< replicas wait for a machine, or may move to others
+  batch_job,         //!< a batch job starts, gets on or looks for stragglers
   count_
 };
 
@@ -67,6 +69,8 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::update_step, 4, "update_step"},
     {EventKind::outbox, 4, "outbox"},
     {EventKind::replication, 4, "replication"},
+    {EventKind::placement, 8, "placement"},
+    {EventKind::batch_job, 4, "batch_job"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

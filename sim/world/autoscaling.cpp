@@ -20,18 +20,35 @@ void World::open_autoscaling(std::uint32_t service) {
   every(spec.autoscaling.period, EventKind::control, service);
 }
 
+// Over a service, or all groups that one is placed on.
+template <class Figure>
+double World::sum_over(std::uint32_t service, const Figure& figure) {
+  const Service& spec = scenario_.services[service];
+  if (!spec.placement || !spec.pools) return figure(services_[service]);
+  double sum = 0;
+  for (const std::uint32_t part : spec.pools->first) sum += figure(services_[part]);
+  return sum;
+}
+
+// The service whose autoscaler counts the replicas of a service: of one that is placed on several groups, the
+// whole; pools have their own.
+std::uint32_t World::scaled_with(std::uint32_t service) const {
+  const std::uint32_t placed = placed_by(service);
+  return placed != ~0U ? placed : service;
+}
+
 // ---- what meters are told -------------------------------------------------------------------------
 
 // A request is at a replica for the first time; those that have waited were counted when they came.
 void World::note_arrival(std::uint32_t slot, std::uint32_t replica) {
-  ServiceMeter* m = meters_[replicas_[replica].service].get();
+  ServiceMeter* m = meters_[scaled_with(replicas_[replica].service)].get();
   if (m && (m->waited.empty() || !m->waited.contains(handle_of(slot).pack()))) ++m->arrivals;
 }
 
 // The service where it is has done its part.
 void World::note_answer(std::uint32_t slot, Instant at) {
   const Request& r = requests_[slot];
-  ServiceMeter* m = meters_[replicas_[r.replica].service].get();
+  ServiceMeter* m = meters_[scaled_with(replicas_[r.replica].service)].get();
   if (!m) return;
   Instant since = r.record.kv_received.is_never() ? r.record.arrived : r.record.kv_received;
   if (!m->waited.empty())
@@ -48,7 +65,8 @@ void World::note_answer(std::uint32_t slot, Instant at) {
 // It ends there without an answer. A service with pools does not say which pool turned it away.
 void World::note_failure(std::uint32_t slot) {
   const Request& r = requests_[slot];
-  const std::uint32_t service = r.replica != ~0U ? replicas_[r.replica].service : r.serving;
+  const std::uint32_t service =
+      r.replica != ~0U ? scaled_with(replicas_[r.replica].service) : r.serving;
   if (service == ~0U || !meters_[service]) return;
   ++meters_[service]->failed;
   meters_[service]->waited.erase(handle_of(slot).pack());
@@ -65,7 +83,7 @@ void World::note_pending(std::uint32_t service, std::uint32_t slot) {
     }
     if (slot != ~0U) wake_autoscaler(to);
   };
-  if (!scenario_.services[service].pools) return tell(service);
+  if (!scenario_.services[service].pools || scenario_.services[service].placement) return tell(service);
   for (const std::uint32_t pool : scenario_.services[service].pools->first) tell(pool);
 }
 
@@ -73,8 +91,8 @@ void World::note_pending(std::uint32_t service, std::uint32_t slot) {
 void World::carry_meters() {
   for (std::size_t i = 0; i < meters_.size(); ++i)
     if (ServiceMeter* m = meters_[i].get()) {
-      m->queued_before -= services_[i].queued.integral(now_);
-      m->running_before -= services_[i].running.integral(now_);
+      m->queued_before -= sum_over(i, [&](ServiceState& s) { return s.queued.integral(now_); });
+      m->running_before -= sum_over(i, [&](ServiceState& s) { return s.running.integral(now_); });
     }
 }
 
@@ -97,7 +115,7 @@ void World::scrape(std::uint32_t service) {
   sample.waiting = static_cast<std::uint32_t>(router_to(service)->pending.size());
   double busy = 0;
   std::uint32_t ready = 0;
-  for (const std::uint32_t id : s.replicas) {
+  for (const std::uint32_t id : replicas_of(service)) {
     Replica& p = replicas_[id];
     if (p.phase == ReplicaPhase::draining) continue;
     schedulers::ReplicaSample r;
@@ -105,7 +123,7 @@ void World::scrape(std::uint32_t service) {
     r.age = now_ - p.started_at;
     if (r.ready) {
       r.since_transition = now_ - p.ready_since;
-      r.utilization = p.busy.mean(now_) / s.slots_per_replica;
+      r.utilization = p.busy.mean(now_) / services_[p.service].slots_per_replica;
       r.in_flight = p.outstanding;
       busy += *r.utilization;
       ++ready;
@@ -116,8 +134,11 @@ void World::scrape(std::uint32_t service) {
   ServiceMeter* m = meters_.empty() ? nullptr : meters_[service].get();
   if (!m) return;
   std::erase_if(m->waited, [&](const auto& w) { return !find(Handle::unpack(w.first)); });
-  sample.metrics = m->close(now_, s.queued.integral(now_), s.running.integral(now_), sample.latencies);
-  sample.metrics.in_flight = s.queued.value() + s.running.value() + sample.waiting;
+  sample.metrics = m->close(now_, sum_over(service, [&](ServiceState& p) { return p.queued.integral(now_); }),
+                            sum_over(service, [&](ServiceState& p) { return p.running.integral(now_); }),
+                            sample.latencies);
+  sample.metrics.in_flight =
+      sum_over(service, [](ServiceState& p) { return p.queued.value() + p.running.value(); }) + sample.waiting;
   sample.metrics.ready = ready;
   if (ready > 0) sample.metrics.utilization = busy / ready;
   for (const ExternalSeries& series : scenario_.services[service].autoscaling.external)

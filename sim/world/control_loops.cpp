@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/world/placer.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -70,6 +71,7 @@ void World::start_services() {
       open_pools(i);
       continue;
     }
+    if (placed_by(i) != ~0U) continue;
     const NodeGroup& group = scenario_.nodes[spec.group];
     if (spec.local) {
       for (std::uint32_t n = 0; n < group.count; ++n) make_replica(i, group.first + n, true);
@@ -87,6 +89,7 @@ void World::start_services() {
     ask_for(i, spec.replicas);
     if (spec.autoscaling.policy) open_autoscaling(i);
   }
+  if (placer_) placer_->start();  // beside what needs no choice
 }
 
 void World::open_routing(Router& s,
@@ -122,7 +125,7 @@ bool World::start_replica(std::uint32_t service, bool at_once) {
     return false;
   }
   for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
-    if (!nodes_[n].up || nodes_[n].free_units[spec.unit] < spec.parallel) continue;
+    if (!nodes_[n].up || nodes_[n].free_units[spec.unit] < spec.units_held()) continue;
     make_replica(service, n, at_once);
     return true;
   }
@@ -207,16 +210,17 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   }
   NodeState& n = nodes_[node];
   if (spec.takes_units() && !n.free_units.empty()) {
-    if (n.free_units[spec.unit] < spec.parallel)
+    if (n.free_units[spec.unit] < spec.units_held())
       throw InputError(fmt::format("service \"{}\": no free unit on \"{}\" (another service has it); "
                                    "name another \"unit\", or spread both with \"units\"",
                                    spec.name, scenario_.nodes[n.group].name));
-    n.free_units[spec.unit] -= spec.parallel;
+    n.free_units[spec.unit] -= spec.units_held();
   }
   ++n.hosted;
   n.replicas.push_back(id);
   if (!scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 1);
   s.replicas.push_back(id);
+  if (placer_) placer_->changed(id, true);
   if (spec.local) {
     replica_of_node_[local_offset_[service] + (node - scenario_.nodes[spec.group].first)] = id;
   }
@@ -248,6 +252,7 @@ void World::on_replica_ready(std::uint32_t id) {
   join_router(id);
   update_ready(p.service);
   wake_pending(p.service);
+  if (placer_) placer_->ready(id);
 }
 
 // Requests that waited for a first replica go now.
@@ -306,10 +311,11 @@ void World::remove_replica(std::uint32_t id) {
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];
   if (spec.takes_units() && !n.free_units.empty())
-    n.free_units[spec.unit] += spec.parallel;
+    n.free_units[spec.unit] += spec.units_held();
   --n.hosted;
   n.replicas.erase(std::find(n.replicas.begin(), n.replicas.end(), id));
   if (n.hosted == 0 && !scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 0);
+  if (placer_) placer_->changed(id, false);
 }
 
 // Carries out a controller's wish; the newest replicas go first.
@@ -318,6 +324,7 @@ void World::set_replicas(std::uint32_t service, std::uint32_t desired) {
   ServiceState& s = services_[service];
   desired = std::clamp(desired, spec.min_replicas, spec.max_replicas);
   ask_for(service, desired);
+  if (spec.placement) return placer_->set_replicas(service, desired);
   const auto alive = [&] {
     return static_cast<std::uint32_t>(std::count_if(
         s.replicas.begin(), s.replicas.end(),

@@ -1,6 +1,8 @@
 // Failures by schedule or by chance: links go down and up or lose capacity, nodes lose what they run.
 #include <algorithm>
 
+#include "sim/world/batch_jobs.hpp"
+#include "sim/world/placer.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -125,7 +127,12 @@ void World::fail_node(std::uint32_t node) {
     leave_router(id);
     // Local and unscaled replicas come back with their node; scaled and draining ones do not, and
     // requests on their way to them find another replica.
-    if (scenario_.services[p.service].autoscaling.policy || p.phase == ReplicaPhase::draining) {
+    const std::uint32_t placed = placed_by(p.service);
+    if (placed != ~0U) {
+      const bool went = p.phase == ReplicaPhase::draining;
+      remove_replica(id);
+      if (!went) placer_->lost(placed);
+    } else if (scenario_.services[p.service].autoscaling.policy || p.phase == ReplicaPhase::draining) {
       remove_replica(id);
     } else {
       p.phase = ReplicaPhase::starting;
@@ -159,6 +166,7 @@ void World::fail_node(std::uint32_t node) {
   if (updates_) lose_updates(node);
   if (outboxes_) outboxes_->node_failed(node);
   if (replication_) replication_->node_failed(node);
+  if (jobs_) jobs_->node_failed(node);
 }
 
 void World::recover_node(std::uint32_t node) {
@@ -188,6 +196,8 @@ void World::recover_node(std::uint32_t node) {
   }
   if (updates_) resume_updates(node);
   if (outboxes_) outboxes_->node_recovered(node);
+  if (placer_) placer_->recovered();
+  if (jobs_) jobs_->node_recovered(node);
 }
 
 }  // namespace isthmus::world

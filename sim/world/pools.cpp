@@ -2,6 +2,7 @@
 // requests name shows of its pools.
 #include <algorithm>
 
+#include "sim/world/placer.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -10,6 +11,25 @@ namespace isthmus::world {
 std::uint32_t World::front_of(std::uint32_t service) const {
   const std::uint32_t front = scenario_.services[service].front;
   return front == ~0U ? service : front;
+}
+
+// The service whose placement a service or pool goes by; ~0: none.
+std::uint32_t World::placed_by(std::uint32_t service) const {
+  const std::uint32_t front = front_of(service);
+  return scenario_.services[front].placement ? front : ~0U;
+}
+
+// All replicas of a service, with those of its pools, by number.
+std::vector<std::uint32_t> World::replicas_of(std::uint32_t service) const {
+  const Service& spec = scenario_.services[service];
+  if (!spec.pools) return services_[service].replicas;
+  std::vector<std::uint32_t> all;
+  for (const auto* list : {&spec.pools->first, &spec.pools->decode})
+    for (const std::uint32_t pool : *list)
+      all.insert(all.end(), services_[pool].replicas.begin(), services_[pool].replicas.end());
+  std::sort(all.begin(), all.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return replicas_[a].number < replicas_[b].number; });
+  return all;
 }
 
 // What sends requests to the replicas of a service or pool.
@@ -70,6 +90,7 @@ void World::leave_router(std::uint32_t id) {
 // Whether waiting for a first replica makes sense.
 bool World::expects_replica(std::uint32_t service) const {
   const Service& spec = scenario_.services[service];
+  if (spec.placement && (spec.autoscaling.policy || placer_->pending(service))) return true;
   if (spec.pools)
     return std::any_of(spec.pools->first.begin(), spec.pools->first.end(),
                        [&](std::uint32_t pool) { return expects_replica(pool); });

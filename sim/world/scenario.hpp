@@ -33,7 +33,9 @@
 #include "sim/world/autoscaling_spec.hpp"
 #include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
+#include "sim/world/job_spec.hpp"
 #include "sim/world/outbox_spec.hpp"
+#include "sim/world/placement_spec.hpp"
 #include "sim/world/protocol.hpp"
 #include "sim/world/tenant_spec.hpp"
 #include "sim/world/update_spec.hpp"
@@ -85,6 +87,8 @@ struct NodeGroup {
   double core_speed = 1;               //!< of one core on codecs and ciphers, against published figures
   double price_per_hour = 0;           //!< USD per node-hour
   bool billed_when_idle = true;        //!< false: only while it hosts a replica
+  std::vector<schedulers::Taint> taints;  //!< that keep replicas off, of services with a placement
+  std::vector<std::string> labels;     //!< "key=value", that a placement may require
 };
 
 //! Service times given as a law instead of a model: time of a batch of b = draw + per_item * b.
@@ -214,6 +218,9 @@ struct Service {
   std::uint32_t group = 0;             //!< index of the node group it runs on
   std::uint32_t unit = 0;              //!< index into the group's units
   std::uint32_t parallel = 1;          //!< units per replica
+  std::uint32_t reserves = 0;          //!< likewise, of services that do not take whole units by themselves
+  double reserves_memory = 0;          //!< bytes of the machine, for placement
+  std::shared_ptr<const Placement> placement;  //!< null: the first machine with room
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
   std::optional<Pools> pools;          //!< then it has no replicas of its own
@@ -256,8 +263,10 @@ struct Service {
   }
   //! A replica has its unit for itself; laws and graphs spread over units do not.
   bool takes_units() const {
-    return !std::holds_alternative<ServiceLaw>(work) && execution() == nullptr;
+    return reserves > 0 || (!std::holds_alternative<ServiceLaw>(work) && execution() == nullptr);
   }
+  //! Units of kind `unit` that a replica holds.
+  std::uint32_t units_held() const { return reserves > 0 ? reserves : parallel; }
 };
 
 enum class ArrivalKind : std::uint8_t {
@@ -430,6 +439,8 @@ struct Scenario {
   std::vector<UpdateLine> update_lines;
   std::vector<Outbox> outboxes;
   std::vector<ReplicatedData> replicated;
+  std::optional<Descheduler> descheduler;
+  std::vector<BatchJob> jobs;
   Duration sample_period = Duration::from_seconds(1);  //!< interval samples of services
   bool streaming = false;              //!< results without per-request rows
   bool record_decisions = true;

@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "sim/world/batch_jobs.hpp"
+#include "sim/world/placer.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
@@ -62,6 +64,7 @@ void World::reset_totals() {
   }
   if (outboxes_) outboxes_->reset_totals();
   if (replication_) replication_->reset_totals();
+  if (placer_) placer_->reset_totals();
   egress_cost_ = 0;
   if (offload_state_) offload_state_->totals = {};
   talk_ = {};
@@ -160,6 +163,11 @@ results::WorldTotals World::totals() {
   if (replication_) replication_->add_totals(t.more);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;
+  if (placer_) {
+    placer_->add_totals(t.more);
+    placer_->add_notes(t.notes);
+  }
+  if (jobs_) jobs_->add_totals(t.more);
 
   for (const NodeGroup& group : scenario_.nodes) {
     results::NodeTotals n;

@@ -9,6 +9,8 @@
 
 #include "sim/core/errors.hpp"
 #include "sim/world/admission_state.hpp"
+#include "sim/world/batch_jobs.hpp"
+#include "sim/world/placer.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_meter.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -62,12 +64,16 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (scenario.offload.policy) open_offload();
   open_caches();
   open_admission();
+  if (std::any_of(scenario.services.begin(), scenario.services.end(),
+                  [](const Service& s) { return s.placement != nullptr; }))
+    placer_ = std::make_unique<Placer>(*this);
   start_services();
   open_workloads();
   schedule_faults();
   open_updates();
   if (!scenario.outboxes.empty()) outboxes_ = std::make_unique<StoreAndForward>(*this);
   if (!scenario.replicated.empty()) replication_ = std::make_unique<Replication>(*this);
+  if (!scenario.jobs.empty()) jobs_ = std::make_unique<BatchJobs>(*this);
   publish_signals();
   if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
                   [](const Workload& w) { return std::isfinite(w.request.retry_budget); }))
@@ -87,6 +93,10 @@ World::World(const Scenario& scenario, std::uint64_t seed,
 }
 
 World::~World() = default;
+
+bool World::finished() const {
+  return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0 && (!jobs_ || jobs_->done());
+}
 
 Instant World::next() {
   if (ended_) return Instant::never();
@@ -162,6 +172,8 @@ void World::handle(const Event& e) {
     case EventKind::update_step: on_update_event(e.target, e.payload); break;
     case EventKind::outbox: outboxes_->on_event(e.target, e.payload); break;
     case EventKind::replication: replication_->on_event(e.target, e.payload); break;
+    case EventKind::placement: placer_->on_event(e.target); break;
+    case EventKind::batch_job: jobs_->on_event(e.target, e.payload); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }
@@ -175,6 +187,7 @@ void World::on_flow_ended(std::uint64_t tag, network::Outcome outcome) {
     case FlowOwner::message: return on_message_ended(h, outcome);
     case FlowOwner::outbox: return outboxes_->on_flow_ended(h, outcome);
     case FlowOwner::replication: return replication_->on_flow_ended(h, outcome);
+    case FlowOwner::batch_job: return jobs_->on_flow_ended(h, outcome);
   }
   throw InternalError("flow without an owner");
 }

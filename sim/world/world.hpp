@@ -26,6 +26,8 @@ struct AdmissionState;
 struct ServiceMeter;
 class StoreAndForward;
 class Replication;
+class Placer;
+class BatchJobs;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -53,12 +55,14 @@ class World final : public network::EventLoop {
  private:
   friend class StoreAndForward;
   friend class Replication;
+  friend class Placer;
+  friend class BatchJobs;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
   void on_phase_end(std::uint64_t phase);
   void on_flow_ended(std::uint64_t tag, network::Outcome outcome);
-  bool finished() const { return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0; }
+  bool finished() const;
   void run_beside(network::FluidNetwork& fluid);
   void every(Duration period, EventKind kind, std::uint32_t target);
   bool counted() const { return warm_; }
@@ -316,6 +320,8 @@ class World final : public network::EventLoop {
   void release(std::uint32_t replica);
   void remove_replica(std::uint32_t replica);
   void set_replicas(std::uint32_t service, std::uint32_t desired);
+  std::uint32_t placed_by(std::uint32_t service) const;
+  std::vector<std::uint32_t> replicas_of(std::uint32_t service) const;
   void sample_services();
   void update_ready(std::uint32_t service);
 
@@ -326,6 +332,9 @@ class World final : public network::EventLoop {
   void note_failure(std::uint32_t slot);
   void note_pending(std::uint32_t service, std::uint32_t slot);
   void carry_meters();
+  std::uint32_t scaled_with(std::uint32_t service) const;
+  template <class Figure>
+  double sum_over(std::uint32_t service, const Figure& figure);
   void wake_autoscaler(std::uint32_t service);
   void scrape(std::uint32_t service);
   void control(std::uint32_t service, bool woken);
@@ -513,6 +522,8 @@ class World final : public network::EventLoop {
   std::unique_ptr<AdmissionState> admission_;  // null: everybody may enter everywhere
   std::unique_ptr<StoreAndForward> outboxes_;  // null: no machine has one
   std::unique_ptr<Replication> replication_;   // null: no data are replicated
+  std::unique_ptr<Placer> placer_;       // null: no service has a placement
+  std::unique_ptr<BatchJobs> jobs_;      // null: no jobs
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

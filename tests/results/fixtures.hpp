@@ -115,11 +115,15 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   t.cpu_seconds = 0.25;
   t.nodes = {{"gateway", 2, 300.0, 5.0, 0.006, 0.01, {}}, {"server", 1, 700.0, 8.0, 0.003, 0.02,
               NodeTotals::Physics{0.1, 61.5, 0.5, 0, 3.5, 0.25, 0.875, 0.125}}};
-  // What runs with outboxes and replicated data tell (tests/scenarios hold them to all of it).
-  for (const MetricDefinition& d : metric_definitions())
-    for (const std::string_view part : {"<outbox>", "<data>", "<owner/rule>"})
-      if (const std::size_t at = d.name.find(part); at != std::string_view::npos)
+  // What runs with outboxes, replicated data, placements, jobs and rules of admission tell (tests/scenarios
+  // hold them to all of it).
+  for (const MetricDefinition& d : metric_definitions()) {
+    for (const std::string_view part : {"<outbox>", "<data>", "<owner/rule>", "<job>", "<service>"})
+      if (const std::size_t at = d.name.find(part);
+          at != std::string_view::npos && (part != "<service>" || d.name.starts_with("placement_")))
         t.more.emplace_back(std::string(d.name).replace(at, part.size(), "logs"), 1.5);
+    if (d.name == "placement_violations") t.more.emplace_back(d.name, 0);
+  }
   t.more.emplace_back("displaced.edge", 1.5);
   ServiceTotals edge;
   edge.name = "edge";

@@ -78,6 +78,7 @@ TEST(RegisteredPolicies, DeclareThemselvesCompletely) {
   check_declarations(routing_policies());
   check_declarations(batching_policies());
   check_declarations(autoscaling_policies());
+  check_declarations(placement_policies());
   check_declarations(list_schedulers());
   check_declarations(governor_policies());
   check_declarations(variant_policies());
