@@ -62,6 +62,17 @@ int command_upstream(const std::string& file, const std::string& name);
 int command_devices(const std::string& name);
 int command_models(const std::string& name);
 
+//! What `advise` is told: a file, and options over it.
+struct AdviseFlags {
+  std::string file, scenario;
+  std::map<std::string, std::optional<std::string>> demands;  //!< by field of requirements_spec(), in text form
+  bool critical = false, json = false;
+  std::uint32_t replications = 3;
+  unsigned threads = 1;  //!< 0 = all cores
+};
+//! Walks the decision tree of deployments and prints what it recommends, with the runs behind it.
+int command_advise(const AdviseFlags& flags);
+
 //! What `profile measure` is told; see models/profile_measure.hpp.
 struct MeasureFlags {
   std::string file, device, library = "onednn";

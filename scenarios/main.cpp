@@ -26,6 +26,7 @@ struct Options {
   GanttFlags gantt;
   TrainFlags train;
   TournamentFlags tournament;
+  AdviseFlags advise;
   std::uint64_t request = 0;
   std::string folder = ".";
   ImportFlags import;
@@ -137,6 +138,27 @@ void add_offload_commands(CLI::App& app, Options& o, int& code) {
       [&o, &code] { code = command_explain_decision(o.name, o.request, o.folder, o.run.json); });
 }
 
+// Where to deploy.
+void add_advise(CLI::App& app, Options& o, int& code) {
+  auto* advise = app.add_subcommand("advise", "where to deploy: walks the decision tree and runs what backs its leaves");
+  AdviseFlags& f = o.advise;
+  advise->add_option("requirements", f.file, "JSON file with latency, workload, residency, ...");
+  const auto demand = [&](const std::string& field, const char* help) {
+    advise->add_option("--" + field, f.demands[field], help);
+  };
+  demand("latency", "within which 95 % of the answers must be there, e.g. \"10 ms\"");
+  demand("workload", "analytics or vision");
+  demand("residency", "country that data must not leave");
+  demand("availability", "share of requests that must be answered, e.g. 0.999");
+  demand("burstiness", "highest load over usual load");
+  advise->add_flag("--critical", f.critical, "latency must not depend on other work");
+  advise->add_option("--scenario", f.scenario, "runs that back the leaves (default: reference case R41)");
+  advise->add_option("--replications", f.replications, "of each of them (3)")->check(CLI::Range(1, 1000));
+  advise->add_option("--threads", f.threads, "runs at the same time; 0 = one per core")->check(CLI::Range(0, 1024));
+  advise->add_flag("--json", f.json, "print JSON instead of text");
+  advise->callback([&o, &code] { code = command_advise(o.advise); });
+}
+
 int dispatch(int argc, char** argv) {
   Options o;
   int code = exit_ok;
@@ -166,6 +188,7 @@ int dispatch(int argc, char** argv) {
 
   add_calibrate(app, o, code);
   add_offload_commands(app, o, code);
+  add_advise(app, o, code);
 
   auto* validate = app.add_subcommand("validate", "check scenario files without running them");
   validate->add_option("scenarios", o.paths, "scenario files")->required();

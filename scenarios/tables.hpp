@@ -88,6 +88,8 @@ const ObjectSpec& split_spec();
 //! Must follow every schedulers::AddedPolicies::add().
 void refresh_policy_tables();
 
+const ObjectSpec& requirements_spec();  //!< tables_advice.cpp; of isthmus advise
+
 const ObjectSpec& offload_view_spec();  //!< tables_views.cpp
 const ObjectSpec& routing_view_spec();
 const ObjectSpec& batching_view_spec();

@@ -170,7 +170,7 @@ def test_validate_schema_and_policies(tmp_path):
     assert isthmus.schema()["$schema"].startswith("https://json-schema.org/")
     table = isthmus.policies()
     kinds = ("offload routing batching autoscaling list-scheduler governor partition variant "
-             "eviction replacement admission")
+             "eviction replacement admission placement")
     assert set(kinds.split()) == set(table["kind"])
     assert "min-latency" in set(table["name"])
 

@@ -814,14 +814,143 @@ def updating_scenario(seed: int) -> dict:
     return scenario
 
 
+def random_placement(r: random.Random, own: str, others: list) -> dict:
+    """Rules that leave room for some machines, most of the time."""
+    rules = {"policy": r.choice(["first-fit", "best-fit", "worst-fit", "spread", "least-cost", "random",
+                                 "least-allocated", "most-allocated", "dominant-resource"]),
+             "requests": {"accelerators": r.choice([0, 1, 1, 2]), "memory": r.choice(["0 B", "3 GB"])},
+             "failover": r.choice(["0 s", "2 s"]), "movable": r.random() < 0.8}
+    if r.random() < 0.4:
+        rules["requires"] = r.choice([{"memory": "20 GB"}, {"zone": ["z1", "z2"]}, {"labels": {"land": "de"}},
+                                      {"tier": "cloud"}, {"accelerator": "gpu"}])
+    if r.random() < 0.5:
+        rules["tolerates"] = r.choice([["kept"], ["kept=yes"], ["*"], ["other"]])
+    if r.random() < 0.3:
+        rules["spread"] = {"over": r.choice(["zone", "machine"]), "max_skew": r.choice([1, 2]),
+                           "hard": r.random() < 0.5}
+    if r.random() < 0.3:
+        rules["anti_affinity"] = [r.choice([own, *others])]
+        rules["anti_affinity_over"] = r.choice(["machine", "zone"])
+    elif others and r.random() < 0.2:
+        rules["affinity"] = [others[0]]
+        rules["affinity_over"] = r.choice(["machine", "zone"])
+    return rules
+
+
+def placed_scenario(seed: int) -> dict:
+    """A random scenario with services that look for machines of several kinds, and with batch jobs."""
+    r = random.Random(f"placed {seed}")
+    scenario = random_scenario(seed)
+    nodes, services = scenario["nodes"], scenario["services"]
+    for name in ("big", "small"):
+        nodes[name] = {
+            "kind": "gpu", "count": r.randint(1, 4), "accelerators": r.choice([2, 4]), "zone": r.choice(["z1", ["z1", "z2"]]) if name == "big" else "z2",
+            "memory": "40 GB" if name == "big" else "16 GB", "labels": {"land": r.choice(["de", "us"])},
+            "price": "2 USD/h", "billed_when_idle": r.random() < 0.5}
+        if r.random() < 0.4:
+            nodes[name]["taints"] = [r.choice(["kept=yes", "kept=yes:PreferNoSchedule", "kept:NoExecute"])]
+    scenario["network"]["routes"] += [{"from": ["field", "region"], "to": ["z1", "z2"], "links": ["wan"]},
+                                      {"from": "metro", "to": ["z1", "z2", "region"], "links": ["wan"]}]
+    for i in range(r.randint(1, 3)):
+        name = f"placed{i}"
+        services[name] = {
+            "service_time": {"distribution": "exponential", "mean": r.choice(["20 ms", "300 ms"])},
+            "on": ["big", "small"], "replicas": r.choice([1, 1, 2]), "cold_start": r.choice(["0 s", "2 s"]),
+            "queue": random_queue(r), "placement": random_placement(r, name, [f"placed{j}" for j in range(i)])}
+        if r.random() < 0.5:
+            services[name] |= {"max_replicas": 5, "autoscaling": {
+                "policy": "queue-length", "target": 1, "max_replicas": 5, "period": "1 s", "scrape_period": "1 s"}}
+        scenario["workload"].append({
+            "name": name, "source": "poisson", "rate": f"{r.choice([2, 20])} /s", "target": name,
+            "clients": {"on": "phone", "count": 4}, "request": {"upload": "1 kB", "retries": r.choice([0, 2])}})
+    if r.random() < 0.6:
+        scenario["descheduler"] = {"period": r.choice(["1 s", "5 s"]), "max_moves": r.choice([1, 8]),
+                                   "consolidate": r.random() < 0.5}
+    jobs = {}
+    for i in range(r.randint(0, 2)):
+        job = {"workers": r.choice(["small", ["big", "small"], "box"]), "slots": r.choice([1, 2]),
+               "start": r.choice(["0 s", "3 s"]), "items": r.choice([7, 100]), "shards": r.choice([1, 7]),
+               "item_time": r.choice(["100 ms", {"distribution": "exponential", "mean": "200 ms"}]),
+               "assignment": r.choice(["consistent-hash", "queue", "stealing"]),
+               "setup": r.choice(["0 s", "300 ms"]), "retries": r.choice([0, 3, 1000])}
+        if r.random() < 0.3:
+            job["slowdown"] = {"distribution": "choice", "values": [1, 8], "weights": [0.8, 0.2]}
+        if r.random() < 0.6:
+            job["checkpoint"] = r.choice([{"items": 3}, {"every": "500 ms", "time": "50 ms"}])
+            if r.random() < 0.5:
+                job["checkpoint"] |= {"bytes": r.choice(["1 kB", "5 MB"]), "storage": "gpu"}
+        if r.random() < 0.3:
+            job["timeout"] = r.choice(["1 s", "6 s"])
+        if nodes["box"]["count"] + nodes["small"]["count"] > 2 and job["workers"] != "box" and (
+                nodes["small"]["count"] > 1) and r.random() < 0.5:
+            job["speculation"] = {"check": "500 ms", "slow_factor": 1.2, "share": r.choice([0.1, 1])}
+        jobs[f"j{i}"] = job
+    scenario["jobs"] = jobs
+    chance = {"time_to_failure": {"distribution": "exponential", "mean": r.choice(["3 s", "20 s"])},
+              "time_to_repair": r.choice(["500 ms", "5 s"])}
+    scenario["faults"] += r.sample([
+        {"node": "big", "together": False, **chance}, {"node": "small", "together": False, **chance},
+        {"zone": "z1", "at": "6 s", "lasts": "3 s"}, {"node": "box", "index": 0, "at": "5 s", "lasts": "1 s"},
+        {"node": "gpu", "at": "8 s", "lasts": "2 s"}], r.randint(0, 3))
+    return scenario
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_placements_and_jobs(seed):
+    """Whatever fails: no rule is broken at any change, no item is done twice, both networks agree."""
+    scenario = placed_scenario(seed)
+    scenario["workload"] = [w for w in scenario["workload"] if w.get("name", "").startswith("placed")]
+    try:
+        runs = [isthmus.run(scenario, overrides={"/network/model": model}) for model in ("fluid", "simgrid")]
+    except isthmus.InputError as error:  # no room for all at the start
+        assert "machines can take it" in str(error) or "no machine is what it requires" in str(error)
+        return
+    for run in runs:
+        metrics = run.metrics
+        assert metrics["placement_violations"] == 0
+        for name, service in scenario["services"].items():
+            if "placement" in service:
+                assert 0 <= metrics[f"placement_fragmentation.{name}"] <= 1
+                assert metrics[f"placement_machines.{name}"] <= nodes_of(scenario)
+        for name, job in scenario["jobs"].items():
+            of = {key.split(".")[0]: value for key, value in metrics.items() if key.endswith("." + name)}
+            done = job["shards"] - of["job_unfinished"]
+            sizes = [job["items"] // job["shards"] + (i < job["items"] % job["shards"]) for i in range(job["shards"])]
+            assert sum(sorted(sizes)[:int(done)]) <= of["job_items"] <= sum(sorted(sizes)[len(sizes) - int(done):])
+            assert of["job_failed"] <= of["job_unfinished"]
+            assert of["job_retries"] + of["job_copies"] + job["shards"] >= of["job_attempts"]
+            assert of["job_copies_won"] <= of["job_copies"]
+            assert of["job_lost"] + of["job_duplicate"] <= of["job_busy"] + 1e-6
+            if of["job_unfinished"] == 0 and not job.keys() & {"slowdown", "speculation"} and (
+                    job["item_time"] == "100 ms" and job["setup"] == "0 s"):
+                # All time is work on items, each once, or checkpoints, or lost; items cut short by checkpoints
+                # that the network lost are in none of them.
+                spent = of["job_items"] * 0.1 + of["job_checkpoint_time"] + of["job_lost"]
+                assert of["job_busy"] <= spent + 1e-6
+                assert of["job_busy"] >= of["job_items"] * 0.1 + of["job_lost"] - 1e-6
+    for name in runs[0].metrics:
+        if name.startswith("job_"):
+            a, b = (run.metrics[name] for run in runs)
+            assert a == pytest.approx(b, rel=1e-6, abs=1e-6, nan_ok=True), name
+
+
+def nodes_of(scenario: dict) -> int:
+    return scenario["nodes"]["big"]["count"] + scenario["nodes"]["small"]["count"]
+
+
 @pytest.mark.parametrize("make", [
     random_scenario, split_scenario, pooled_scenario, moving_scenario, cached_scenario,
-    updating_scenario])
+    updating_scenario, placed_scenario])
 @pytest.mark.parametrize("seed", seeds())
 def test_laws(seed, make):
     scenario = make(seed)
     hedge(seed, scenario)
-    run = isthmus.run(scenario)
+    try:
+        run = isthmus.run(scenario)
+    except isthmus.InputError as error:  # placements may find no room for all that is there at the start
+        assert make is placed_scenario
+        assert "machines can take it" in str(error) or "no machine is what it requires" in str(error)
+        return
 
     # Conservation: every request is somewhere, and has a row.
     counts = run.conservation

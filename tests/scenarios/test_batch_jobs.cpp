@@ -207,6 +207,9 @@ TEST(BatchJobs, RefuseWhatMakesNoSense) {
   EXPECT_THAT(with({{"timeout", "1 s"}, {"setup", "2 s"}}), HasSubstr("longer than \"setup\""));
   EXPECT_THAT(with({{"assignment", "queue"}, {"ring_points", 5}}), HasSubstr("by hash"));
   EXPECT_THAT(with({{"speculation", {{"slow_factor", 1}}}}), HasSubstr("1"));
+  json gone = job(2, 10, 2);  // and nobody comes back
+  gone["faults"] = {{{"node", "w"}, {"at", "1 s"}}};
+  EXPECT_EQ(run(gone).value("job_unfinished.j"), 2);
   EXPECT_THAT(first_problem(job(1, 10, 2, {{"speculation", json::object()}})), HasSubstr("second worker"));
 }
 

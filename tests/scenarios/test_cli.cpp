@@ -281,5 +281,33 @@ TEST_F(Cli, TrainsRunsAndExplainsADecision) {
   EXPECT_THAT(ranked.text, HasSubstr("mean rank"));
 }
 
+TEST_F(Cli, AdvisesByRuns) {
+  const Output vision = run("advise --workload vision --latency '10 ms' --replications 1");
+  EXPECT_EQ(vision.code, 0) << vision.text;
+  EXPECT_THAT(vision.text, HasSubstr("does a central site answer within 10.0 ms (vision)? no"));
+  EXPECT_THAT(vision.text, HasSubstr("\nrecommended: distributed edge"));
+  EXPECT_THAT(vision.text, HasSubstr("* vision, edge"));
+  // Options go over the file; the answer that central sites cannot give either is not hidden.
+  const std::string asked = file("asked.json", R"({"workload": "vision", "latency": "10 ms", "critical": true})");
+  const Output hard = run("advise " + asked + " --latency '1 ms' --replications 1 --json");
+  EXPECT_EQ(hard.code, 0) << hard.text;
+  EXPECT_THAT(hard.text, HasSubstr("{\"met\": false, \"bound\": 0.001"));
+  EXPECT_THAT(hard.text, HasSubstr("only the device itself is nearer"));
+  EXPECT_THAT(hard.text, HasSubstr("critical, dedicated"));
+
+  EXPECT_THAT(run("advise").text, HasSubstr("nothing is asked for"));
+  EXPECT_THAT(run("advise --latency 10").text, HasSubstr("--latency: /latency"));
+  EXPECT_THAT(run("advise --latency '0 s'").text, HasSubstr("0 s"));
+  EXPECT_THAT(run("advise --workload visions").text, HasSubstr("did you mean \"vision\""));
+  EXPECT_THAT(run("advise --availability 1.5").text, HasSubstr("/availability"));
+  EXPECT_THAT(run("advise --burstiness NaN").text, HasSubstr("/burstiness"));
+  EXPECT_THAT(run("advise --residency ''").text, HasSubstr("name a country"));
+  EXPECT_THAT(run("advise " + file("list.json", "[1]")).text, HasSubstr("expected an object of requirements"));
+  EXPECT_THAT(run("advise " + file("typo.json", R"({"latancy": "1 s"})")).text, HasSubstr("did you mean \"latency\""));
+  const Output other = run("advise --critical --scenario " + file("tiny.json", tiny));
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.text, HasSubstr("has no alternative \"analytics, central\""));
+}
+
 }  // namespace
 }  // namespace isthmus::scenarios

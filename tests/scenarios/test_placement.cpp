@@ -269,6 +269,30 @@ TEST(Placement, RandomScenariosBreakNoRule) {
   }
 }
 
+TEST(Placement, OthersAreNeverUsed) {
+  // Machines without the label have room and are cheaper, and no replica is ever there: they cost nothing.
+  json good = gpus(3, 2), bad = gpus(5, 4);
+  good["labels"] = {{"land", "de"}};
+  bad["price"] = "0.1 USD/h";
+  for (const char* policy : {"least-cost", "spread", "random"})
+    for (int seed = 1; seed <= 3; ++seed) {
+      json s = base({{"bad", bad}, {"good", good}},
+                    {{"s", service("bad", 1, 2, {{"policy", policy}, {"requires", {{"labels", {{"land", "de"}}}}}})}});
+      s["services"]["s"].update({{"on", {"bad", "good"}}, {"max_replicas", 20}, {"service_time", "300 ms"}, {"cold_start", "1 s"},
+                                 {"autoscaling", {{"policy", "queue-length"}, {"target", 0.5}, {"max_replicas", 20}, {"period", "2 s"}}}});
+      s["workload"][0]["rate"] = "20/s";
+      s["seed"] = seed;
+      s["descheduler"] = {{"period", "3 s"}, {"consolidate", true}};
+      s["faults"] = {{{"node", "good"}, {"together", false}, {"time_to_repair", "4 s"},
+                      {"time_to_failure", {{"distribution", "exponential"}, {"mean", "20 s"}}}}};
+      const auto r = run(s);
+      EXPECT_GT(r.value("placement_pending.s"), 0) << "six of twenty find room";
+      EXPECT_EQ(r.nodes[0].name, "bad");
+      EXPECT_EQ(r.nodes[0].hours, 0) << policy;
+      EXPECT_GT(r.nodes[1].hours, 0);
+    }
+}
+
 TEST(Placement, RefusesWhatMakesNoSense) {
   const json fine = base({{"g", gpus(2, 2)}}, {{"s", service("g", 1, 1, {})}});
   const auto with = [&](const char* pointer, const json& value) {

@@ -76,7 +76,8 @@ TEST(Tables, EveryRowIsComplete) {
   for (const ObjectSpec* top :
        {&scenario_spec(), &device_spec(), &link_preset_spec(), &model_spec(), &offload_view_spec(),
         &routing_view_spec(), &batching_view_spec(), &autoscaling_view_spec(), &governor_view_spec(),
-         &variant_view_spec(), &eviction_view_spec(), &admission_view_spec(), &placement_view_spec()})
+         &variant_view_spec(), &eviction_view_spec(), &admission_view_spec(), &placement_view_spec(),
+         &requirements_spec()})
     visit(*top, seen, row);
   EXPECT_GT(rows, 300);
 }

@@ -51,6 +51,8 @@ def rows_of(case: dict, results: dict) -> tuple[list[str], list[str]]:
                 problems.append(f"{case['id']}: {f['figure']}: {value} is known")
             rows.append(f"| {f['figure']} | - | - | - | unknown |")
             continue
+        if "per" in f:  # for each one of what another metric counts
+            value = value / results[f["alternative"]][f["per"]]
         if "relative_to" in f:  # share by which it differs from another alternative
             value = value / results[f["relative_to"]][f["metric"]] - 1
         if "minus" in f:  # difference to another alternative
