@@ -59,7 +59,7 @@ PlacementDemand Placer::demand(std::uint32_t member) const {
 double Placer::accelerators_of(std::uint32_t member) const {
   const Service& s = world_.scenario_.services[member];
   const NodeGroup& group = world_.scenario_.nodes[s.group];
-  return group.units[s.unit].kind == models::UnitKind::cpu ? 1 : group.accelerators;
+  return group.count_of(s.unit);
 }
 
 // Of the units that the replica takes, all of them together.

@@ -173,8 +173,7 @@ std::uint64_t Placer::broken_rules() const {
   }
   for (const auto& [key, taken] : units) {
     const NodeGroup& group = world_.scenario_.nodes[world_.nodes_[key.first].group];
-    const bool cpu = group.units[key.second].kind == models::UnitKind::cpu;
-    if (taken > (cpu ? 1 : group.accelerators)) ++broken;
+    if (taken > group.count_of(key.second)) ++broken;
   }
   for (const auto& [node, bytes] : capacity)
     if (memory[node] > bytes * (1 + 1e-9)) ++broken;
