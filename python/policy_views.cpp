@@ -257,6 +257,29 @@ void bind_devices(py::module_& m) {
       .def_readonly("uses", &R::uses);
 }
 
+void bind_placement(py::module_& m) {
+  using D = schedulers::PlacementDemand;
+  py::class_<D>(m, "PlacementDemand", "What a replica takes of a machine.")
+      .def_readonly("accelerators", &D::accelerators)
+      .def_readonly("memory", &D::memory);
+  using S = schedulers::PlacementSite;
+  py::class_<S>(m, "PlacementSite", "A machine that may take the replica and has room for it.")
+      .def_readonly("node", &S::node)
+      .def_readonly("accelerators", &S::accelerators)
+      .def_readonly("free_accelerators", &S::free_accelerators)
+      .def_readonly("memory", &S::memory)
+      .def_readonly("free_memory", &S::free_memory)
+      .def_readonly("price", &S::price)
+      .def_readonly("replica_price", &S::replica_price)
+      .def_readonly("replicas", &S::replicas)
+      .def_readonly("own", &S::own);
+  using V = PlacementViewCopy;
+  py::class_<V>(m, "PlacementView", "A replica that needs a machine.")
+      .def_property_readonly("demand", of_view<V>(&schedulers::PlacementView::demand))
+      .def_property_readonly("uniform", of_view<V>(&schedulers::PlacementView::uniform))
+      .def_property_readonly("sites", parts_of(&V::sites));
+}
+
 void bind_graphs(py::module_& m) {
   using E = schedulers::TaskEdge;
   py::class_<E>(m, "TaskEdge", "A dependency between tasks and the data that cross it.")
@@ -328,6 +351,7 @@ void bind_policy_views(py::module_& m) {
   bind_batching(m);
   bind_scaling_and_admission(m);
   bind_devices(m);
+  bind_placement(m);
   bind_graphs(m);
 }
 

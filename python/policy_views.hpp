@@ -15,6 +15,7 @@
 #include "schedulers/list_scheduler.hpp"
 #include "schedulers/offload_policy.hpp"
 #include "schedulers/partition.hpp"
+#include "schedulers/placement_policy.hpp"
 #include "schedulers/routing_policy.hpp"
 #include "schedulers/variant_policy.hpp"
 
@@ -73,6 +74,12 @@ struct VariantViewCopy {
   schedulers::VariantView view;
   std::vector<schedulers::VariantOption> options;
   std::vector<std::string> names;
+};
+
+struct PlacementViewCopy {
+  explicit PlacementViewCopy(const schedulers::PlacementView& v) : view(v), sites(copy_of(v.sites)) {}
+  schedulers::PlacementView view;
+  std::vector<schedulers::PlacementSite> sites;
 };
 
 struct GovernorViewCopy {

@@ -239,6 +239,15 @@ class PythonVariant final : public schedulers::VariantPolicy, PythonObject {
   }
 };
 
+class PythonPlacement final : public schedulers::PlacementPolicy, PythonObject {
+ public:
+  explicit PythonPlacement(PythonObject o) : PythonObject(std::move(o)) {}
+  std::size_t place(const schedulers::PlacementView& view) override {
+    const gil_scoped_acquire gil;
+    return index("place", call("place", PlacementViewCopy(view)), view.sites, "index into view.sites");
+  }
+};
+
 class PythonGovernor final : public schedulers::GovernorPolicy, PythonObject {
  public:
   explicit PythonGovernor(PythonObject o)
@@ -453,6 +462,7 @@ void add_policy(const std::string& kind, const std::string& name, const py::obje
   else if (kind == "governor") add<GovernorPolicy, PythonGovernor>(governor_policies(), d, type, "decide");
   else if (kind == "eviction") add<EvictionPolicy, PythonEviction>(eviction_policies(), d, type, "evict");
   else if (kind == "replacement") add<ReplacementPolicy, PythonReplacement>(replacement_policies(), d, type, "evict");
+  else if (kind == "placement") add<PlacementPolicy, PythonPlacement>(placement_policies(), d, type, "place");
   else if (kind == "list-scheduler") add<ListScheduler, PythonListScheduler>(list_schedulers(), d, type, "schedule");
   else if (kind == "partition") add<Partitioner, PythonPartitioner>(partitioners(), d, type, "partition");
   else throw InputError(fmt::format("no kind of policy is called \"{}\"; see isthmus.policies()", kind));

@@ -1,6 +1,6 @@
 // On which machines replicas run. See docs/placement.md.
 #include "models/precision.hpp"
-#include "scenarios/tables.hpp"
+#include "scenarios/policy_tables.hpp"
 #include "schedulers/registry.hpp"
 
 namespace isthmus::scenarios {
@@ -69,7 +69,7 @@ const ObjectSpec& topology_spread_spec() {
 }  // namespace
 
 const ObjectSpec& placement_spec() {
-  static const ObjectSpec spec = [] {
+  static ObjectSpec spec = [] {
     ObjectSpec s;
     s.name = "placement";
     s.help =
@@ -95,16 +95,10 @@ const ObjectSpec& placement_spec() {
             .by_default("0 s"),
         flag("movable", "the descheduler may move its replicas").by_default("true"),
     };
-    s.tag = "policy";
-    Field name = word("policy", {}, "name of the policy").needed();
-    for (const auto& entry : schedulers::placement_policies()) {
-      name.choices.push_back(entry.name);
-      s.variants.push_back({entry.name, entry.summary, {}});
-    }
-    s.fields.insert(s.fields.begin(), name);
+    add_policies(s, schedulers::placement_policies());
     return s;
   }();
-  return spec;
+  return with_added<schedulers::PlacementPolicy>(spec);
 }
 
 const ObjectSpec& descheduler_spec() {

@@ -1,10 +1,9 @@
 // Policy objects, made from what the registered policies declare about themselves.
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <limits>
 
-#include "scenarios/tables.hpp"
+#include "scenarios/policy_tables.hpp"
 #include "schedulers/registry.hpp"
 
 namespace isthmus::scenarios {
@@ -40,6 +39,8 @@ Field signed_number(const std::string& name, const std::string& help) {
   return quantity(name, Unit::none, help).at_least(-std::numeric_limits<double>::max());
 }
 
+}  // namespace
+
 Field row_of(const ParameterSpec& p) {
   if (p.dimension == Dimension::text) {
     if (p.choices.empty()) return text(p.name, p.help).by_default(p.default_text);
@@ -56,48 +57,6 @@ Field row_of(const ParameterSpec& p) {
   }
   return one.by_default(format_quantity(p.default_value, unit));
 }
-
-template <class Policy>
-Variant variant_of(const schedulers::PolicyEntry<Policy>& entry) {
-  Variant v;
-  v.value = entry.name;
-  v.help = entry.summary;
-  for (const ParameterSpec& p : entry.parameters) v.fields.push_back(row_of(p));
-  return v;
-}
-
-template <class Policy>
-void add_policies(ObjectSpec& s, const std::vector<schedulers::PolicyEntry<Policy>>& table) {
-  s.tag = "policy";
-  Field name = word("policy", {}, "name of the policy").needed();
-  for (const auto& entry : table) {
-    name.choices.push_back(entry.name);
-    s.variants.push_back(variant_of(entry));
-  }
-  s.fields.insert(s.fields.begin(), name);
-}
-
-// The table with the policies that were added since it was made. Its address stays.
-template <class Policy>
-const ObjectSpec& with_added(ObjectSpec& s) {
-  static std::uint64_t seen = 0;
-  const auto& added = schedulers::AddedPolicies<Policy>::instance();
-  if (seen == added.generation()) return s;
-  seen = added.generation();
-  for (const auto& entry : added.current()) {
-    Variant v = variant_of(*entry);
-    const auto same = std::ranges::find(s.variants, v.value, &Variant::value);
-    if (same != s.variants.end()) {
-      *same = std::move(v);
-      continue;
-    }
-    std::ranges::find(s.fields, "policy", &Field::name)->choices.push_back(entry->name);
-    s.variants.push_back(std::move(v));
-  }
-  return s;
-}
-
-}  // namespace
 
 const ObjectSpec& offload_reward_spec() {
   static const ObjectSpec spec{
@@ -370,7 +329,7 @@ const ObjectSpec& model_cache_spec() {
 }
 
 void refresh_policy_tables() {
-  for (const ObjectSpec& (*table)() : {&offload_spec, &batching_spec, &routing_spec, &autoscaling_spec, &list_scheduler_spec,
+  for (const ObjectSpec& (*table)() : {&offload_spec, &placement_spec, &batching_spec, &routing_spec, &autoscaling_spec, &list_scheduler_spec,
                             &governor_spec, &split_spec, &variant_policy_spec, &admission_spec, &replacement_spec,
                             &model_cache_spec})
     table();

@@ -89,7 +89,7 @@ void World::note_pending(std::uint32_t service, std::uint32_t slot) {
 
 // Totals are about to begin anew; windows that are open go on.
 void World::carry_meters() {
-  for (std::size_t i = 0; i < meters_.size(); ++i)
+  for (std::uint32_t i = 0; i < meters_.size(); ++i)
     if (ServiceMeter* m = meters_[i].get()) {
       m->queued_before -= sum_over(i, [&](ServiceState& s) { return s.queued.integral(now_); });
       m->running_before -= sum_over(i, [&](ServiceState& s) { return s.running.integral(now_); });

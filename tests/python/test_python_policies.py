@@ -147,6 +147,15 @@ class ReplaceOldest:
         return slot
 
 
+@isthmus.policy("placement", "py-spread")
+class Spread:
+    def place(self, view):
+        return min(
+            range(len(view.sites)),
+            key=lambda i: (view.sites[i].own, view.sites[i].replicas, -view.sites[i].free_accelerators),
+        )
+
+
 @isthmus.policy("list-scheduler", "py-met")
 class FastestUnit:
     """In the order of the graph, each task where it alone is fastest."""
@@ -185,6 +194,7 @@ def test_offload_routing_autoscaling_and_admission_do_as_the_built_in_rules():
     same(fleet(), "/services/far/autoscaling", {"policy": "py-fixed", "replicas": 3}, "fixed")
     five = {"policy": "py-fixed", "replicas": 5}
     assert events(fleet(), "/services/far/autoscaling", five) != events(fleet(), "/services/far/autoscaling", "fixed")
+    same(fleet(), "/services/far/placement", "py-spread", "spread")
     always = isthmus.run(fleet(), overrides={"/services/far/admission": ["py-always"]})
     assert always.fingerprint == isthmus.run(fleet()).fingerprint
 
