@@ -196,6 +196,7 @@ void bind_scaling_and_admission(py::module_& m) {
       .def_property_readonly("current", of_view<V>(&S::current))
       .def_property_readonly("waiting", of_view<V>(&S::waiting))
       .def_property_readonly("woken", of_view<V>(&S::woken))
+      .def_property_readonly("alerts", of_view<V>(&S::alerts))
       .def_property_readonly("samples", parts_of(&V::samples))
       .def_property_readonly("replicas", parts_of(&V::replicas));
   using A = schedulers::AdmissionView;
@@ -233,6 +234,7 @@ void bind_devices(py::module_& m) {
       .def_property_readonly("waiting", of_view<V>(&S::waiting))
       .def_property_readonly("slots", of_view<V>(&S::slots))
       .def_property_readonly("battery", of_view<V>(&S::battery))
+      .def_property_readonly("alerts", of_view<V>(&S::alerts))
       .def_property_readonly("options", parts_of(&V::options));
   using G = GovernorViewCopy;
   using T = schedulers::GovernorView;

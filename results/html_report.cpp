@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "results/format.hpp"
+#include "results/level_metrics.hpp"
 
 namespace isthmus::results {
 
@@ -137,6 +138,19 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
            table({"update", "fleet", "share at the end", "50 %", "95 %", "all", "95 % back",
                   "from the origin", "from relays", "from peers", "wasted"},
                  rows);
+  }
+
+  if (!s.levels.empty()) {
+    std::vector<std::vector<std::string>> rows;
+    for (const AlertEvent& a : s.alerts)
+      rows.push_back({a.level, a.alert, a.severity, format_quantity(a.pending.seconds(), "s"),
+                      format_quantity(a.fired.seconds(), "s"),
+                      a.resolved.is_never() ? "active" : format_quantity(a.resolved.seconds(), "s")});
+    const double end = s.info.duration == Duration::max() ? 0 : s.info.duration.seconds();
+    out += "<h2>Service levels</h2>\n" +
+           svg({"Error budget left", "time (s)", "share of the budget", false, 0, budget_lines(s)}) +
+           svg({"Active alerts", "time (s)", "alerts", false, 0, alert_lines(s, end)}) +
+           table({"level", "alert", "severity", "condition since", "fired", "resolved"}, rows);
   }
 
   std::vector<std::vector<std::string>> services, nodes, links;

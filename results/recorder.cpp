@@ -8,6 +8,7 @@
 
 #include "results/csv_file.hpp"
 #include "results/html_report.hpp"
+#include "results/level_metrics.hpp"
 #include "results/metrics.hpp"
 #include "results/part_metrics.hpp"
 #include "results/run_directory.hpp"
@@ -237,6 +238,8 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   s.services = totals.services;
   s.links = totals.links;
   s.updates = totals.updates;
+  s.levels = totals.levels;
+  s.alerts = totals.alerts;
   s.events = totals.events;
   s.fingerprint = totals.fingerprint;
   s.cpu_seconds = totals.cpu_seconds;
@@ -283,6 +286,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   MetricList list(s.metrics);
   add_network_metrics(list, totals);
   add_tenants(list, spent.cost);
+  add_level_metrics(list, totals);
   add_part_metrics(list, totals, seconds);
 
   for (std::size_t w = 0; w < info.workloads.size(); ++w)

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "results/records.hpp"
+#include "results/service_level.hpp"
 
 namespace isthmus::results {
 
@@ -109,6 +110,8 @@ struct WorldTotals {
   std::optional<ProtocolTotals> protocols;  //!< none: no service speaks one
   std::optional<HedgingTotals> hedging;     //!< none: no workload hedges
   std::vector<UpdateTotals> updates;
+  std::vector<LevelTotals> levels;
+  std::vector<AlertEvent> alerts;           //!< by date
   std::optional<OffloadTotals> offload;     //!< none: nobody asks for it
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
   std::vector<std::pair<std::string, double>> more;  //!< further metrics by name, of parts with names
@@ -133,6 +136,8 @@ struct Summary {
   std::vector<ServiceTotals> services;
   std::vector<LinkTotals> links;
   std::vector<UpdateTotals> updates;
+  std::vector<LevelTotals> levels;
+  std::vector<AlertEvent> alerts;
   std::uint64_t events = 0, fingerprint = 0;
   double cpu_seconds = 0;
   std::filesystem::path directory;  //!< where it was written; empty if nowhere

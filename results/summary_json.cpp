@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "results/level_metrics.hpp"
 #include "results/summary.hpp"
 #include "results/version.hpp"
 
@@ -345,6 +346,57 @@ UpdateTotals to_update(const Json& j) {
   return u;
 }
 
+Json from_level(const LevelTotals& l) {
+  Json j = {{"name", l.name},
+            {"indicator", l.indicator},
+            {"objective", from_double(l.objective)},
+            {"period", from_double(l.period)},
+            {"good", l.good},
+            {"events", l.events},
+            {"budget_left", from_double(l.budget_left)},
+            {"used_up", from_double(l.used_up)},
+            {"apdex", from_double(l.apdex)},
+            {"alerts", l.alerts}};
+  j["progress"] = Json::array();
+  for (const auto& [at, left] : l.progress) j["progress"].push_back({at, left});
+  return j;
+}
+LevelTotals to_level(const Json& j) {
+  LevelTotals l;
+  l.name = j.at("name");
+  l.indicator = j.at("indicator");
+  l.objective = to_double(j.at("objective"));
+  l.period = to_double(j.at("period"));
+  l.good = j.at("good");
+  l.events = j.at("events");
+  l.budget_left = to_double(j.at("budget_left"));
+  l.used_up = to_double(j.at("used_up"));
+  l.apdex = to_double(j.at("apdex"));
+  l.alerts = j.at("alerts").get<std::vector<std::string>>();
+  for (const Json& p : j.at("progress")) l.progress.emplace_back(to_double(p.at(0)), to_double(p.at(1)));
+  return l;
+}
+
+// Dates in ns, so that they come back as they were; null: never.
+Json from_date(Instant at) { return at.is_never() ? Json(nullptr) : Json(at.ns()); }
+Instant to_date(const Json& j) { return j.is_null() ? Instant::never() : Instant(j.get<std::int64_t>()); }
+Json from_alert(const AlertEvent& a) {
+  return {{"level", a.level},
+          {"alert", a.alert},
+          {"severity", a.severity},
+          {"pending_ns", from_date(a.pending)},
+          {"fired_ns", from_date(a.fired)},
+          {"resolved_ns", from_date(a.resolved)}};
+}
+AlertEvent to_alert(const Json& j) {
+  return {j.at("level"),
+          j.at("alert"),
+          j.at("severity"),
+          to_date(j.at("pending_ns")),
+          to_date(j.at("fired_ns")),
+          to_date(j.at("resolved_ns"))};
+}
+
 template <class T, class F>
 Json from_list(const std::vector<T>& list, F convert) {
   Json j = Json::array();
@@ -379,6 +431,10 @@ Json from_summary(const Summary& s) {
           // Hexadecimal, because JavaScript and others keep 53 bits of a number only.
           {"fingerprint", fmt::format("{:016x}", s.fingerprint)}};
   if (!s.updates.empty()) j["updates"] = from_list(s.updates, from_update);
+  if (!s.levels.empty()) {
+    j["service_levels"] = from_list(s.levels, from_level);
+    j["alerts"] = from_list(s.alerts, from_alert);
+  }
   return j;
 }
 
@@ -442,6 +498,10 @@ Summary summary_from_json(const std::string& text) {
     s.services = to_list<ServiceTotals>(j.at("services"), to_service);
     s.links = to_list<LinkTotals>(j.at("links"), to_link);
     if (j.contains("updates")) s.updates = to_list<UpdateTotals>(j.at("updates"), to_update);
+    if (j.contains("service_levels")) {
+      s.levels = to_list<LevelTotals>(j.at("service_levels"), to_level);
+      s.alerts = to_list<AlertEvent>(j.at("alerts"), to_alert);
+    }
     s.events = j.at("events");
     const std::string fingerprint = j.at("fingerprint");
     std::size_t used = 0;

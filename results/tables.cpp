@@ -257,4 +257,16 @@ TableColumns<LinkTotals> link_columns() {
   return t;
 }
 
+TableColumns<AlertEvent> alert_columns() {
+  using R = AlertEvent;
+  TableColumns<R> t;
+  t.push_back(plain<R, &R::level>("level", "", "service level"));
+  t.push_back(plain<R, &R::alert>("alert", "", "alert of the level"));
+  t.push_back(plain<R, &R::severity>("severity", "", "page or ticket"));
+  t.push_back(date<R, &R::pending>("pending", "since when its condition held", false));
+  t.push_back(date<R, &R::fired>("fired", "it fires", false));
+  t.push_back(date<R, &R::resolved>("resolved", "its condition holds no more"));
+  return t;
+}
+
 }  // namespace isthmus::results

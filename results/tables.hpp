@@ -30,5 +30,6 @@ TableColumns<NodeTotals> node_columns();
 //! One row per service: the finest totals that the world keeps of replicas.
 TableColumns<ServiceTotals> service_columns();
 TableColumns<LinkTotals> link_columns();
+TableColumns<AlertEvent> alert_columns();
 
 }  // namespace isthmus::results

@@ -186,6 +186,7 @@ std::string decide(AutoscalingPolicy& policy, const ObjectView& v) {
     m.external = others;
   }
   view.samples = samples;
+  view.alerts = v.count("alerts");
   const AutoscalingDecision d = policy.decide(view);
   return fmt::format("{{\"desired\": {}, \"reason\": {}}}", d.desired, json_string(d.reason));
 }
@@ -228,6 +229,7 @@ std::string decide(VariantPolicy& policy, const ObjectView& v) {
   view.waiting = v.count("waiting");
   view.slots = v.count("slots");
   view.battery = v.number("battery");
+  view.alerts = v.count("alerts");
   view.options = options;
   const VariantDecision d = policy.choose(view);
   return fmt::format("{{\"variant\": {}, \"index\": {}, \"reason\": {}}}",

@@ -136,6 +136,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_offline(r, root);
   resolve_descheduler(r, root);
   resolve_jobs(r, root);
+  resolve_levels(r, root);
   problems.throw_if_any();
   check_requests(r, root);
   complete_routes(r, root);

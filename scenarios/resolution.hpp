@@ -105,6 +105,7 @@ void read_rules(Resolution& r, const ObjectView& s, world::Service& out,
 //! Affinity and anti-affinity, once all services are known.
 void resolve_neighbours(Resolution& r, const ObjectView& s, world::Service& out);
 void resolve_descheduler(Resolution& r, const ObjectView& root);
+void resolve_levels(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 

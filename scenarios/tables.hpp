@@ -81,6 +81,7 @@ const ObjectSpec& governor_spec();
 const ObjectSpec& variant_policy_spec();
 const ObjectSpec& admission_spec();
 Field admission_rules();           //!< the row "admission": a list of rules
+const ObjectSpec& service_level_spec();  //!< tables_levels.cpp
 const ObjectSpec& tenant_spec();    //!< tables_tenants.cpp
 const ObjectSpec& model_cache_spec();
 const ObjectSpec& replacement_spec();

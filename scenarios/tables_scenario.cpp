@@ -136,6 +136,9 @@ const ObjectSpec& scenario_spec() {
            .default_is("none"),
        list("slo", object("", objective_spec, "an objective"), "service-level objectives")
            .default_is("none"),
+       map("service_levels", object("", service_level_spec, "a service level"),
+           "indicators with an objective, an error budget and alerts, by name; see docs/service_levels.md")
+           .default_is("none"),
        map("outboxes", object("", outbox_spec, "an outbox"),
            "messages that machines store and forward, by name; see docs/offline.md")
            .default_is("none"),

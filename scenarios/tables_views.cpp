@@ -166,6 +166,7 @@ const ObjectSpec& autoscaling_view_spec() {
       "One autoscaling decision to take.",
       {now(), quantity("observed_at", Unit::duration, "date of the scrape").default_is("now"),
        integer("current", "replicas asked for at the moment").needed(),
+       integer("alerts", "of service levels, active and about the service").by_default("0"),
        list("replicas", object("", replica, "a replica"), "samples").default_is("none"),
        number("waiting", "requests that wait for a replica"),
        list("samples", object("", metrics, "a window"), "metrics since the last decision, oldest first")
@@ -238,6 +239,7 @@ const ObjectSpec& variant_view_spec() {
        integer("waiting", "requests that stay in the queue").by_default("0"),
        integer("slots", "batches that the replica serves at once").at_least(1).by_default("1"),
        quantity("battery", Unit::fraction, "charge of the machine").at_most(1).by_default("1"),
+       integer("alerts", "of service levels, active and about the service").by_default("0"),
        list("options", object("", option, "a variant"), "to choose from").at_least(1).needed()},
       "",
       {}};

@@ -59,6 +59,7 @@ struct AutoscalingView {
   //! want metrics, and empty between scrapes even then.
   std::span<const ServiceMetrics> samples;
   bool woken = false;                  //!< out of turn: a request waits and no replica is wanted
+  std::uint32_t alerts = 0;            //!< of service levels, active and about the service
 };
 
 struct AutoscalingDecision {

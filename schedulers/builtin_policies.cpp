@@ -67,6 +67,7 @@ PolicyEntry<BatchingPolicy> batching_greedy();
 PolicyEntry<BatchingPolicy> batching_adaptive();
 PolicyEntry<BatchingPolicy> batching_earliest_deadline();
 
+PolicyEntry<AutoscalingPolicy> autoscaling_alert_step();
 PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
 PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
 PolicyEntry<AutoscalingPolicy> autoscaling_cost_efficiency();
@@ -109,6 +110,7 @@ PolicyEntry<ReplacementPolicy> replacement_lfu();
 PolicyEntry<ReplacementPolicy> replacement_fifo();
 PolicyEntry<ReplacementPolicy> replacement_s3_fifo();
 
+PolicyEntry<VariantPolicy> variant_alert_degrade();
 PolicyEntry<VariantPolicy> variant_fixed();
 PolicyEntry<VariantPolicy> variant_most_accurate();
 PolicyEntry<VariantPolicy> variant_fastest();
@@ -206,6 +208,7 @@ const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
       autoscaling_cost_efficiency(),
       autoscaling_predictive(),
       autoscaling_queue_length(),
+      autoscaling_alert_step(),
   };
   return table;
 }
@@ -256,6 +259,7 @@ const std::vector<PolicyEntry<VariantPolicy>>& variant_policies() {
   static const std::vector<PolicyEntry<VariantPolicy>> table{
       variant_fixed(),         variant_most_accurate(), variant_fastest(),  variant_deadline(),
       variant_load_adaptive(), variant_energy(),        variant_weighted(),
+      variant_alert_degrade(),
   };
   return table;
 }

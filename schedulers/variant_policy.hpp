@@ -30,6 +30,7 @@ struct VariantView {
   std::uint32_t waiting = 0;  //!< requests that stay in the queue behind this batch
   std::uint32_t slots = 1;    //!< batches that the replica serves at once
   double battery = 1;         //!< of the machine, [0, 1]
+  std::uint32_t alerts = 0;   //!< of service levels, active and about the service
   std::span<const VariantOption> options;  //!< never empty, order of the scenario
 };
 

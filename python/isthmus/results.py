@@ -130,6 +130,28 @@ class Result:
         ]
         return pd.DataFrame(rows, columns=None if rows else ["name"]).set_index("name")
 
+    @property
+    def service_levels(self) -> pd.DataFrame:
+        """Each service level: events, good ones, error budget (docs/service_levels.md)."""
+        rows = [
+            {k: v for k, v in level.items() if k not in ("progress", "alerts")}
+            for level in self.summary.get("service_levels", [])
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["name"]).set_index("name")
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """Alerts by date: since when their condition held, fired and resolved, in s (NaN: active)."""
+        rows = [
+            {
+                k.removesuffix("_ns"): (np.nan if v is None else v * 1e-9) if k.endswith("_ns") else v
+                for k, v in alert.items()
+            }
+            for alert in self.summary.get("alerts", [])
+        ]
+        columns = ["level", "alert", "severity", "pending", "fired", "resolved"]
+        return pd.DataFrame(rows, columns=columns)
+
     def _table(self, group: str) -> pd.DataFrame:
         columns = {}
         with h5py.File(self.directory / "run.h5") as file:

@@ -34,6 +34,7 @@ enum class EventKind : std::uint8_t {
   replication,       //!< a write, a read or a synchronization of replicated data
   placement,         //!< replicas wait for a machine, or may move to others
   batch_job,         //!< a batch job starts, gets on or looks for stragglers
+  service_level,     //!< a slice of a service level is over: alerts are looked at
   count_
 };
 
@@ -71,6 +72,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::replication, 4, "replication"},
     {EventKind::placement, 8, "placement"},
     {EventKind::batch_job, 4, "batch_job"},
+    {EventKind::service_level, 7, "service_level"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -1,6 +1,7 @@
 // Autoscalers: what they are shown of their service, when, and what becomes of their wishes.
 #include <algorithm>
 
+#include "sim/world/service_levels.hpp"
 #include "sim/world/service_meter.hpp"
 #include "sim/world/world.hpp"
 
@@ -170,6 +171,7 @@ void World::control(std::uint32_t service, bool woken) {
   view.waiting = seen.waiting;
   view.samples = samples;
   view.woken = woken;
+  if (levels_) view.alerts = levels_->active(front_of(service));
   const schedulers::AutoscalingDecision d = s.autoscaler->decide(view);
   s.scrapes.erase(s.scrapes.begin(), s.scrapes.begin() + static_cast<std::ptrdiff_t>(visible - 1));
   set_replicas(service, d.desired);

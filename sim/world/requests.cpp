@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/world/saturated.hpp"
+#include "sim/world/service_levels.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
@@ -494,6 +495,7 @@ void World::finish_record(std::uint32_t slot) {
   }
   if (updates_ && r.record.counted && r.record.status == results::Status::completed) count_version(r);
   recorder_.add(r.record);
+  if (levels_ && r.record.counted) levels_->observe(r.record);
   if (offload_ && r.candidate != ~0U) report_outcome(r);
   close_request(slot);
   end_of_request(r.record.workload, r.record.client, r.task,

@@ -40,6 +40,7 @@
 #include "sim/world/tenant_spec.hpp"
 #include "sim/world/update_spec.hpp"
 #include "sim/world/replication_spec.hpp"
+#include "sim/world/service_level_spec.hpp"
 
 namespace isthmus::world {
 
@@ -434,6 +435,7 @@ struct Scenario {
   std::vector<Workload> workloads;
   Offload offload;
   std::vector<results::Objective> objectives;
+  std::vector<ServiceLevel> levels;
   std::vector<Fault> faults;
   std::vector<ModelUpdate> updates;
   std::vector<UpdateLine> update_lines;

@@ -7,6 +7,7 @@
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/replication.hpp"
+#include "sim/world/service_levels.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
@@ -161,6 +162,7 @@ results::WorldTotals World::totals() {
   add_admission_totals(t.more);
   if (outboxes_) outboxes_->add_totals(t.more);
   if (replication_) replication_->add_totals(t.more);
+  if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;
   if (placer_) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/service_levels.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -49,6 +50,7 @@ void World::choose_variants(std::uint32_t replica, Batch& b) {
   if (const NodeState& n = nodes_[p.node]; n.physics)
     view.battery = n.physics->battery_charge(now_);
   view.options = s.options;
+  if (levels_) view.alerts = levels_->active(p.service);
   std::vector<std::vector<std::int64_t>> leave(
       graph.choices.size());  // requests by choice and exit
   for (const std::uint64_t tag : b.tags) {

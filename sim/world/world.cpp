@@ -12,6 +12,7 @@
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/replication.hpp"
+#include "sim/world/service_levels.hpp"
 #include "sim/world/service_meter.hpp"
 #include "sim/world/store_and_forward.hpp"
 
@@ -74,6 +75,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (!scenario.outboxes.empty()) outboxes_ = std::make_unique<StoreAndForward>(*this);
   if (!scenario.replicated.empty()) replication_ = std::make_unique<Replication>(*this);
   if (!scenario.jobs.empty()) jobs_ = std::make_unique<BatchJobs>(*this);
+  if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
   publish_signals();
   if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
                   [](const Workload& w) { return std::isfinite(w.request.retry_budget); }))
@@ -174,6 +176,7 @@ void World::handle(const Event& e) {
     case EventKind::replication: replication_->on_event(e.target, e.payload); break;
     case EventKind::placement: placer_->on_event(e.target); break;
     case EventKind::batch_job: jobs_->on_event(e.target, e.payload); break;
+    case EventKind::service_level: levels_->on_slice(e.target); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -28,6 +28,7 @@ class StoreAndForward;
 class Replication;
 class Placer;
 class BatchJobs;
+class ServiceLevels;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -57,6 +58,7 @@ class World final : public network::EventLoop {
   friend class Replication;
   friend class Placer;
   friend class BatchJobs;
+  friend class ServiceLevels;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -524,6 +526,7 @@ class World final : public network::EventLoop {
   std::unique_ptr<Replication> replication_;   // null: no data are replicated
   std::unique_ptr<Placer> placer_;       // null: no service has a placement
   std::unique_ptr<BatchJobs> jobs_;      // null: no jobs
+  std::unique_ptr<ServiceLevels> levels_;      // null: nobody asks for any
 
   // scratch, to spare allocations
   std::vector<schedulers::OffloadCandidate> candidates_;

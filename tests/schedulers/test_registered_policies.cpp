@@ -370,6 +370,7 @@ TEST(RegisteredPolicies, AutoscalingDecisionsAreValid) {
       const RandomMetrics metrics(g, now);
       view.samples = metrics.samples;
       view.woken = current == 0 && below(g, 2) == 0;
+      view.alerts = below(g, 3);
       const AutoscalingDecision d = policy->decide(view);
       ASSERT_FALSE(d.reason.empty());
       const std::uint32_t most = e.name == "fixed" ? 3 : 10;  // max_replicas by default
