@@ -350,6 +350,11 @@ Instant LlmEngine::interrupt(Instant now) {
     slab_[*it].arrived = now;
   if (!span_active_ || span_steps_ == 1) return span_end_;
   if (cancelled_.empty() && !released_ && !admissible()) return span_end_;
+  return cut(now);
+}
+
+Instant LlmEngine::cut(Instant now) {
+  if (!span_active_ || span_steps_ == 1) return span_end_;
   const auto last = boundaries_.begin() + (span_steps_ - 1);
   const auto end = std::lower_bound(boundaries_.begin(), last, now);
   span_steps_ = 1 + (end - boundaries_.begin());

@@ -106,6 +106,9 @@ class LlmEngine {
   //! Must be called when a request has been enqueued or cancelled at `now` while a span runs: returns
   //! the possibly earlier end of the span (the first iteration boundary at or after `now`).
   Instant interrupt(Instant now);
+  //! Ends a run of iterations at the first boundary at or after `now`, whoever waits: their times have changed.
+  //! Returns the end of the span.
+  Instant cut(Instant now);
   //! Ends the running span; appends what happened, in order of date.
   void finish(std::vector<Progress>& progress);
 

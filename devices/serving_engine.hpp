@@ -55,6 +55,11 @@ class ServingEngine {
   Instant interrupt(Instant now) {
     return ask([&](auto& e) { return e.interrupt(now); });
   }
+  //! The times of iterations have changed: a run of them ends early. Other engines plan one at a time.
+  Instant cut(Instant now) {
+    if (auto* e = std::get_if<LlmEngine>(&engine_)) return e->cut(now);
+    return interrupt(now);
+  }
   void finish(std::vector<Progress>& progress) {
     ask([&](auto& e) { e.finish(progress); });
   }

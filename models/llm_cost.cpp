@@ -21,6 +21,8 @@ double d(std::int64_t v) { return static_cast<double>(v); }
 }  // namespace
 
 struct LlmCost::Impl {
+  double slowness = 1;  // of everything below, in what engines ask for
+
   // `part`: one stage of the layout's pipeline, or everything.
   Impl(const LlmShape& shape_in, const LlmVariant& variant_in, const ComputeUnit& unit_in,
        const LlmLayout& layout_in, const LlmStage& part_in, const KernelProfile* profile)
@@ -488,16 +490,35 @@ LlmCost::LlmCost(const LlmShape& shape, const LlmVariant& variant, const Compute
 const std::vector<LlmCost>& LlmCost::stages() const { return impl_->stages; }
 
 std::int64_t LlmCost::preparation_ns() const {
-  return impl_->unit.overlap_overhead ? 0 : impl_->unit.iteration_overhead.ns();
+  if (impl_->unit.overlap_overhead) return 0;
+  return std::llround(impl_->slowness * d(impl_->unit.iteration_overhead.ns()));
 }
 
 std::int64_t LlmCost::send_ns(std::int64_t tokens) const {
   if (impl_->layout.pipeline == 1) return 0;
-  return std::llround(impl_->send_ns(d(tokens)));
+  return std::llround(impl_->slowness * impl_->send_ns(d(tokens)));
 }
 
 std::int64_t LlmCost::iteration_ns(const IterationWork& work) const {
-  return DecodeLine::whole_ns(impl_->total_ns(work));
+  return DecodeLine::whole_ns(impl_->slowness * impl_->total_ns(work));
+}
+
+namespace {
+
+DecodeLine stretched(DecodeLine line, double factor) {
+  for (double* part : {&line.base_ns, &line.per_context_ns, &line.compute_ns, &line.attention_ns,
+                       &line.attention_per_context_ns})
+    *part *= factor;
+  return line;
+}
+
+}  // namespace
+
+LlmCost LlmCost::slowed(double factor) const {
+  auto slower = std::make_shared<Impl>(*impl_);
+  slower->slowness *= factor;
+  for (LlmCost& stage : slower->stages) stage = stage.slowed(factor);
+  return LlmCost(std::move(slower));
 }
 
 DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) const {
@@ -515,7 +536,7 @@ DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) co
     line.attention_per_context_ns = p.slope;
   }
   const double beside = impl_->beside_ns(work);
-  if (beside == 0) return line;
+  if (beside == 0) return stretched(line, impl_->slowness);
   // Where framework or copies are slower, the time does not depend on the contexts.
   const double unhidden = line.base_ns + line.per_context_ns * d(context);
   const double crossing = line.per_context_ns > 0 ? (beside - line.base_ns) / line.per_context_ns
@@ -527,7 +548,7 @@ DecodeLine LlmCost::decode_line(std::int64_t sequences, std::int64_t context) co
   } else if (crossing < d(context)) {
     line.first_context = std::max(line.first_context, crossing);
   }
-  return line;
+  return stretched(line, impl_->slowness);
 }
 
 Prediction LlmCost::iteration(const IterationWork& work) const {
@@ -551,12 +572,12 @@ IterationTime rounded(double total, double compute) {
 IterationTime LlmCost::iteration_time(const IterationWork& work) const {
   double compute = 0;
   const double total = impl_->total_ns(work, impl_->alone(work), compute);
-  return rounded(total, compute);
+  return rounded(impl_->slowness * total, impl_->slowness * compute);
 }
 
 IterationTime LlmCost::step_time(const std::vector<IterationWork>& ranks) const {
   const Impl::Slowest s = impl_->slowest(ranks, impl_->step_of(ranks));
-  return rounded(s.ns, s.compute_ns);
+  return rounded(impl_->slowness * s.ns, impl_->slowness * s.compute_ns);
 }
 
 std::vector<OperatorCost> LlmCost::explain(const IterationWork& work) const {

@@ -89,6 +89,8 @@ class LlmCost {
   //! iteration() says the same of one rank beside which all others are without work.
   Prediction step(const std::vector<IterationWork>& ranks) const;
   IterationTime step_time(const std::vector<IterationWork>& ranks) const;
+  //! The same model where everything takes `factor` times as long.
+  LlmCost slowed(double factor) const;
   //! In ns only.
   std::int64_t iteration_ns(const IterationWork& work) const;
   //! The line on which iteration_ns lies when `sequences` >= 1 sequences decode at `context` and

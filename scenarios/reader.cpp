@@ -137,6 +137,8 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_descheduler(r, root);
   resolve_jobs(r, root);
   resolve_levels(r, root);
+  resolve_failover(r, root);
+  resolve_disruptions(r, root);
   problems.throw_if_any();
   check_requests(r, root);
   complete_routes(r, root);

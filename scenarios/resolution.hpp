@@ -106,6 +106,9 @@ void read_rules(Resolution& r, const ObjectView& s, world::Service& out,
 void resolve_neighbours(Resolution& r, const ObjectView& s, world::Service& out);
 void resolve_descheduler(Resolution& r, const ObjectView& root);
 void resolve_levels(Resolution& r, const ObjectView& root);
+void resolve_failover(Resolution& r, const ObjectView& root);
+//! Crashes, maintenance and chaos. After the faults and failovers.
+void resolve_disruptions(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 

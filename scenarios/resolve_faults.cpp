@@ -16,20 +16,20 @@ struct Targets {
   std::vector<std::uint32_t> links, nodes;
 };
 
-// Machines of the zone, their access links, and links of routes that have an end in the zone, all of
-// them.
-Targets of_zone(const Resolution& r, std::uint32_t zone) {
+// Machines of the zones, their access links, and links of routes that have an end in one, all of them.
+Targets of_zones(const Resolution& r, const std::set<std::uint32_t>& zones) {
   Targets t;
   const network::Topology& topology = r.scenario.topology;
   std::vector<char> inside(topology.links.size(), 0), outside(topology.links.size(), 0);
   for (std::uint32_t h = 0; h < topology.hosts.size(); ++h) {
     const network::Host& host = topology.hosts[h];
-    if (host.zone == zone) t.nodes.push_back(h);
-    for (const LinkId l : host.access) (host.zone == zone ? inside : outside)[l.value()] = 1;
+    const bool in = zones.contains(host.zone);
+    if (in) t.nodes.push_back(h);
+    for (const LinkId l : host.access) (in ? inside : outside)[l.value()] = 1;
   }
   for (const network::ZoneRoute& route : topology.zone_routes)
     for (const network::LinkUse& u : route.links)
-      (route.from == zone || route.to == zone ? inside : outside)[u.link.value()] = 1;
+      (zones.contains(route.from) || zones.contains(route.to) ? inside : outside)[u.link.value()] = 1;
   for (std::uint32_t l = 0; l < inside.size(); ++l)
     if (inside[l] && !outside[l]) t.links.push_back(l);
   return t;
@@ -58,7 +58,11 @@ Targets targets_of(Resolution& r, const ObjectView& v) {
   } else if (v.has("node")) {
     t.nodes = chosen(r, v, machines_of(r.scenario.nodes[r.groups.at(v.text("node"))]));
   } else if (v.has("zone")) {
-    t = of_zone(r, r.zones.at(v.text("zone")));
+    t = of_zones(r, {r.zones.at(v.text("zone"))});
+  } else if (v.has("zones")) {
+    std::set<std::uint32_t> zones;
+    for (const std::string& name : v.texts("zones")) zones.insert(r.zones.at(name));
+    t = of_zones(r, zones);
   } else {
     const auto unique = [](std::vector<std::string> names) {
       std::sort(names.begin(), names.end());
@@ -114,13 +118,37 @@ void check_brown_out(Resolution& r, const ObjectView& v, const std::vector<std::
                    "slow down the link behind it");
 }
 
+// One of several accelerators of a machine.
+void read_accelerator(Resolution& r, const ObjectView& v, world::Fault& fault, const Targets& targets) {
+  if (!v.has("accelerator")) return;
+  const auto refuse = [&](const std::string& why) {
+    r.problems.add(v.at("accelerator"), v.pointer_to("accelerator"), why);
+  };
+  if (!v.has("node")) return refuse("only with \"node\"");
+  if (v.has("speed") || v.has("capacity")) return refuse("an accelerator fails as a whole; not with speed or capacity");
+  fault.accelerator = v.count("accelerator");
+  if (targets.nodes.empty()) return;
+  for (const world::NodeGroup& group : r.scenario.nodes) {
+    if (targets.nodes[0] < group.first || targets.nodes[0] >= group.first + group.count) continue;
+    const bool any = std::any_of(group.units.begin(), group.units.end(),
+                                 [](const models::ComputeUnit& u) { return u.kind != models::UnitKind::cpu; });
+    if (!any) return refuse("these machines have no accelerator");
+    if (fault.accelerator >= group.accelerators)
+      return refuse(fmt::format("must be below {}, the accelerators of a machine", group.accelerators));
+  }
+  for (const world::Service& s : r.scenario.services)
+    if (s.local && s.takes_units() && r.scenario.nodes[s.group].first <= targets.nodes[0] &&
+        targets.nodes[0] < r.scenario.nodes[s.group].first + r.scenario.nodes[s.group].count)
+      return refuse(fmt::format("service \"{}\" is local to these machines and cannot move; let them fail", s.name));
+}
+
 void add_fault(Resolution& r, const ObjectView& v) {
   const bool group = v.has("links") || v.has("nodes");
   const int kinds = (v.has("link") ? 1 : 0) + (v.has("node") ? 1 : 0) + (v.has("zone") ? 1 : 0) +
-                    (group ? 1 : 0);
+                    (v.has("zones") ? 1 : 0) + (group ? 1 : 0);
   if (kinds != 1) {
     r.problems.add(v.at(), v.pointer(),
-                   "give either \"link\" or \"node\" (or \"zone\", or \"links\" and \"nodes\")");
+                   "give either \"link\" or \"node\" (or \"zone\", or \"zones\", or \"links\" and \"nodes\")");
     return;
   }
   if (v.has("index") && !v.has("link") && !v.has("node"))
@@ -128,9 +156,16 @@ void add_fault(Resolution& r, const ObjectView& v) {
   world::Fault fault;
   Targets targets = targets_of(r, v);
   if (!read_dates(r, v, fault)) return;
+  read_accelerator(r, v, fault, targets);
+  if (v.has("speed")) {
+    fault.speed = v.number("speed");
+    if (!v.has("capacity")) targets.links.clear();
+    if (targets.nodes.empty())
+      r.problems.add(v.at("speed"), v.pointer_to("speed"), "is about machines, and there is none");
+  }
   if (v.has("capacity")) {
     fault.capacity = v.number("capacity");
-    targets.nodes.clear();
+    if (!v.has("speed")) targets.nodes.clear();
     if (targets.links.empty())
       r.problems.add(v.at("capacity"), v.pointer_to("capacity"),
                      "a brown-out is about links, and there is none");

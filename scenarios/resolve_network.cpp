@@ -357,6 +357,10 @@ void complete_routes(Resolution& r, const ObjectView& root) {
   };
   for (const world::Outbox& o : r.scenario.outboxes) both_ways(o.from, o.to, "outboxes", o.name);
   for (const world::ReplicatedData& d : r.scenario.replicated) both_ways(d.at, d.hub, "replicated_data", d.name);
+  // Between machines of a service with standbys.
+  for (const world::FailoverSpec& f : r.scenario.failovers)
+    if (f.durability != world::Durability::checkpoint)
+      both_ways(services[f.service].group, services[f.service].group, "failover", f.name);
   for (std::size_t w = 0; w < r.scenario.workloads.size(); ++w) {
     const world::Workload& load = r.scenario.workloads[w];
     std::vector<std::uint32_t> targets;

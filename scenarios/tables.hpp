@@ -81,6 +81,11 @@ const ObjectSpec& governor_spec();
 const ObjectSpec& variant_policy_spec();
 const ObjectSpec& admission_spec();
 Field admission_rules();           //!< the row "admission": a list of rules
+const ObjectSpec& fault_spec();     //!< tables_faults.cpp
+const ObjectSpec& crash_spec();
+const ObjectSpec& maintenance_spec();
+const ObjectSpec& chaos_spec();
+const ObjectSpec& failover_spec();  //!< tables_failover.cpp
 const ObjectSpec& service_level_spec();  //!< tables_levels.cpp
 const ObjectSpec& tenant_spec();    //!< tables_tenants.cpp
 const ObjectSpec& model_cache_spec();

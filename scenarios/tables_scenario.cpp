@@ -20,48 +20,6 @@ const ObjectSpec& objective_spec() {
   return spec;
 }
 
-const ObjectSpec& fault_spec() {
-  static const ObjectSpec spec{
-      "fault",
-      "A failure or brown-out, at a date or by chance. Say whom it hits with `link`, `node`, `zone`, "
-      "or with `links` and `nodes` for several together.",
-      {refer("link", Reference::link, "link that fails").default_is("none"),
-       refer("node", Reference::group, "node group that fails").default_is("none"),
-       integer("index", "of `link` or `node`: which instance of the link or machine of the group")
-           .default_is("all"),
-       refer("zone", Reference::zone,
-             "zone that fails as a whole: its machines, their access links, and links of routes that "
-             "only its traffic crosses")
-           .default_is("none"),
-       list("links", refer("", Reference::link, "link"), "outage group: all instances of these links")
-           .at_least(1)
-           .default_is("none"),
-       list("nodes", refer("", Reference::group, "node group"),
-            "outage group: all machines of these groups")
-           .at_least(1)
-           .default_is("none"),
-       quantity("at", Unit::duration, "start; needed without time_to_failure").default_is("none"),
-       quantity("lasts", Unit::duration, "how long").above(0).default_is("to the end"),
-       distribution("time_to_failure", Unit::duration,
-                    "instead of `at`: failures by chance, this long after the start and after every "
-                    "repair (its mean is the MTBF); 1 ms or more")
-           .default_is("none"),
-       distribution("time_to_repair", Unit::duration, "instead of `lasts`, with time_to_failure")
-           .default_is("none"),
-       flag("together",
-            "with time_to_failure: one draw for all that the fault hits; else every link and machine "
-            "fails by itself")
-           .default_is("true for zone, links and nodes"),
-       quantity("capacity", Unit::fraction,
-                "brown-out: share of their bandwidth that links keep; machines are not touched")
-           .above(0)
-           .at_most(1)
-           .default_is("none: links and machines are down")},
-      "",
-      {}};
-  return spec;
-}
-
 const ObjectSpec& results_spec() {
   static const ObjectSpec spec{
       "results",
@@ -75,6 +33,9 @@ const ObjectSpec& results_spec() {
             "no rows per request and sketched percentiles: memory stays bounded in long "
             "runs")
            .by_default("false"),
+       flag("availability",
+            "what failures did to machines and services: failures, downtime, MTBF, MTTR, requests lost")
+           .default_is("true with crashes, maintenance, chaos, failover, slow machines or broken accelerators"),
        flag("decisions", "keep every offload decision").by_default("true"),
        flag("operators",
             "keep every operator of services with \"units\", for timelines (isthmus gantt); such "
@@ -149,7 +110,13 @@ const ObjectSpec& scenario_spec() {
            .default_is("none: replicas stay where they are"),
        map("jobs", object("", batch_job_spec, "a job"), "batch jobs, by name; see docs/batch_jobs.md")
            .default_is("none"),
-       list("faults", object("", fault_spec, "a fault"), "failures and brown-outs").default_is("none"),
+       list("faults", object("", fault_spec, "a fault"), "failures and brown-outs; see docs/faults.md").default_is("none"),
+       list("crashes", object("", crash_spec, "a crash"), "processes that crash").default_is("none"),
+       list("maintenance", object("", maintenance_spec, "maintenance"), "machines that are taken down by plan")
+           .default_is("none"),
+       list("chaos", object("", chaos_spec, "a chaos experiment"), "random failures").default_is("none"),
+       map("failover", object("", failover_spec, "a failover"), "services with a primary and standbys, by name")
+           .default_is("none"),
        pointers("compare",
                 "alternatives: a list of values per JSON pointer, all combinations; or "
                 "\"variants\": {\"name\": {\"/pointer\": value, ...}, ...}")

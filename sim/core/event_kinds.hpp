@@ -35,6 +35,8 @@ enum class EventKind : std::uint8_t {
   placement,         //!< replicas wait for a machine, or may move to others
   batch_job,         //!< a batch job starts, gets on or looks for stragglers
   service_level,     //!< a slice of a service level is over: alerts are looked at
+  disruption,        //!< a process crashes, maintenance goes on, a chaos experiment begins or ends
+  failover,          //!< a primary is probed or replaced, writes or checkpoints are sent
   count_
 };
 
@@ -73,6 +75,8 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::placement, 8, "placement"},
     {EventKind::batch_job, 4, "batch_job"},
     {EventKind::service_level, 7, "service_level"},
+    {EventKind::disruption, 0, "disruption"},
+    {EventKind::failover, 4, "failover"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

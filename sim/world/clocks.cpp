@@ -133,31 +133,35 @@ void World::on_machine_tick(std::uint32_t node) {
   watch_physics(node);
 }
 
-// Running work goes on at the new clocks.
-void World::take_over_clocks(std::uint32_t node) {
+// Running work goes on at the new clocks, or at the new speed of a machine that was slowed down to `before`.
+void World::take_over_clocks(std::uint32_t node, double before) {
   NodeState& n = nodes_[node];
   if (n.executor) {
-    for (std::uint32_t u = 0; u < n.loads.size(); ++u)
-      n.executor->set_speed(now_, u, n.physics->speed(u));
+    for (std::uint32_t u = 0; u < scenario_.nodes[n.group].units.size(); ++u)
+      n.executor->set_speed(now_, u, (n.physics ? n.physics->speed(u) : 1.0) * slow(node));
     watch_machine(node);
   }
   for (const std::uint32_t id : n.replicas) {
     Replica& p = replicas_[id];
     if (p.phase == ReplicaPhase::gone) continue;
     const Service& service = scenario_.services[p.service];
-    if (p.engine && p.engine->busy()) interrupt_span(id);  // the next one is at the new clock
+    if (p.engine && p.engine->busy()) {  // the next one is at the new clock
+      if (before == slow(node)) interrupt_span(id);
+      else end_span_at(id, std::max(now_, p.engine->cut(now_)));
+    }
     if (service.execution()) continue;
     for (std::uint32_t i = 0; i < p.batches.size(); ++i) {
       Batch& b = p.batches[i];
       if (!b.live) continue;
       b.left = std::max(0.0, b.left - (now_ - b.since).seconds() / b.seconds);
       b.since = now_;
-      b.seconds = batch_seconds(p, b, n.physics->speed(service.unit));
+      b.seconds = n.physics ? batch_seconds(p, b, n.physics->speed(service.unit)) / slow(node)
+                            : b.seconds * before / slow(node);
       queue_.cancel(b.done);
       b.done = queue_.push(now_ + saturated(b.left * b.seconds), EventKind::work_done, id, i);
     }
   }
-  show_activity(node);
+  if (n.physics) show_activity(node);
 }
 
 // A batch at a relative clock: arithmetic stretches, memory traffic and launches do not.

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "sim/world/placer.hpp"
+#include "sim/world/disruptions.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -118,14 +120,16 @@ bool World::start_replica(std::uint32_t service, bool at_once) {
     // No unit of its own: spread them over the nodes in turn.
     for (std::uint32_t k = 0; k < group.count; ++k) {
       const std::uint32_t node = group.first + (services_[service].next_number + k) % group.count;
-      if (!nodes_[node].up) continue;
+      if (!nodes_[node].up || (disruptions_ && disruptions_->cordoned(node))) continue;
       make_replica(service, node, at_once);
       return true;
     }
     return false;
   }
   for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
-    if (!nodes_[n].up || nodes_[n].free_units[spec.unit] < spec.units_held()) continue;
+    if (!nodes_[n].up || (disruptions_ && disruptions_->cordoned(n)) ||
+        nodes_[n].free_units[spec.unit] < spec.units_held())
+      continue;
     make_replica(service, n, at_once);
     return true;
   }
@@ -224,6 +228,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   if (spec.local) {
     replica_of_node_[local_offset_[service] + (node - scenario_.nodes[spec.group].first)] = id;
   }
+  if (disruptions_) disruptions_->units_taken(id);
   if (at_once || spec.cold_start == Duration::zero()) {
     on_replica_ready(id);
   } else {
@@ -241,6 +246,7 @@ void World::update_ready(std::uint32_t service) {
   });
   s.total_slots.set(now_, static_cast<double>(working) * s.slots_per_replica);
   s.max_ready = std::max(s.max_ready, static_cast<std::uint32_t>(s.ready.size()));
+  if (disruptions_) disruptions_->ready_changed(service);
   if (scenario_.services[service].front != ~0U) count_ready(scenario_.services[service].front);
 }
 
@@ -249,10 +255,11 @@ void World::on_replica_ready(std::uint32_t id) {
   if (p.phase != ReplicaPhase::starting) return;
   p.phase = ReplicaPhase::ready;
   p.ready_since = now_;
-  join_router(id);
+  if (!failover_ || failover_->may_serve(id)) join_router(id);
   update_ready(p.service);
   wake_pending(p.service);
   if (placer_) placer_->ready(id);
+  if (disruptions_) disruptions_->replica_ready(id);
 }
 
 // Requests that waited for a first replica go now.
@@ -285,10 +292,15 @@ void World::retire(std::uint32_t id) {
 
 // Frees a draining replica when nothing is left for it to do.
 void World::release(std::uint32_t id) {
-  Replica& p = replicas_[id];
-  const bool busy = p.outstanding > 0 || (p.engine && (p.engine->busy() || p.engine->has_work())) ||
-                    (p.server && p.server->busy_slots() > 0);
-  if (!busy) remove_replica(id);
+  if (busy(id)) return;
+  if (disruptions_ && disruptions_->keeps(id)) disruptions_->idle(id);
+  else remove_replica(id);
+}
+
+bool World::busy(std::uint32_t id) const {
+  const Replica& p = replicas_[id];
+  return p.outstanding > 0 || (p.engine && (p.engine->busy() || p.engine->has_work())) ||
+         (p.server && p.server->busy_slots() > 0);
 }
 
 // The end of a replica: its units are free for others.
@@ -308,6 +320,7 @@ void World::remove_replica(std::uint32_t id) {
   }
   queue_.cancel(p.look_again);
   if (visits_) forget_caches(id);
+  if (disruptions_) disruptions_->units_given_back(id);
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];
   if (spec.takes_units() && !n.free_units.empty())

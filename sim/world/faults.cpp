@@ -3,6 +3,8 @@
 
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
+#include "sim/world/disruptions.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -11,9 +13,9 @@
 namespace isthmus::world {
 
 void World::schedule_faults() {
+  node_holds_.assign(scenario_.faults.empty() && !scenario_.count_failures ? 0 : nodes_.size(), 0);
   if (scenario_.faults.empty()) return;
   link_holds_.assign(scenario_.topology.links.size(), 0);
-  node_holds_.assign(nodes_.size(), 0);
   fault_counts_.assign(scenario_.faults.size(), 0);
   for (std::uint32_t i = 0; i < scenario_.faults.size(); ++i) {
     const Fault& f = scenario_.faults[i];
@@ -59,11 +61,10 @@ void World::on_condition_change(std::uint32_t index, bool begins) {
     network_->change_link(LinkId(link), change, now_);
   }
   for (const std::uint32_t node : f.nodes) {
-    std::uint32_t& holds = node_holds_[node];
-    holds += begins ? 1 : ~0U;
-    if (holds > (begins ? 1U : 0U)) continue;
-    if (begins) fail_node(node);
-    else recover_node(node);
+    if (f.accelerator != ~0U && begins) disruptions_->accelerator_fails(node, f.accelerator);
+    else if (f.accelerator != ~0U) disruptions_->accelerator_recovers(node, f.accelerator);
+    else if (f.speed > 0) change_speed(node, f.speed, begins);
+    else hold_node(node, begins);
   }
   if (outboxes_) outboxes_->conditions_changed();
   if (replication_) replication_->conditions_changed();
@@ -81,9 +82,61 @@ void World::change_capacity(std::uint32_t link, double share, bool begins) {
   network_->change_link(LinkId(link), change, now_);
 }
 
+// Of several brown-outs the deepest counts.
+void World::change_speed(std::uint32_t node, double share, bool begins) {
+  std::multiset<double>& shares = slow_nodes_[node];
+  if (begins) shares.insert(share);
+  else shares.erase(shares.find(share));
+  if (slow_.empty()) slow_.assign(nodes_.size(), 1.0);
+  const double before = std::exchange(slow_[node], shares.empty() ? 1.0 : *shares.begin());
+  if (shares.empty()) slow_nodes_.erase(node);
+  if (slow_[node] != before) take_over_clocks(node, before);
+}
+
+// A node is down while anything holds it.
+void World::hold_node(std::uint32_t node, bool begins) {
+  std::uint32_t& holds = node_holds_[node];
+  holds += begins ? 1 : ~0U;
+  if (holds > (begins ? 1U : 0U)) return;
+  if (begins) fail_node(node);
+  else recover_node(node);
+  if (outboxes_) outboxes_->conditions_changed();
+  if (replication_) replication_->conditions_changed();
+}
+
+// One that nobody has is there no more, or again.
+void World::take_accelerator(std::uint32_t node, bool fails) {
+  NodeState& n = nodes_[node];
+  const auto& units = scenario_.nodes[n.group].units;
+  for (std::size_t u = 0; u < units.size(); ++u)
+    if (units[u].kind != models::UnitKind::cpu) {
+      n.free_units[u] += fails ? ~0U : 1;
+      return;
+    }
+}
+
+// The process of a replica is gone, with all that it ran and all that waited there.
+void World::end_process(std::uint32_t id) {
+  Replica& p = replicas_[id];
+  const Service& service = scenario_.services[p.service];
+  for (const Batch& b : p.batches)
+    if (b.live) occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  if (p.engine && p.engine->busy()) occupy(p.node, service.unit, -p.span_units, -p.span_watts);
+  std::vector<std::uint64_t> lost;
+  lose_work(id, lost);
+  queue_.cancel(p.ready);
+  show_load(id);
+  leave_router(id);
+  p.phase = ReplicaPhase::starting;
+  p.loaded_at = Instant::never();
+  update_ready(p.service);
+  lose_requests(lost);
+}
+
 // What a replica runs and what waits there.
 void World::lose_work(std::uint32_t id, std::vector<std::uint64_t>& lost) {
   Replica& p = replicas_[id];
+  if (failover_) failover_->take_held(id, lost);
   if (p.engine) {
     p.engine->clear(lost);
     queue_.cancel(p.work);
@@ -106,6 +159,7 @@ void World::lose_requests(const std::vector<std::uint64_t>& lost) {
     Request* r = find(h);
     if (r && r->stage == Stage::queued) {
       queue_.cancel(r->queue_timer);
+      if (disruptions_ && r->record.counted) disruptions_->request_lost(r->serving);
       retry_or_fail(h.slot, results::Cause::node_failed);
     }
   }
@@ -116,6 +170,7 @@ void World::fail_node(std::uint32_t node) {
   NodeState& n = nodes_[node];
   if (!n.up) return;
   n.up = false;
+  if (disruptions_) disruptions_->node_down(node);
   std::vector<std::uint64_t> lost;
   std::vector<std::uint32_t> here = n.replicas;  // removed ones leave the list
   std::sort(here.begin(), here.end());
@@ -128,14 +183,16 @@ void World::fail_node(std::uint32_t node) {
     // Local and unscaled replicas come back with their node; scaled and draining ones do not, and
     // requests on their way to them find another replica.
     const std::uint32_t placed = placed_by(p.service);
+    const bool kept = disruptions_ && disruptions_->keeps(id);
     if (placed != ~0U) {
-      const bool went = p.phase == ReplicaPhase::draining;
+      const bool went = p.phase == ReplicaPhase::draining && !kept;
       remove_replica(id);
       if (!went) placer_->lost(placed);
-    } else if (scenario_.services[p.service].autoscaling.policy || p.phase == ReplicaPhase::draining) {
+    } else if (scenario_.services[p.service].autoscaling.policy || (p.phase == ReplicaPhase::draining && !kept)) {
       remove_replica(id);
     } else {
       p.phase = ReplicaPhase::starting;
+      if (disruptions_) disruptions_->forget(id);
       p.loaded_at = Instant::never();
       update_ready(p.service);
     }
@@ -174,6 +231,7 @@ void World::recover_node(std::uint32_t node) {
   if (n.up) return;
   if (n.physics && n.physics->shut_down()) return;  // too hot or empty: it stays down
   n.up = true;
+  if (disruptions_) disruptions_->node_up(node);
   const NodeGroup& group = scenario_.nodes[n.group];
   double watts = group.base_power + (n.uploads > 0 ? group.upload_power : 0) +
                  (n.downloads > 0 ? group.download_power : 0);

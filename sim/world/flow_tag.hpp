@@ -24,6 +24,7 @@ enum class FlowOwner : std::uint32_t {
   message = 8,      //!< of a streamed answer, to its client
   outbox = 13,
   replication = 14,
+  failover = 12,    //!< writes of a primary, to a standby
   batch_job = 15,   //!< a checkpoint, to its storage
 };
 

@@ -112,9 +112,9 @@ void World::begin_on_units(std::uint32_t replica, std::uint32_t index) {
   if (!n.executor) {
     n.executor = std::make_unique<devices::GraphExecutor>(scenario_.nodes[n.group].executor,
                                                           n.physics == nullptr);
-    if (n.physics)
-      for (std::uint32_t u = 0; u < n.loads.size(); ++u)
-        n.executor->set_speed(now_, u, n.physics->speed(u));
+    if (n.physics || slow(p.node) != 1)
+      for (std::uint32_t u = 0; u < scenario_.nodes[n.group].units.size(); ++u)
+        n.executor->set_speed(now_, u, (n.physics ? n.physics->speed(u) : 1.0) * slow(p.node));
   }
   if (scenario_.record_operators) n.executor->record(&operator_runs_[p.node]);
   const devices::ExecutionPlan& plan = plan_of(p.service, b.tags.size());

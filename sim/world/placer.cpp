@@ -1,3 +1,4 @@
+#include "sim/world/disruptions.hpp"
 #include "sim/world/placer.hpp"
 
 #include <algorithm>
@@ -54,6 +55,11 @@ const Placement& Placer::spec(std::uint32_t service) const {
 PlacementDemand Placer::demand(std::uint32_t member) const {
   const Service& s = world_.scenario_.services[member];
   return {s.takes_units() ? static_cast<double>(s.units_held()) : 0.0, s.reserves_memory};
+}
+
+// Up, and not about to be taken down.
+bool Placer::usable(std::uint32_t node) const {
+  return world_.nodes_[node].up && !(world_.disruptions_ && world_.disruptions_->cordoned(node));
 }
 
 double Placer::accelerators_of(std::uint32_t member) const {
@@ -114,7 +120,7 @@ std::map<std::uint32_t, std::uint32_t> Placer::domains(std::uint32_t service, co
   for (const std::uint32_t member : states_[service].members) {
     const NodeGroup& group = world_.scenario_.nodes[world_.scenario_.services[member].group];
     for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
-      if (!world_.nodes_[n].up) continue;
+      if (!usable(n)) continue;
       if (!p.zones.empty() &&
           std::find(p.zones.begin(), p.zones.end(), world_.scenario_.topology.zones[zone_of(n)].name) ==
               p.zones.end())
@@ -135,7 +141,7 @@ Refusal Placer::refusal(std::uint32_t service, std::uint32_t member, std::uint32
                         const std::map<std::uint32_t, std::uint32_t>& domains, const Plan& plan) const {
   const Placement& p = spec(service);
   const NodeGroup& group = world_.scenario_.nodes[world_.scenario_.services[member].group];
-  if (!world_.nodes_[node].up) return Refusal::down;
+  if (!usable(node)) return Refusal::down;
   if (!p.zones.empty() &&
       std::find(p.zones.begin(), p.zones.end(), world_.scenario_.topology.zones[zone_of(node)].name) ==
           p.zones.end())

@@ -70,6 +70,7 @@ class Placer {
 
   const Placement& spec(std::uint32_t service) const;
   schedulers::PlacementDemand demand(std::uint32_t member) const;
+  bool usable(std::uint32_t node) const;
   double accelerators_of(std::uint32_t member) const;
   double free_accelerators(std::uint32_t member, std::uint32_t node, const Plan& plan) const;
   double free_memory(std::uint32_t member, std::uint32_t node, const Plan& plan) const;

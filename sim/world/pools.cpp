@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "sim/world/placer.hpp"
+#include "sim/world/disruptions.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -78,6 +80,7 @@ void World::delist(std::uint32_t id) {
 }
 
 void World::leave_router(std::uint32_t id) {
+  if (failover_) failover_->left(id);
   const auto leave = [&](std::vector<std::uint32_t>& ready) {
     const auto it = std::find(ready.begin(), ready.end(), id);
     if (it != ready.end()) ready.erase(it);
@@ -95,9 +98,9 @@ bool World::expects_replica(std::uint32_t service) const {
     return std::any_of(spec.pools->first.begin(), spec.pools->first.end(),
                        [&](std::uint32_t pool) { return expects_replica(pool); });
   const std::vector<std::uint32_t>& replicas = services_[service].replicas;
-  return spec.autoscaling.policy ||
+  return spec.autoscaling.policy || (failover_ && failover_->manages(service)) ||
          std::any_of(replicas.begin(), replicas.end(), [&](std::uint32_t id) {
-           return replicas_[id].phase == ReplicaPhase::starting;
+           return replicas_[id].phase == ReplicaPhase::starting || (disruptions_ && disruptions_->keeps(id));
          });
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "sim/world/failover.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -405,6 +406,7 @@ void World::arrive(std::uint32_t slot) {
 
 // The service is done with it: the answer travels back.
 void World::served(std::uint32_t slot, Instant at) {
+  if (failover_ && failover_->hold(slot)) return;
   Request& r = requests_[slot];
   if (r.split && r.part < r.split->last) return next_part(slot);
   if (r.split && r.part == 0) r.record.download = 0;
@@ -431,14 +433,6 @@ void World::served(std::uint32_t slot, Instant at) {
   if (!remote) return complete(slot);
   if (r.exchange) return answer(slot);
   start_download(slot);
-}
-
-// Between services: what leaves the cloud for another tier costs money.
-void World::add_egress(std::uint32_t from, std::uint32_t to, double bytes) {
-  const auto in_cloud = [&](std::uint32_t node) {
-    return scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud;
-  };
-  if (warm_ && in_cloud(from) && !in_cloud(to)) egress_cost_ += bytes * scenario_.egress_price;
 }
 
 void World::complete(std::uint32_t slot) {

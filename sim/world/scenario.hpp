@@ -34,6 +34,8 @@
 #include "sim/world/cache_spec.hpp"
 #include "sim/world/distribution.hpp"
 #include "sim/world/job_spec.hpp"
+#include "sim/world/failover_spec.hpp"
+#include "sim/world/fault_spec.hpp"
 #include "sim/world/outbox_spec.hpp"
 #include "sim/world/placement_spec.hpp"
 #include "sim/world/protocol.hpp"
@@ -402,22 +404,6 @@ struct Offload {
   bool decision_quality = false;          //!< every decision is held against the oracle's
 };
 
-//! Failures that come by chance: times between the end of one and the start of the next, and how long
-//! each lasts, in seconds. Draws of less than a millisecond count as one.
-struct FaultLaw {
-  Distribution time_to_failure, time_to_repair;
-};
-
-//! Links and nodes that fail, or links that lose capacity, all at the same dates.
-struct Fault {
-  std::vector<std::uint32_t> links, nodes;
-  double capacity = 0;                 //!< share that links keep meanwhile; 0: they are down
-  Instant at;                          //!< of the only failure, without a law
-  Duration lasts = Duration::max();
-  std::shared_ptr<const FaultLaw> law;
-  std::uint64_t identity = 0;          //!< of its draws
-};
-
 struct Scenario {
   std::string name, notes;
   std::uint64_t seed = 1;
@@ -450,6 +436,11 @@ struct Scenario {
   std::string compare_metric = "latency.p95";
   std::string resolved_json;           //!< the input, everything resolved, for the results
   std::vector<std::string> notices;    //!< warnings found while reading, shown in the report
+  std::vector<CrashSpec> crashes;
+  std::vector<Maintenance> maintenance;
+  std::vector<ChaosSpec> chaos;
+  std::vector<FailoverSpec> failovers;
+  bool count_failures = false;         //!< what they did to machines and services is in the results
 
   std::uint32_t node_count() const {
     return nodes.empty() ? 0 : nodes.back().first + nodes.back().count;

@@ -167,7 +167,9 @@ void World::displace(std::uint32_t replica) {
   if (const Request* r = find(Handle::unpack(*tag))) {
     if (service.local)
       requests_[Handle::unpack(*tag).slot].record.client_energy += joules_of(nodes_[p.node], b);
-    p.line->put_back(*tag, b.start + saturated(b.seconds) - now_);
+    Duration left = b.since + saturated(b.left * b.seconds) - now_;
+    if (slow(p.node) != 1) left = saturated(left.seconds() * slow(p.node));
+    p.line->put_back(*tag, left);
     if (r->record.counted) ++services_[front_of(p.service)].displaced;
   } else {
     p.line->end(*tag);
@@ -328,13 +330,16 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
                       service.parallel / static_cast<double>(service.slots);
   b.seconds = static_cast<double>(ns) * 1e-9;
   Duration takes(ns);
+  b.left = 1;
+  b.since = now_;
   if (n.physics) {
-    b.left = 1;
-    b.since = now_;
     b.work_before = n.physics->dynamic_energy(now_);
     b.nominal_before = n.nominal.energy(now_).value();
     b.law_seconds = std::holds_alternative<ServiceLaw>(service.work) ? b.seconds - b.extra : 0.0;
-    b.seconds = batch_seconds(p, b, n.physics->speed(service.unit));
+    b.seconds = batch_seconds(p, b, n.physics->speed(service.unit)) / slow(p.node);
+    takes = saturated(b.seconds);
+  } else if (slow(p.node) != 1) {
+    b.seconds /= slow(p.node);
     takes = saturated(b.seconds);
   }
   occupy(p.node, service.unit, static_cast<double>(service.parallel) / service.slots, b.watts);
@@ -408,8 +413,7 @@ void World::stop_serving(std::uint32_t slot) {
 void World::dispatch_engine(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = scenario_.services[p.service];
-  if (const auto& costs = std::get<LlmModel>(service.work).by_point; !costs.empty())
-    p.engine->set_cost(costs[nodes_[p.node].physics->point(service.unit)]);
+  clock_engine(replica);
   admitted_.clear();
   const Instant end = p.engine->begin(now_, admitted_);
   for (const devices::Admission& a : admitted_) {
@@ -444,9 +448,28 @@ void World::dispatch_engine(std::uint32_t replica) {
   if (!p.streams.empty()) wake_streams(p);
 }
 
-void World::interrupt_span(std::uint32_t replica) {
+// Its next iterations run at the clock of its unit and the speed of its machine.
+void World::clock_engine(std::uint32_t replica) {
   Replica& p = replicas_[replica];
-  const Instant end = std::max(now_, p.engine->interrupt(now_));
+  const Service& service = scenario_.services[p.service];
+  const auto& llm = std::get<LlmModel>(service.work);
+  if (llm.by_point.empty() && slow_.empty()) return;
+  const double speed = slow(p.node);
+  const auto& cost = llm.by_point.empty() ? llm.cost : llm.by_point[nodes_[p.node].physics->point(service.unit)];
+  if (llm.by_point.empty() && std::exchange(engine_speeds_.try_emplace(replica, 1.0).first->second, speed) == speed)
+    return;
+  if (speed == 1) return p.engine->set_cost(cost);
+  auto& slowed = slowed_costs_[{cost.get(), speed}];
+  if (!slowed) slowed = std::make_shared<const models::LlmCost>(cost->slowed(1 / speed));
+  p.engine->set_cost(slowed);
+}
+
+void World::interrupt_span(std::uint32_t replica) {
+  end_span_at(replica, std::max(now_, replicas_[replica].engine->interrupt(now_)));
+}
+
+void World::end_span_at(std::uint32_t replica, Instant end) {
+  Replica& p = replicas_[replica];
   if (end == p.span_end) return;
   queue_.cancel(p.work);
   p.span_end = end;

@@ -6,6 +6,8 @@
 
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
+#include "sim/world/disruptions.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -66,6 +68,8 @@ void World::reset_totals() {
   if (outboxes_) outboxes_->reset_totals();
   if (replication_) replication_->reset_totals();
   if (placer_) placer_->reset_totals();
+  if (disruptions_) disruptions_->reset_totals();
+  if (failover_) failover_->reset_totals();
   egress_cost_ = 0;
   if (offload_state_) offload_state_->totals = {};
   talk_ = {};
@@ -162,6 +166,8 @@ results::WorldTotals World::totals() {
   add_admission_totals(t.more);
   if (outboxes_) outboxes_->add_totals(t.more);
   if (replication_) replication_->add_totals(t.more);
+  if (disruptions_) disruptions_->add_totals(t.more);
+  if (failover_) failover_->add_totals(t.more);
   if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;

@@ -11,6 +11,8 @@
 #include "sim/world/admission_state.hpp"
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
+#include "sim/world/disruptions.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/service_meter.hpp"
@@ -75,6 +77,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (!scenario.outboxes.empty()) outboxes_ = std::make_unique<StoreAndForward>(*this);
   if (!scenario.replicated.empty()) replication_ = std::make_unique<Replication>(*this);
   if (!scenario.jobs.empty()) jobs_ = std::make_unique<BatchJobs>(*this);
+  if (!scenario.failovers.empty()) failover_ = std::make_unique<Failover>(*this);
+  if (scenario.count_failures) disruptions_ = std::make_unique<Disruptions>(*this);
   if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
   publish_signals();
   if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
@@ -177,6 +181,8 @@ void World::handle(const Event& e) {
     case EventKind::placement: placer_->on_event(e.target); break;
     case EventKind::batch_job: jobs_->on_event(e.target, e.payload); break;
     case EventKind::service_level: levels_->on_slice(e.target); break;
+    case EventKind::disruption: disruptions_->on_event(e.target, e.payload); break;
+    case EventKind::failover: failover_->on_event(e.target, e.payload); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }
@@ -191,6 +197,7 @@ void World::on_flow_ended(std::uint64_t tag, network::Outcome outcome) {
     case FlowOwner::outbox: return outboxes_->on_flow_ended(h, outcome);
     case FlowOwner::replication: return replication_->on_flow_ended(h, outcome);
     case FlowOwner::batch_job: return jobs_->on_flow_ended(h, outcome);
+    case FlowOwner::failover: return failover_->on_flow_ended(h, outcome);
   }
   throw InternalError("flow without an owner");
 }

@@ -29,6 +29,8 @@ class Replication;
 class Placer;
 class BatchJobs;
 class ServiceLevels;
+class Disruptions;
+class Failover;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -59,6 +61,8 @@ class World final : public network::EventLoop {
   friend class Placer;
   friend class BatchJobs;
   friend class ServiceLevels;
+  friend class Disruptions;
+  friend class Failover;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -110,7 +114,6 @@ class World final : public network::EventLoop {
   bool may_retry(std::uint32_t workload);
   void on_request_timer(std::uint32_t which, Handle handle);
   void withdraw(std::uint32_t slot);
-  void add_egress(std::uint32_t from, std::uint32_t to, double bytes);
   void set_radio(std::uint32_t host, int uploads, int downloads);
   void rest_radio(Request& request, std::uint32_t node, bool sends, Instant since);
   FlowId transfer(std::uint32_t replica, std::uint32_t from, std::uint32_t to, double bytes,
@@ -169,6 +172,8 @@ class World final : public network::EventLoop {
   void on_batch_done(std::uint32_t replica, std::uint32_t batch);
   void on_span_done(std::uint32_t replica);
   void interrupt_span(std::uint32_t replica);
+  void end_span_at(std::uint32_t replica, Instant end);
+  void clock_engine(std::uint32_t replica);
   void show_load(std::uint32_t replica);
   std::int64_t service_ns(std::uint32_t replica, Batch& batch, double& compute_share);
   std::int64_t graph_ns(std::uint32_t replica, Batch& batch, double& compute_share);
@@ -221,7 +226,8 @@ class World final : public network::EventLoop {
   void watch_physics(std::uint32_t node);
   void show_activity(std::uint32_t node);
   void look_at_pending(std::uint32_t node);
-  void take_over_clocks(std::uint32_t node);
+  void take_over_clocks(std::uint32_t node, double before = 1);
+  double slow(std::uint32_t node) const { return slow_.empty() ? 1.0 : slow_[node]; }
   void take_samples(std::uint32_t node);
   double batch_seconds(const Replica& replica, const Batch& batch, double speed);
   void occupy(std::uint32_t node, std::uint32_t unit, double units, double watts);
@@ -320,6 +326,7 @@ class World final : public network::EventLoop {
   void wake_pending(std::uint32_t service);
   void retire(std::uint32_t replica);
   void release(std::uint32_t replica);
+  bool busy(std::uint32_t replica) const;
   void remove_replica(std::uint32_t replica);
   void set_replicas(std::uint32_t service, std::uint32_t desired);
   std::uint32_t placed_by(std::uint32_t service) const;
@@ -363,6 +370,7 @@ class World final : public network::EventLoop {
   bool miss_instead(std::uint32_t slot);
   void abandon_visit(std::uint32_t slot);
   void lose_visits(std::uint32_t node);
+  void add_egress(std::uint32_t from, std::uint32_t to, double bytes);
 
   // caches.cpp: what caches hold
   void open_caches();
@@ -382,6 +390,10 @@ class World final : public network::EventLoop {
   void on_condition_change(std::uint32_t fault, bool begins);
   void schedule_failure(std::uint32_t fault);
   void change_capacity(std::uint32_t link, double share, bool begins);
+  void change_speed(std::uint32_t node, double share, bool begins);
+  void hold_node(std::uint32_t node, bool begins);
+  void take_accelerator(std::uint32_t node, bool fails);
+  void end_process(std::uint32_t replica);
   void fail_node(std::uint32_t node);
   void lose_work(std::uint32_t replica, std::vector<std::uint64_t>& lost);
   void lose_requests(const std::vector<std::uint64_t>& lost);
@@ -540,6 +552,15 @@ class World final : public network::EventLoop {
   // When operators are recorded: by node, what ended since the last record_operators().
   std::map<std::uint32_t, std::vector<devices::OperatorRun>> operator_runs_;
   OperatorCodes codes_;
+
+  // Slow machines: brown-outs and the share of its speed that they leave to each; empty before the first one.
+  // Speeds that engines go by, and costs at these.
+  std::map<std::uint32_t, std::multiset<double>> slow_nodes_;
+  std::vector<double> slow_;
+  std::map<std::uint32_t, double> engine_speeds_;
+  std::map<std::pair<const models::LlmCost*, double>, std::shared_ptr<const models::LlmCost>> slowed_costs_;
+  std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
+  std::unique_ptr<Failover> failover_;        // null: no service has a primary
 };
 
 }  // namespace isthmus::world

@@ -936,6 +936,76 @@ def test_placements_and_jobs(seed):
 
 def nodes_of(scenario: dict) -> int:
     return scenario["nodes"]["big"]["count"] + scenario["nodes"]["small"]["count"]
+def trouble(seed: int, scenario: dict) -> None:
+    """Slow machines, crashes, maintenance, chaos, a primary that is lost, and service levels."""
+    r = random.Random(f"trouble {seed}")
+    services, nodes = scenario["services"], scenario["nodes"]
+    chance = {"time_to_failure": r.choice([
+        {"distribution": "exponential", "mean": "6 s"}, {"distribution": "weibull", "scale": "5 s", "shape": 0.7}]),
+        "time_to_repair": {"distribution": "lognormal", "median": "1 s", "sigma": 1}}
+    scenario["faults"] = scenario.get("faults", []) + r.sample([
+        {"node": r.choice(sorted(nodes)), "speed": r.choice([0.001, 0.3, 1]), "at": f"{r.randint(0, 15)} s",
+         "lasts": r.choice(["1 ms", "5 s"])},
+        {"node": "gpu", "speed": 0.5, **chance},
+        {"node": "box", "speed": 0.1, **chance, "together": True},
+        {"links": ["wan"], "nodes": ["gpu"], "speed": 0.5, "capacity": 0.5, "at": "3 s", "lasts": "4 s"},
+        {"zones": ["metro", "region"], "at": f"{r.randint(1, 15)} s", "lasts": "2 s"},
+        {"node": "gpu", "index": 0, "accelerator": 0, "at": "2 s", "lasts": r.choice(["1 s", "9 s"])},
+    ], r.randint(0, 4))
+    crashing = [name for name in ("llm", "law") if not {"pools", "calls", "caches"} & set(services[name])]
+    backoff = {"restart_delay": r.choice(["0 s", "500 ms"]), "restart_limit": "2 s", "restart_reset": "3 s"}
+    if crashing and r.random() < 0.6:
+        scenario["crashes"] = [
+            {"service": r.choice(crashing), **backoff, **r.choice([
+                {"at": f"{r.randint(0, 12)} s"},
+                {"time_to_failure": {"distribution": "exponential", "mean": r.choice(["1 ms", "3 s"])}}])}
+            for _ in range(r.randint(1, 3))]
+    if r.random() < 0.5:
+        scenario["maintenance"] = [{"node": r.choice(["box", "gpu"]), "at": f"{r.randint(0, 9)} s",
+                                    "takes": r.choice(["10 ms", "2 s"]), "grace": r.choice(["0 s", "300 ms", "5 s"]),
+                                    "max_unavailable": r.choice([1, 2])}]
+    every = {"every": {"distribution": "exponential", "mean": "3 s"}, "victims": r.choice([1, 2, 9])}
+    scenario["chaos"] = r.sample([
+        {"action": "fail", "node": r.choice(["box", "phone"]), "lasts": "700 ms", **every},
+        {"action": "slow", "node": "gpu", "lasts": "2 s", "speed": 0.2, **every},
+        *({"action": "crash", "service": name, **every, **backoff} for name in crashing)], r.randint(0, 2))
+    if r.random() < 0.6:
+        nodes["stores"] = {"count": 3, "zone": ["metro", "region", "field"]}
+        inland = {"from": "metro", "to": "region", "links": ["wan"]}
+        if inland not in scenario["network"]["routes"]:
+            scenario["network"]["routes"].append(inland)
+        services["store"] = {"service_time": {"distribution": "exponential", "mean": "5 ms"}, "on": "stores",
+                             "replicas": r.choice([2, 3]), "slots": r.choice([1, 8]), "local": False,
+                             "cold_start": r.choice(["0 s", "1 s"]), "queue": random_queue(r)}
+        scenario["workload"].append({
+            "name": "store", "source": "poisson", "rate": "20 /s", "target": "store",
+            "clients": {"on": "phone", "count": 5}, "request": {"retries": r.choice([0, 2]), "upload": "1 kB"}})
+        how = r.choice(["synchronous", "asynchronous", "checkpoint"])
+        scenario["failover"] = {"store": {
+            "service": "store", "replication": how, "write_share": r.choice([0, 0.5, 1]),
+            "probe_interval": r.choice(["10 ms", "500 ms"]), "misses": r.choice([1, 3]),
+            "promotion": r.choice(["0 s", "1 s"]),
+            **({"batch_interval": r.choice(["1 ms", "1 s"])} if how == "asynchronous" and r.random() < 0.5 else {}),
+            **({"checkpoint_interval": "2 s", "checkpoint_bytes": "100 MB", "log": r.random() < 0.5}
+               if how == "checkpoint" else {})}}
+        scenario["faults"] += [
+            {"node": "stores", "index": r.randint(0, 2), "at": f"{r.randint(1, 12)} s",
+             "lasts": r.choice(["300 ms", "4 s"])}
+            for _ in range(r.randint(0, 3))]
+        if r.random() < 0.5:
+            scenario.setdefault("crashes", []).append(
+                {"service": "store", **backoff, "time_to_failure": {"distribution": "exponential", "mean": "4 s"}})
+    levels = {
+        "fast": {"indicator": r.choice(["latency", "ttft", "tpot"]), "within": "300 ms", "objective": "90 %",
+                 "alerts": [{"kind": "percentile", "name": "p", "above": "500 ms", "window": "2 s", "hold": "1 s"}]},
+        "up": {"objective": "99 %", "services": [r.choice(sorted(services))]},
+        "there": {"indicator": "uptime", "objective": "99 %"},
+        "much": {"indicator": "throughput", "least": 3, "objective": 0.5},
+        "good": {"indicator": "accuracy", "least": 0.5, "objective": 0.5,
+                 "alerts": [{"kind": "bad-ratio", "name": "b", "above": 0.2, "window": "1 s"}]}}
+    for level in levels.values():
+        level["period"], level["evaluation"] = r.choice([("20 s", "1 s"), ("7 s", "70 ms"), ("30 day", "7 s")])
+    scenario["service_levels"] = {name: levels[name] for name in r.sample(sorted(levels), r.randint(0, 5))}
 
 
 @pytest.mark.parametrize("make", [
@@ -945,6 +1015,8 @@ def nodes_of(scenario: dict) -> int:
 def test_laws(seed, make):
     scenario = make(seed)
     hedge(seed, scenario)
+    if seed % 2 and make is not placed_scenario:
+        trouble(seed, scenario)
     try:
         run = isthmus.run(scenario)
     except isthmus.InputError as error:  # placements may find no room for all that is there at the start
@@ -956,6 +1028,17 @@ def test_laws(seed, make):
     counts = run.conservation
     assert counts["created"] == sum(counts.values()) - counts["created"]
     assert len(run.requests) == counts["created"]
+
+    # Service levels: alerts are resolved after they fired, budgets are spent by what is bad.
+    for level in run.summary.get("service_levels", []):
+        assert 0 <= level["good"] <= level["events"]
+        assert level["budget_left"] <= 1
+    alerts = run.alerts
+    assert (alerts["fired"] >= alerts["pending"]).all()
+    assert not (alerts["resolved"] <= alerts["fired"]).any()
+    assert not any(name.startswith("writes_lost.") and m["value"] for name, m in run.summary["metrics"].items()
+                   if scenario.get("failover", {}).get("store", {}).get("replication") == "synchronous"
+                   and not run.summary["metrics"]["writes_alone.store"]["value"])
 
     # Causality.
     done = run.requests[run.requests["status"] == "completed"]
