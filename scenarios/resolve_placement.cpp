@@ -84,6 +84,9 @@ void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
     r.problems.add(s.at("replicas"), s.pointer_to("replicas"),
                    "nobody would ever answer; give it at least 1, or \"autoscaling\"");
   out.max_replicas = limit_of("max_replicas", std::max(out.replicas, out.min_replicas));
+  if (out.autoscaling.policy && has_parameter(out.autoscaling.policy->parameters, "idle_replicas"))
+    if (const double idle = out.autoscaling.parameters->number("idle_replicas"); idle >= 0)
+      out.min_replicas = static_cast<std::uint32_t>(idle);
   if (out.min_replicas > out.max_replicas)
     r.problems.add(
         s.at(), s.pointer(),

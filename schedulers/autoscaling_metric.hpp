@@ -21,6 +21,7 @@ class AutoscalingMetric {
   const std::string& external() const { return external_; }  //!< its name, "" for others
   //! A sum over the replicas, which each new replica takes a part of; otherwise a mean or a level.
   bool is_total() const;
+  bool is_utilization() const { return kind_ == Kind::utilization; }
 
   static constexpr const char* help =
       "concurrency (mean requests there), in_flight (at the scrape), queue_length, rate (arrivals/s), "

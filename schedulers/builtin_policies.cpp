@@ -72,7 +72,13 @@ PolicyEntry<AutoscalingPolicy> autoscaling_fixed();
 PolicyEntry<AutoscalingPolicy> autoscaling_hpa();
 PolicyEntry<AutoscalingPolicy> autoscaling_cost_efficiency();
 PolicyEntry<AutoscalingPolicy> autoscaling_predictive();
+PolicyEntry<AutoscalingPolicy> autoscaling_keda();
+PolicyEntry<AutoscalingPolicy> autoscaling_kpa();
 PolicyEntry<AutoscalingPolicy> autoscaling_queue_length();
+PolicyEntry<AutoscalingPolicy> autoscaling_scheduled();
+PolicyEntry<AutoscalingPolicy> autoscaling_slo();
+PolicyEntry<AutoscalingPolicy> autoscaling_step_scaling();
+PolicyEntry<AutoscalingPolicy> autoscaling_target_tracking();
 
 PolicyEntry<PlacementPolicy> placement_first_fit();
 PolicyEntry<PlacementPolicy> placement_best_fit();
@@ -205,9 +211,15 @@ const std::vector<PolicyEntry<AutoscalingPolicy>>& autoscaling_policies() {
   static const std::vector<PolicyEntry<AutoscalingPolicy>> table{
       autoscaling_fixed(),
       autoscaling_hpa(),
-      autoscaling_cost_efficiency(),
-      autoscaling_predictive(),
+      autoscaling_keda(),
+      autoscaling_kpa(),
       autoscaling_queue_length(),
+      autoscaling_scheduled(),
+      autoscaling_slo(),
+      autoscaling_step_scaling(),
+      autoscaling_target_tracking(),
+      autoscaling_predictive(),
+      autoscaling_cost_efficiency(),
       autoscaling_alert_step(),
   };
   return table;

@@ -88,7 +88,7 @@ def random_llm(r: random.Random) -> dict:
         },
     }
     random_engine(r, service["batching"])
-    scaling = r.choice(["none", "hpa", "queue-length"])
+    scaling = r.choice(["none", "hpa", "queue-length", "metrics"])
     if scaling == "hpa":
         service["autoscaling"] = {
             "policy": "hpa", "metric": "in_flight", "target_in_flight": 2, "min_replicas": 1,
@@ -97,7 +97,36 @@ def random_llm(r: random.Random) -> dict:
         service["max_replicas"] = 3
         service["autoscaling"] = {
             "policy": "queue-length", "target": 2, "period": "1 s", "scrape_period": "1 s"}
+    elif scaling == "metrics":
+        service["autoscaling"] = random_autoscaling(r)
+        if r.random() < 0.3:
+            service["replicas"] = service["autoscaling"].get("min_replicas", 1)
     return service
+
+
+def random_autoscaling(r: random.Random) -> dict:
+    """Policies that go by the metrics of the service, at a pace that short runs show."""
+    pace = {"period": r.choice(["0.5 s", "2 s"]), "scrape_period": r.choice(["0.3 s", "1 s", "3 s"]),
+            "scrape_delay": r.choice(["0 s", "0.2 s"])}
+    metric = r.choice(["concurrency", "in_flight", "queue_length", "rate", "utilization", "mean_latency",
+                       "latency_p95", "external:signal"])
+    least, most = r.choice([(0, 3), (1, 3)])
+    limits = {"min_replicas": max(1, least), "max_replicas": most}
+    points = {"point_period": "1 s", "scale_out_points": 1, "scale_in_points": 2}
+    policy = r.choice([
+        {"policy": "kpa", "target": r.choice([1, 3]), "metric": r.choice(["concurrency", "rps"]),
+         "stable_window": "6 s", "scale_to_zero_grace_period": "1 s", "min_replicas": least,
+         "max_replicas": most, "aggregation": r.choice(["linear", "weighted"])},
+        {"policy": "keda", "metric": metric, "threshold": 2, "polling_interval": "1 s", "cooldown_period": "3 s",
+         "scale_down_stabilization": "1 s", "min_replicas": least, "max_replicas": most},
+        {"policy": "target-tracking", "metric": metric, "target": 0.5, "scale_out_cooldown": "2 s",
+         "scale_in_cooldown": "2 s"} | limits | points,
+        {"policy": "step-scaling", "metric": metric, "cooldown": "1 s"} | limits | points,
+        {"policy": "slo", "target": "100 ms", "scale_down_hold": "2 s"} | limits,
+    ])
+    if metric == "external:signal":
+        policy["external"] = {"signal": [["0 s", 1], ["3 s", r.choice([0, 20])], ["6 s", -5]]}
+    return pace | policy
 
 
 ROUTING = ["random", "least-connections", "round-robin", "power-of-two", "peak-ewma", "qoe-weighted",

@@ -30,7 +30,8 @@ class Watcher final : public AutoscalingPolicy {
   bool wakes() const override { return true; }
   AutoscalingDecision decide(const AutoscalingView& view) override {
     for (const ServiceMetrics& m : view.samples) {
-      Seen s{view.now, m, {m.latencies.begin(), m.latencies.end()}, {}, view.woken};
+      const bool newest = &m == &view.samples.back();
+      Seen s{view.now, m, {m.latencies.begin(), m.latencies.end()}, {}, view.woken && newest};
       for (const auto& e : m.external) s.external.push_back(e.value);
       seen.push_back(s);
       idle_ = m.in_flight == 0 && m.arrivals == 0 ? idle_ + 1 : 0;
@@ -83,11 +84,11 @@ TEST(ServiceMetrics, AreThoseOfEachWindowAndReachThePolicyOnce) {
     EXPECT_GE(seen[i].now - m.observed_at, Duration::from_seconds(1));
     EXPECT_LT(seen[i].now - m.observed_at, Duration::from_seconds(11));
     EXPECT_EQ(m.window, Duration::from_seconds(5));
-    EXPECT_EQ(m.arrivals, 10);
-    EXPECT_EQ(m.completed, i == 0 ? 9 : 10);
-    EXPECT_NEAR(m.concurrency, i == 0 ? 0.54 : 0.6, 1e-9);
+    EXPECT_EQ(m.arrivals, i == 0 ? 11 : 10);  // from 0 s on, that at the date of the scrape included
+    EXPECT_EQ(m.completed, 10);
+    EXPECT_NEAR(m.concurrency, 0.6, 1e-9);
     EXPECT_NEAR(m.queue_length, 0, 1e-9);
-    EXPECT_NEAR(m.utilization, i == 0 ? 0.54 : 0.6, 1e-9);
+    EXPECT_NEAR(m.utilization, 0.6, 1e-9);
     EXPECT_EQ(m.ready, 1u);
     EXPECT_EQ(m.failed, 0);
     EXPECT_NEAR(m.mean_latency.value_or(0), 0.3, 1e-9);
@@ -106,14 +107,15 @@ TEST(ServiceMetrics, CountWhatIsTurnedAway) {
     failed += w.metrics.failed;
     completed += w.metrics.completed;
   }
-  EXPECT_EQ(arrivals, 70);
-  EXPECT_EQ(completed, 3);  // those that arrived at 0.5, 10.5 and 20.5 s
-  EXPECT_EQ(failed, 66);    // one is being served
+  EXPECT_EQ(arrivals, 71);
+  EXPECT_EQ(completed, 3);  // those that arrived at 0, 10 and 20 s
+  EXPECT_EQ(failed, 67);    // one is being served
 }
 
 // From nothing: a request wakes the autoscaler, waits for the signal and for the start of a replica.
 TEST(Waking, ARequestThatFindsNobodyIsAnsweredAfterSignalStartAndService) {
-  Scenario s = watched(0.02, 0.3, 140);  // at 50 and 100 s
+  Scenario s = watched(0.02, 0.3, 140);
+  s.workloads[0].arrivals.start = Duration::from_seconds(3);  // at 3, 53 and 103 s, between scrapes
   s.warmup = Duration::zero();
   Service& v = s.services[0];
   v.replicas = v.min_replicas = 0;
@@ -130,10 +132,39 @@ TEST(Waking, ARequestThatFindsNobodyIsAnsweredAfterSignalStartAndService) {
       EXPECT_EQ(w.metrics.in_flight, 1);
     }
   }
-  ASSERT_EQ(woken.size(), 2u);
-  EXPECT_EQ(woken[0], Instant::zero() + Duration::from_seconds(51));
-  ASSERT_EQ(latencies.size(), 2u);
+  ASSERT_EQ(woken.size(), 3u);
+  EXPECT_EQ(woken[1], Instant::zero() + Duration::from_seconds(54));
+  ASSERT_EQ(latencies.size(), 3u);
   for (const double l : latencies) EXPECT_NEAR(l, 1 + 2 + 0.3, 1e-9);
+}
+
+// Knative's autoscaler with requests further apart than its way to zero: every one starts a replica.
+TEST(Kpa, EveryRequestAfterAnIdleTimeStartsAReplica) {
+  Scenario s = watched(0.005, 0.3, 1010);  // at 0, 200, 400, 600, 800 and 1000 s
+  s.warmup = Duration::zero();
+  Service& v = s.services[0];
+  v.replicas = v.min_replicas = 0;
+  v.max_replicas = 3;
+  v.cold_start = Duration::from_seconds(2);
+  const auto& kpa = schedulers::find_entry(schedulers::autoscaling_policies(), "kpa");
+  v.autoscaling.policy = &kpa;
+  v.autoscaling.parameters.emplace(kpa.parameters);
+  v.autoscaling.period = Duration::from_seconds(2);
+  v.autoscaling.scrape_period = Duration::from_seconds(1);
+  v.autoscaling.scrape_delay = Duration::zero();
+  const results::Summary r = run(s, {});
+  double mean = 0, most = 0;
+  for (const auto& m : r.metrics) {
+    if (m.name == "latency.mean") mean = m.value;
+    if (m.name == "latency.p99") most = m.value;
+  }
+  EXPECT_NEAR(mean, 2.3, 1e-6);
+  EXPECT_NEAR(most, 2.3, 1e-6);
+  EXPECT_EQ(r.services[0].cold_starts, 6u);
+  EXPECT_EQ(r.services[0].max_replicas, 1u);
+  // Ready 2 s after each; the second in which it was answered leaves the stable window 63 s after it came, which
+  // the decision of the next even second sees. The activator is in the path all the time: no grace period.
+  EXPECT_NEAR(r.services[0].mean_replicas, (5 * (64 - 2) + 8) / 1010.0, 1e-9);
 }
 
 TEST(ExternalSeries, HoldsEachValueFromItsDateOn) {
