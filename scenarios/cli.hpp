@@ -56,6 +56,10 @@ int command_policies(const std::string& kind);
 //! Runs one policy on a view (or on a list of views, one after the other) and prints decisions.
 int command_policy(const std::string& kind, const std::string& name, const std::string& view,
                    const std::vector<std::string>& set);
+//! Shows what a HorizontalPodAutoscaler manifest says, or changes "path=value" of it as a diff; `names` are
+//! "metric=metric of the simulator". `write`: where to put the changed text, "" nowhere.
+int command_autoscaler(const std::string& file, const std::vector<std::string>& changes,
+                       const std::vector<std::string>& names, const std::string& write);
 //! Shows an upstream block of an nginx configuration file as scenario fields.
 int command_upstream(const std::string& file, const std::string& name);
 //! Lists catalogue devices and models; with a name, that entry with its sources.

@@ -211,6 +211,15 @@ int dispatch(int argc, char** argv) {
   policy->add_option("--set", o.run.set, "parameter=value")->type_size(1)->allow_extra_args(false);
   policy->callback([&] { code = command_policy(o.kind, o.name, o.view, o.run.set); });
 
+  std::vector<std::string> hpa_changes, hpa_names;
+  auto* autoscaler = app.add_subcommand(
+      "autoscaler", "show a HorizontalPodAutoscaler manifest, or change it and show the difference");
+  autoscaler->add_option("file", o.name, "YAML file, autoscaling/v2")->required();
+  autoscaler->add_option("--set", hpa_changes, "a change, e.g. spec.maxReplicas=20; several are possible");
+  autoscaler->add_option("--metric", hpa_names,
+                         "name=metric of the simulator, for metrics that it does not have by that name");
+  autoscaler->add_option("--write", o.view, "write the changed manifest there");
+  autoscaler->callback([&] { code = command_autoscaler(o.name, hpa_changes, hpa_names, o.view); });
   auto* upstream = app.add_subcommand("upstream", "show an nginx upstream block in the scenario's words");
   upstream->add_option("file", o.name, "nginx configuration file")->required();
   upstream->add_option("--name", o.view, "name of the upstream, if the file has several");

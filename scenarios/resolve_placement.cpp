@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
+#include "scenarios/file_reading.hpp"
+#include "scenarios/hpa_yaml.hpp"
 #include "scenarios/llm_service.hpp"
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
@@ -15,6 +18,30 @@ namespace {
 
 bool has_parameter(const std::vector<schedulers::ParameterSpec>& specs, const char* name) {
   return std::any_of(specs.begin(), specs.end(), [&](const auto& p) { return p.name == name; });
+}
+
+// The autoscaler of a manifest; false: it says nothing that can be used.
+bool read_manifest(Resolution& r, const ObjectView& v, world::Service& out) {
+  std::map<std::string, std::string> names;
+  if (const Value* map = v.find("metrics"))
+    for (const Member& m : map->members) names[m.key] = m.value.text;
+  try {
+    const HpaManifest m = read_hpa_manifest(expand_path(v.text("file"), r.document.folder), names);
+    schedulers::make_hpa(m.object);
+    world::Autoscaling& a = out.autoscaling;
+    a.object = std::make_shared<const schedulers::HpaObject>(m.object);
+    a.policy = &schedulers::find_entry(schedulers::autoscaling_policies(), "hpa");
+    a.parameters.emplace(a.policy->parameters);
+    a.parameters->set("min_replicas", m.object.spec.min_replicas);
+    a.parameters->set("max_replicas", m.object.spec.max_replicas);
+    for (const std::string& name : m.ignored)
+      r.scenario.notices.push_back(
+          fmt::format("service \"{}\": not simulated of its autoscaler: {}", out.name, name));
+    return true;
+  } catch (const InputError& e) {
+    for (const std::string& line : e.problems()) r.problems.add(v.at("file"), v.pointer_to("file"), line);
+  }
+  return false;
 }
 
 // Series of numbers, and whether the policy finds those that it names.
@@ -34,7 +61,7 @@ void read_external(Resolution& r, const ObjectView& v, world::Autoscaling& out) 
       out.external.push_back(std::move(series));
     }
   if (r.problems.any()) return;
-  for (const std::string& name : out.policy->make(*out.parameters)->external_metrics())
+  for (const std::string& name : out.make()->external_metrics())
     if (std::find(known.begin(), known.end(), name) == known.end())
       r.problems.add(v.at(), v.pointer(),
                      fmt::format("no external metric \"{}\"; give its values in \"external\"{}", name,
@@ -55,16 +82,23 @@ std::uint32_t unit_named(const world::NodeGroup& group, const std::string& wante
 
 void read_replicas(Resolution& r, const ObjectView& s, world::Service& out) {
   if (s.has("autoscaling")) {
-    read_policy(r, s, "autoscaling", autoscaling_spec(), schedulers::autoscaling_policies(),
-                out.autoscaling.policy, out.autoscaling.parameters);
     Value storage;
     const ObjectView v = policy_view(s, "autoscaling", autoscaling_spec(), storage);
+    if (v.variant() == "hpa-yaml" && !read_manifest(r, v, out)) return;
+    if (!out.autoscaling.object)
+      read_policy(r, s, "autoscaling", autoscaling_spec(), schedulers::autoscaling_policies(),
+                  out.autoscaling.policy, out.autoscaling.parameters);
     out.autoscaling.period = v.duration("period");
     out.autoscaling.scrape_period = v.duration("scrape_period");
     out.autoscaling.scrape_delay = v.duration("scrape_delay");
     read_external(r, v, out.autoscaling);
     for (const char* limit : {"min_replicas", "max_replicas"}) {
       if (!has_parameter(out.autoscaling.policy->parameters, limit)) continue;
+      if (out.autoscaling.object) {
+        if (s.has(limit))
+          r.problems.add(s.at(limit), s.pointer_to(limit), "the manifest says it; leave it out");
+        continue;
+      }
       if (!v.has(limit) && s.has(limit))
         out.autoscaling.parameters->set(limit, s.number(limit));
       else if (v.has(limit) && s.has(limit) && v.number(limit) != s.number(limit))

@@ -189,6 +189,18 @@ const ObjectSpec& autoscaling_spec() {
             .default_is("none"),
     };
     add_policies(s, schedulers::autoscaling_policies());
+    Variant manifest;
+    manifest.value = "hpa-yaml";
+    manifest.help =
+        "As a HorizontalPodAutoscaler manifest (autoscaling/v2), read unchanged. See docs/autoscaling.md.";
+    manifest.fields = {
+        text("file", "path of the YAML file").needed(),
+        map("metrics", text("", "metric of the simulator"),
+            "what metrics of type Pods, Object and External are here, by their name in the manifest, e.g. "
+            "{\"http_requests_per_second\": \"rate\"}")
+            .default_is("the metric of that name; of type External the external one")};
+    s.fields[0].choices.push_back(manifest.value);
+    s.variants.push_back(std::move(manifest));
     return s;
   }();
   return with_added<schedulers::AutoscalingPolicy>(spec);

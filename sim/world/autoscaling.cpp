@@ -10,7 +10,7 @@ namespace isthmus::world {
 void World::open_autoscaling(std::uint32_t service) {
   const Service& spec = scenario_.services[service];
   ServiceState& s = services_[service];
-  s.autoscaler = spec.autoscaling.policy->make(*spec.autoscaling.parameters);
+  s.autoscaler = spec.autoscaling.make();
   if (s.autoscaler->wants_metrics()) {
     meters_.resize(services_.size());
     meters_[service] = std::make_unique<ServiceMeter>();

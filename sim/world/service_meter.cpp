@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "schedulers/hpa_object.hpp"
 #include "sim/world/autoscaling_spec.hpp"
 
 namespace isthmus::world {
@@ -10,6 +11,10 @@ const double* ExternalSeries::at(Instant date) const {
   const auto after = std::upper_bound(values.begin(), values.end(), date,
                                       [](Instant d, const auto& v) { return d < v.first; });
   return after == values.begin() ? nullptr : &std::prev(after)->second;
+}
+
+std::shared_ptr<schedulers::AutoscalingPolicy> Autoscaling::make() const {
+  return object ? schedulers::make_hpa(*object) : policy->make(*parameters);
 }
 
 schedulers::ServiceMetrics ServiceMeter::close(Instant now, double queued, double running,

@@ -1,4 +1,4 @@
-// Autoscaling in scenario files: what is refused, and a whole run with KEDA.
+// Autoscaling in scenario files: what is refused, and whole runs with a manifest and with KEDA.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 
 #include "sim/world/run.hpp"
 #include "tests/scenarios/json_scenario.hpp"
+#include "tests/scenarios/temporary_folder.hpp"
 
 namespace isthmus::scenarios {
 namespace {
@@ -52,6 +53,7 @@ TEST(AutoscalingScenario, NamesWhatIsMissing) {
   json fixed = station(steady, steady, {{"replicas", 0}});
   fixed["services"]["s"].erase("autoscaling");
   EXPECT_THAT(first_problem(fixed), HasSubstr("nobody would ever answer"));
+  EXPECT_THAT(first_problem(station({{"policy", "hpa-yaml"}, {"file", "/none.yaml"}}, steady)), HasSubstr("/none.yaml"));
 }
 
 // 20 orders per replica, all of the time until they are gone at 400 s.
@@ -65,6 +67,23 @@ TEST(AutoscalingScenario, KedaFollowsAnExternalSeriesAndGoesToItsIdleReplicas) {
   EXPECT_EQ(r.services[0].max_replicas, 5u);  // ceil(100 / 20)
   // Two at first, five until 405 s, two for the cooldown, none for the rest.
   EXPECT_NEAR(r.services[0].mean_replicas, (5 * 400 + 2 * 60) / 1000.0, 0.05);
+}
+
+TEST(AutoscalingScenario, AManifestScalesAsThePolicyWithTheSameNumbers) {
+  const testing::TemporaryFolder folder;
+  const std::string text = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nspec:\n"
+                         "  scaleTargetRef: {kind: Deployment, name: s}\n  maxReplicas: 9\n  metrics:\n"
+                         "  - type: Resource\n    resource:\n      name: cpu\n"
+                         "      target: {type: Utilization, averageUtilization: 60}\n  behavior: {}\n";
+  const std::string file = folder.write("hpa.yaml", text).string();
+  const json manifest = {{"policy", "hpa-yaml"}, {"file", file}};
+  const json policy = {{"policy", "hpa"}, {"target_utilization", 0.6}, {"max_replicas", 9}};
+  const results::Summary a = run_of(station(manifest, steady)), b = run_of(station(policy, steady));
+  EXPECT_EQ(a.fingerprint, b.fingerprint);
+  EXPECT_GT(a.services[0].max_replicas, 2u);
+  EXPECT_THAT(first_problem(station(manifest, steady, {{"max_replicas", 5}})), HasSubstr("the manifest says it"));
+  folder.write("hpa.yaml", text + "  minReplica: 2\n");
+  EXPECT_THAT(first_problem(station(manifest, steady)), HasSubstr("hpa.yaml:12:3: spec.minReplica: no such field"));
 }
 
 }  // namespace
