@@ -72,7 +72,7 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"variant.<service/variant>", "1", "fraction of the service's requests that the variant served"},
       {"exit.<service/exit>", "1", "fraction of the requests to graphs with exits that left there"},
       {"cold_start.<service>", "s", "from asking for a replica until it takes requests"},
-      {"replicas.<service>", "1", "mean number of ready replicas, where it changes"},
+      {"replicas.<service>", "1", "mean number of ready replicas"},
       {"load_peak.<service>", "B", "host memory that a replica needs while it loads"},
       {"weights.<service>", "B", "bytes of the weights of the service's model"},
       {"bubbles.<service>", "1", "fraction of the time of pipeline stages without a micro-batch"},

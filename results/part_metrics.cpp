@@ -91,7 +91,7 @@ void add_link_energy(MetricList& list, const std::vector<LinkTotals>& links) {
 
 void add_service(MetricList& list, const ServiceTotals& v, double seconds) {
   if (v.cold_start > 0) list.put("cold_start." + v.name, v.cold_start);
-  if (v.mean_replicas != v.max_replicas) list.put("replicas." + v.name, v.mean_replicas);
+  if (v.max_replicas > 0) list.put("replicas." + v.name, v.mean_replicas);
   if (v.load_peak > 0) list.put("load_peak." + v.name, v.load_peak);
   if (v.weight_bytes > 0) list.put("weights." + v.name, v.weight_bytes);
   if (v.bubbles) list.put("bubbles." + v.name, *v.bubbles);

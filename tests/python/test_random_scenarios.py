@@ -620,7 +620,7 @@ def pooled_scenario(seed: int) -> dict:
     r = random.Random(f"pools {seed}")
     scenario = random_scenario(seed)
     llm = scenario["services"]["llm"]
-    scaling = {key: llm.pop(key) for key in ("autoscaling", "max_replicas") if key in llm}
+    scaling = {key: llm.pop(key) for key in ("autoscaling", "max_replicas", "replicas") if key in llm}
     scenario["nodes"]["far"] = {"device": "nvidia-h100-sxm", "count": r.randint(1, 3),
                                 "zone": r.choice(["region", "metro"]), "accelerators": 32}
     scenario["network"]["routes"].append({"from": "region", "to": "metro", "links": ["fabric"]})
