@@ -38,6 +38,24 @@ std::string metric_table(const Summary& s) {
   return table({"metric", "value"}, rows);
 }
 
+std::string ledger_tables(const Ledger& l) {
+  const auto rows_of = [](const std::vector<LedgerRow>& rows, std::int64_t total) {
+    std::vector<std::vector<std::string>> out;
+    const auto amount = [](std::int64_t micro) { return fmt::format("{:.2f}", static_cast<double>(micro) * 1e-6); };
+    for (const LedgerRow& r : rows)
+      out.push_back({r.item, r.of, fmt::format("{:.6g}", r.quantity), r.unit, fmt::format("{:.6g}", r.unit_price),
+                     amount(r.amount)});
+    out.push_back({"total", "", "", "", "", amount(total)});
+    return out;
+  };
+  std::string out = "<h2>Ledger</h2>\n" +
+                    table({"item", "of", "quantity", "unit", "price", l.currency}, rows_of(l.rows, l.total()));
+  if (!l.carbon.empty())
+    out += "<h2>Carbon</h2>\n" +
+           table({"item", "of", "quantity", "unit", "g per unit", "g CO2e"}, rows_of(l.carbon, l.grams()));
+  return out;
+}
+
 }  // namespace
 
 void TimeSeries::add(const ServiceSample& s) {
@@ -160,7 +178,7 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
                         format_figure(v.mean_batch), v.timing});
   for (const NodeTotals& n : s.nodes)
     nodes.push_back({n.name, fmt::format("{}", n.count), format_quantity(n.energy, "J"),
-                     format_figure(n.hours), format_quantity(n.cost, "USD")});
+                     format_figure(n.hours), format_quantity(n.cost, s.info.currency)});
   for (const LinkTotals& l : s.links)
     links.push_back({l.name, format_quantity(l.bytes, "B"), format_percent(l.utilization),
                      l.energy ? format_quantity(*l.energy, "J") : "-"});
@@ -168,6 +186,7 @@ std::string html_report(const Summary& s, const std::vector<ChartLine>& cdf,
                                         "replicas", "batch", "timing"},
                                        services);
   out += "<h2>Nodes</h2>\n" + table({"nodes", "count", "energy", "node-hours", "cost"}, nodes);
+  if (s.ledger) out += ledger_tables(*s.ledger);
   out += "<h2>Links</h2>\n" + table({"link", "bytes", "utilization", "energy"}, links);
   out += "<h2>Metrics</h2>\n" + metric_table(s);
   out += fmt::format("<p>fingerprint <code>{:016x}</code>, {} events</p>\n</body></html>\n",

@@ -73,6 +73,11 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"exit.<service/exit>", "1", "fraction of the requests to graphs with exits that left there"},
       {"cold_start.<service>", "s", "from asking for a replica until it takes requests"},
       {"replicas.<service>", "1", "mean number of ready replicas"},
+      {"cold_starts.<service>", "1", "replicas that went through the parts of a start"},
+      {"warm_starts.<service>", "1", "kept replicas that took requests again"},
+      {"cold_start_mean.<service>", "s", "from asking for a replica until it takes requests, measured"},
+      {"cold_start_part.<service/part>", "s", "a part of that, mean over all cold starts"},
+      {"image_bytes", "B", "bytes of images that machines pulled"},
       {"load_peak.<service>", "B", "host memory that a replica needs while it loads"},
       {"weights.<service>", "B", "bytes of the weights of the service's model"},
       {"bubbles.<service>", "1", "fraction of the time of pipeline stages without a micro-batch"},
@@ -273,6 +278,15 @@ const std::vector<MetricDefinition>& metric_definitions() {
       {"cost", "USD", "cost of nodes and network"},
       {"network_cost", "USD", "the part of it for egress"},
       {"cost_per_1000", "USD", "cost of 1000 answered requests"},
+      {"cost_per_month", "USD", "cost of 730 h at the rate of the run (extrapolated)"},
+      {"cost_per_year", "USD", "cost of 8760 h at the rate of the run (extrapolated)"},
+      {"cost_at_once", "USD", "purchases and reservations as they are paid at the start"},
+      {"running_cost_per_month", "USD", "cost_per_month without what writes these off"},
+      {"ledger.<item/of>", "USD", "sum of the rows of the ledger with that item and owner"},
+      {"availability.<service>", "1", "fraction of the time in which a provider was up", false, true},
+      {"carbon", "g", "CO2 equivalents of the run, of operation and embodied"},
+      {"carbon_embodied", "g", "the part of it for making the machines"},
+      {"sci", "g", "the same per answered request (Software Carbon Intensity)"},
   };
   return table;
 }

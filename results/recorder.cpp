@@ -240,6 +240,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   s.updates = totals.updates;
   s.levels = totals.levels;
   s.alerts = totals.alerts;
+  s.ledger = totals.ledger;
   s.events = totals.events;
   s.fingerprint = totals.fingerprint;
   s.cpu_seconds = totals.cpu_seconds;
@@ -280,6 +281,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   all.utilization = slots > 0 ? busy / slots : nan;
   MetricSource::Spent spent{0, totals.network_cost, totals.network_cost};
   for (const NodeTotals& n : totals.nodes) spent.energy += n.energy, spent.cost += n.cost;
+  if (totals.ledger) spent.cost = static_cast<double>(totals.ledger->total()) * 1e-6;
   all.spent = spent;
   s.metrics = compute_metrics(all);
   s.info.notes.insert(s.info.notes.end(), totals.notes.begin(), totals.notes.end());
@@ -288,6 +290,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   add_tenants(list, spent.cost);
   add_level_metrics(list, totals);
   add_part_metrics(list, totals, seconds);
+  add_ledger_metrics(s);
 
   for (std::size_t w = 0; w < info.workloads.size(); ++w)
     s.by_workload[info.workloads[w]] = compute_metrics(source(w, {}));
@@ -307,6 +310,7 @@ void Recorder::Impl::write(const Summary& summary, const WorldTotals& totals) {
   run_file->finish(summary);
   directory->write("summary.json", reproducible_json(summary));
   directory->write("performance.json", performance_json(summary));
+  if (summary.ledger) directory->write("ledger.csv", ledger_csv(*summary.ledger));
   if (csv) csv->close();
   if (trace) directory->write("trace.json", trace->json(info, totals.end));
   if (series) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "results/ledger.hpp"
 #include "results/records.hpp"
 #include "results/service_level.hpp"
 
@@ -31,6 +32,7 @@ struct RunInfo {
   std::uint32_t replication = 0;
   std::string label;    //!< value of the compared fields, "" when alone
   std::string network;  //!< Network::describe()
+  std::string currency = "USD";  //!< of all costs
   Duration duration, warmup;
   std::vector<std::string> workloads, services, nodes;
   //! Tenants, their weights, and whose each workload is (~0: nobody's); empty: there are none.
@@ -105,7 +107,8 @@ struct WorldTotals {
   std::vector<NodeTotals> nodes;
   std::vector<ServiceTotals> services;
   std::vector<LinkTotals> links;
-  double network_cost = 0;  //!< USD for egress
+  double network_cost = 0;  //!< for egress
+  std::optional<Ledger> ledger;  //!< none: nobody asks for it
   std::optional<TransferTotals> transfers;  //!< none: nothing delays or repeats transfers
   std::optional<ProtocolTotals> protocols;  //!< none: no service speaks one
   std::optional<HedgingTotals> hedging;     //!< none: no workload hedges
@@ -138,6 +141,7 @@ struct Summary {
   std::vector<UpdateTotals> updates;
   std::vector<LevelTotals> levels;
   std::vector<AlertEvent> alerts;
+  std::optional<Ledger> ledger;
   std::uint64_t events = 0, fingerprint = 0;
   double cpu_seconds = 0;
   std::filesystem::path directory;  //!< where it was written; empty if nowhere

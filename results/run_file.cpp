@@ -71,7 +71,7 @@ void RunFile::finish(const Summary& summary) {
   node_samples_.close();
   decisions_.close();
   if (operators_) operators_->close();
-  write_table(file_, "nodes", node_columns(), summary.nodes);
+  write_table(file_, "nodes", node_columns(summary.info.currency), summary.nodes);
   write_table(file_, "replicas", service_columns(), summary.services);
   write_table(file_, "links", link_columns(), summary.links);
   if (!summary.levels.empty()) write_table(file_, "alerts", alert_columns(), summary.alerts);

@@ -164,7 +164,7 @@ std::string tenant_section(const Summary& s) {
     table.add_row({name, fmt::format("{:.0f}", of("tenant_requests")), format_percent(of("tenant_answered")),
                    format_percent(of("tenant_attainment")), seconds(of("tenant_latency", ".mean")),
                    seconds(of("tenant_latency", ".p95")), seconds(of("tenant_latency", ".p99")),
-                   format_percent(of("tenant_share")), format_quantity(of("tenant_cost"), "USD")});
+                   format_percent(of("tenant_share")), format_quantity(of("tenant_cost"), s.info.currency)});
   }
   return (rules.empty() ? "" : "\n" + rules.text()) +
          (table.empty() ? "" : "\n" + table.text() + fmt::format("fairness of shares by weight (Jain) {}\n", format_figure(s.value("fairness"))));
@@ -174,7 +174,7 @@ std::string node_section(const Summary& s) {
   TextTable table({"nodes", "count", "energy", "node-hours", "cost"});
   for (const NodeTotals& n : s.nodes)
     table.add_row({n.name, fmt::format("{}", n.count), format_quantity(n.energy, "J"),
-                   format_figure(n.hours), format_quantity(n.cost, "USD")});
+                   format_figure(n.hours), format_quantity(n.cost, s.info.currency)});
   if (table.empty()) return "";
   TextTable physics({"clocks and heat", "throttled", "hottest", "battery", "shut down", "mean power"});
   const auto known = [](double x, const std::string& text) { return std::isnan(x) ? "-" : text; };
@@ -189,7 +189,34 @@ std::string node_section(const Summary& s) {
          fmt::format("energy per request {}, at the clients {}; cost per 1000 requests {}\n",
                      format_quantity(s.value("energy_per_request"), "J"),
                      format_quantity(s.value("client_energy_per_request"), "J"),
-                     format_quantity(s.value("cost_per_1000"), "USD"));
+                     format_quantity(s.value("cost_per_1000"), s.info.currency));
+}
+
+// Parts of cold starts.
+std::string startup_section(const Summary& s) {
+  std::string out;
+  for (const std::string& name : parts_with(s, "cold_start_mean.")) {
+    out += fmt::format("cold starts of {}: {:.0f}, {} each:", name, s.value("cold_starts." + name),
+                       seconds(s.value("cold_start_mean." + name)));
+    const char* separator = " ";
+    for (const std::string& part : parts_with(s, "cold_start_part." + name + "/")) {
+      out += fmt::format("{}{} {}", separator, part, seconds(s.value(fmt::format("cold_start_part.{}/{}", name, part))));
+      separator = ", ";
+    }
+    out += "\n";
+  }
+  return out.empty() ? out : "\n" + out;
+}
+
+// The bill, carbon per answer, and agreements of providers.
+std::string cost_section(const Summary& s) {
+  if (!s.ledger) return "";
+  std::string out = "\n" + ledger_text(*s.ledger);
+  if (!std::isnan(s.value("sci")))
+    out += fmt::format("carbon per answered request (SCI) {}\n", format_quantity(s.value("sci"), "g"));
+  for (const std::string& name : parts_with(s, "availability."))
+    out += fmt::format("availability of {}: {:.4f} %\n", name, 100 * s.value("availability." + name));
+  return out;
 }
 
 std::string link_section(const Summary& s) {
@@ -326,8 +353,9 @@ std::string run_report(const Summary& s) {
         fmt::format("\ntasks: {:.0f} ended, {} succeeded, duration mean {}, p95 {}\n",
                     s.value("tasks"), format_percent(s.value("task_success")),
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
-  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + tenant_section(s) + node_section(s) + link_section(s) + update_section(s) + offline_section(s) +
-         level_section(s) + objective_section(s);
+  out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + tenant_section(s) +
+         startup_section(s) + node_section(s) + cost_section(s) + link_section(s) + update_section(s) +
+         offline_section(s) + level_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

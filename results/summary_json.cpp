@@ -63,7 +63,7 @@ Json from_info(const RunInfo& i) {
     objectives.push_back({{"metric", o.metric},
                           {"percentile", from_double(o.percentile)},
                           {"target_ns", o.target.ns()}});
-  return {{"name", i.name},
+  Json j = {{"name", i.name},
           {"label", i.label},
           {"seed", i.seed},
           {"replication", i.replication},
@@ -76,6 +76,8 @@ Json from_info(const RunInfo& i) {
           {"objectives", objectives},
           {"notes", i.notes},
           {"scenario", i.scenario_json}};
+  if (i.currency != "USD") j["currency"] = i.currency;
+  return j;
 }
 RunInfo to_info(const Json& j) {
   RunInfo i;
@@ -94,6 +96,7 @@ RunInfo to_info(const Json& j) {
                             Duration(o.at("target_ns").get<std::int64_t>())});
   i.notes = j.at("notes").get<std::vector<std::string>>();
   i.scenario_json = j.at("scenario");
+  if (j.contains("currency")) i.currency = j.at("currency");
   return i;
 }
 
@@ -397,6 +400,29 @@ AlertEvent to_alert(const Json& j) {
           to_date(j.at("resolved_ns"))};
 }
 
+// Amounts in millionths, as they are: sums of rows stay exact.
+Json from_ledger_row(const LedgerRow& r) {
+  Json j = {{"item", r.item},
+            {"of", r.of},
+            {"quantity", from_double(r.quantity)},
+            {"unit", r.unit},
+            {"unit_price", from_double(r.unit_price)},
+            {"amount_micro", r.amount}};
+  if (r.at_once != 0) j["at_once_micro"] = r.at_once;
+  return j;
+}
+LedgerRow to_ledger_row(const Json& j) {
+  LedgerRow r;
+  r.item = j.at("item");
+  r.of = j.at("of");
+  r.quantity = to_double(j.at("quantity"));
+  r.unit = j.at("unit");
+  r.unit_price = to_double(j.at("unit_price"));
+  r.amount = j.at("amount_micro");
+  if (j.contains("at_once_micro")) r.at_once = j.at("at_once_micro");
+  return r;
+}
+
 template <class T, class F>
 Json from_list(const std::vector<T>& list, F convert) {
   Json j = Json::array();
@@ -408,6 +434,23 @@ std::vector<T> to_list(const Json& j, F convert) {
   std::vector<T> list;
   for (const Json& item : j) list.push_back(convert(item));
   return list;
+}
+
+Json from_ledger(const Ledger& l) {
+  return {{"currency", l.currency},
+          {"hours", from_double(l.hours)},
+          {"total_micro", l.total()},
+          {"rows", from_list(l.rows, from_ledger_row)},
+          {"carbon_total_micro_grams", l.grams()},
+          {"carbon", from_list(l.carbon, from_ledger_row)}};
+}
+Ledger to_ledger(const Json& j) {
+  Ledger l;
+  l.currency = j.at("currency");
+  l.hours = to_double(j.at("hours"));
+  l.rows = to_list<LedgerRow>(j.at("rows"), to_ledger_row);
+  l.carbon = to_list<LedgerRow>(j.at("carbon"), to_ledger_row);
+  return l;
 }
 
 Json from_summary(const Summary& s) {
@@ -435,6 +478,7 @@ Json from_summary(const Summary& s) {
     j["service_levels"] = from_list(s.levels, from_level);
     j["alerts"] = from_list(s.alerts, from_alert);
   }
+  if (s.ledger) j["ledger"] = from_ledger(*s.ledger);
   return j;
 }
 
@@ -502,6 +546,7 @@ Summary summary_from_json(const std::string& text) {
       s.levels = to_list<LevelTotals>(j.at("service_levels"), to_level);
       s.alerts = to_list<AlertEvent>(j.at("alerts"), to_alert);
     }
+    if (j.contains("ledger")) s.ledger = to_ledger(j.at("ledger"));
     s.events = j.at("events");
     const std::string fingerprint = j.at("fingerprint");
     std::size_t used = 0;

@@ -209,7 +209,7 @@ TableColumns<DecisionRow> decision_columns(const RunInfo& info) {
   return t;
 }
 
-TableColumns<NodeTotals> node_columns() {
+TableColumns<NodeTotals> node_columns(const std::string& currency) {
   using R = NodeTotals;
   TableColumns<R> t;
   t.push_back(plain<R, &R::name>("name", "", "node group"));
@@ -217,7 +217,7 @@ TableColumns<NodeTotals> node_columns() {
   t.push_back(plain<R, &R::energy>("energy", "J", "energy of all nodes, idle included"));
   t.push_back(plain<R, &R::busy_seconds>("busy_seconds", "s", "unit-seconds in use"));
   t.push_back(plain<R, &R::hours>("hours", "h", "node-hours powered"));
-  t.push_back(plain<R, &R::cost>("cost", "USD", "cost of the nodes"));
+  t.push_back(plain<R, &R::cost>("cost", currency.c_str(), "cost of the nodes"));
   return t;
 }
 

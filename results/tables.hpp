@@ -26,7 +26,7 @@ TableColumns<NodeSample> node_sample_columns(const RunInfo& info);
 TableColumns<OperatorRecord> operator_columns(const RunInfo& info);
 //! The names behind `reason` are set when the run has ended.
 TableColumns<DecisionRow> decision_columns(const RunInfo& info);
-TableColumns<NodeTotals> node_columns();
+TableColumns<NodeTotals> node_columns(const std::string& currency = "USD");
 //! One row per service: the finest totals that the world keeps of replicas.
 TableColumns<ServiceTotals> service_columns();
 TableColumns<LinkTotals> link_columns();

@@ -29,6 +29,7 @@ struct RunFlags {
   std::string out;        //!< result directory; "" = below ./runs
   bool no_files = false;  //!< print only
   bool csv = false, html = false, trace = false, json = false;
+  bool ledger = false;    //!< keep one, though the scenario does not ask for it
   unsigned threads = 1;  //!< 0 = all cores
 };
 

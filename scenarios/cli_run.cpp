@@ -136,6 +136,7 @@ void show_progress(std::size_t done, std::size_t all) {
 std::vector<Override> overrides_of(const RunFlags& flags) {
   std::vector<Override> all;
   for (const std::string& s : flags.set) all.push_back(split_override(s));
+  if (flags.ledger) all.push_back({"/costs/ledger", "true"});
   if (flags.seed) all.push_back({"/seed", fmt::format("{}", *flags.seed)});
   if (flags.replications) all.push_back({"/replications", fmt::format("{}", *flags.replications)});
   return all;

@@ -48,6 +48,8 @@ std::string_view name_of(Reference reference) {
       return "protocol";
     case Reference::tenant:
       return "tenant";
+    case Reference::site:
+      return "site";
     case Reference::count_:
       break;
   }

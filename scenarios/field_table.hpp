@@ -41,6 +41,7 @@ enum class Reference : std::uint8_t {
   link_preset,
   protocol,
   tenant,
+  site,
   count_
 };
 std::string_view name_of(Reference reference);

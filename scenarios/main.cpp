@@ -55,6 +55,7 @@ void add_output_flags(CLI::App& command, RunFlags& f) {
   command.add_flag("--html", f.html, "also write a report in HTML");
   command.add_flag("--trace", f.trace, "also write a Perfetto/Chrome trace");
   command.add_flag("--json", f.json, "print JSON instead of text");
+  command.add_flag("--ledger", f.ledger, "itemize costs (docs/cost.md)");
   command.add_flag("--no-files", f.no_files, "print only, write no result directory");
 }
 

@@ -26,10 +26,12 @@ Names names_of(const Value& root, const Catalogue& catalogue) {
   };
   const Value* nodes = root.find("nodes");
   const Value* network = root.find("network");
+  const Value* costs = root.find("costs");
   keys(nodes, names.of(Reference::group));
   keys(network ? network->find("links") : nullptr, names.of(Reference::link));
   keys(root.find("protocols"), names.of(Reference::protocol));
   keys(root.find("tenants"), names.of(Reference::tenant));
+  keys(costs ? costs->find("sites") : nullptr, names.of(Reference::site));
   keys(root.find("services"), names.of(Reference::service));
   names.of(Reference::service_or_offload) = names.of(Reference::service);
   names.of(Reference::service_or_offload).push_back("offload");
@@ -116,6 +118,8 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   const Names names = names_of(d.root, catalogue);
   Checker(d.sources, names, problems).object(d.root, scenario_spec(), "");
   problems.throw_if_any();
+  settle_currency(d.root, problems);
+  problems.throw_if_any();
 
   Resolution r{d, catalogue, problems, {}, {}, {}, {}, {}, {}, {}, 0, false};
   const ObjectView root(&d.root, scenario_spec(), "", d.root.at);
@@ -139,6 +143,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_levels(r, root);
   resolve_failover(r, root);
   resolve_disruptions(r, root);
+  resolve_costs(r, root);
   problems.throw_if_any();
   check_requests(r, root);
   complete_routes(r, root);

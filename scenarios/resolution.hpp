@@ -109,6 +109,12 @@ void resolve_levels(Resolution& r, const ObjectView& root);
 void resolve_failover(Resolution& r, const ObjectView& root);
 //! Crashes, maintenance and chaos. After the faults and failovers.
 void resolve_disruptions(Resolution& r, const ObjectView& root);
+//! The parts of a service's cold start, after read_loading().
+void read_startup(Resolution& r, const ObjectView& s, world::Service& out);
+//! Rewrites prices of a checked tree in the scenario's currency.
+void settle_currency(Value& root, Problems& problems);
+//! Billing, sites and everything else of the ledger; outages of providers become faults.
+void resolve_costs(Resolution& r, const ObjectView& root);
 //! Joins the zones of clients and services that no single route joins.
 void complete_routes(Resolution& r, const ObjectView& root);
 

@@ -315,6 +315,14 @@ void complete_routes(Resolution& r, const ObjectView& root) {
                child(child("/services", service.name), "pools"),
                fmt::format("\"{}\"", services[from].name), fmt::format("\"{}\"", services[to].name));
   };
+  // From registries to machines that pull images.
+  for (const world::Service& service : services) {
+    if (!service.startup || service.startup->layers.empty()) continue;
+    for (std::uint32_t g = 0; g < r.scenario.nodes.size(); ++g)
+      if (r.scenario.nodes[g].first == service.startup->registry)
+        join(g, service.group, written(service)->at, child(child("/services", service.name), "startup"),
+             fmt::format("the registry \"{}\"", r.scenario.nodes[g].name), fmt::format("\"{}\"", service.name));
+  }
   // From services to those that they call, and to their cache servers.
   for (const world::Service& service : services) {
     if (!service.fetching) continue;

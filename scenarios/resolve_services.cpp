@@ -443,6 +443,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
     read_loading(r, s, node, out);
     read_cached(r, s, node, out);
   }
+  read_startup(r, s, out);
   return out;
 }
 

@@ -87,6 +87,13 @@ const ObjectSpec& maintenance_spec();
 const ObjectSpec& chaos_spec();
 const ObjectSpec& failover_spec();  //!< tables_failover.cpp
 const ObjectSpec& service_level_spec();  //!< tables_levels.cpp
+const ObjectSpec& startup_spec();  //!< tables_startup.cpp
+const ObjectSpec& costs_spec();    //!< tables_costs.cpp
+const ObjectSpec& billing_spec();
+const ObjectSpec& serverless_spec();
+const ObjectSpec& provider_spec();
+std::vector<Field> node_cost_fields();
+std::vector<Field> service_cost_fields();
 const ObjectSpec& tenant_spec();    //!< tables_tenants.cpp
 const ObjectSpec& model_cache_spec();
 const ObjectSpec& replacement_spec();

@@ -138,8 +138,8 @@ std::vector<Field> machine_fields() {
       quantity("price", Unit::price_per_hour, "of one machine").by_default("0 USD/h"),
       quantity(
           "purchase_price", Unit::money,
-          "of buying one machine, for cards and modules that part alone; kept for cost studies, "
-          "nothing is billed for it")
+          "of buying one machine, for cards and modules that part alone; billed for machines with "
+          "billing \"owned\"")
           .default_is("unknown"),
       quantity(
           "interconnect_bandwidth", Unit::bandwidth,
@@ -230,6 +230,7 @@ const ObjectSpec& node_spec() {
         flag("billed_when_idle", "false: paid only while a replica is on the machine")
             .by_default("true"),
     };
+    for (const Field& f : node_cost_fields()) s.fields.push_back(f);
     for (const Field& f : machine_fields()) s.fields.push_back(f);
     for (const Field& f : unit_fields()) s.fields.push_back(f.default_is("of the main unit"));
     return s;

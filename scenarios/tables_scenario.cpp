@@ -95,6 +95,7 @@ const ObjectSpec& scenario_spec() {
        object("offload", offload_spec, "where requests run").default_is("none"),
        map("updates", object("", update_spec, "an update"), "new versions of models for fleets, by name")
            .default_is("none"),
+       object("costs", costs_spec, "a ledger of money and carbon").default_is("none: cost of machines and egress as one figure"),
        list("slo", object("", objective_spec, "an objective"), "service-level objectives")
            .default_is("none"),
        map("service_levels", object("", service_level_spec, "a service level"),

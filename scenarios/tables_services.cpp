@@ -254,6 +254,7 @@ const ObjectSpec& service_spec() {
         quantity("cold_start", Unit::duration, "from asking for a replica until it is ready")
             .default_is("what loading says, else 0 s"),
         loading_field().default_is("none: cold_start"),
+        object("startup", startup_spec, "the parts of a cold start").default_is("none: cold_start"),
         quantity("workspace", Unit::bytes,
                  "that kernels of a batch in service need beside activations, such as those of "
                  "convolution algorithms; counted per slot, for operator graphs")
@@ -305,6 +306,7 @@ const ObjectSpec& service_spec() {
             .at_most(10)
             .by_default("0"),
     };
+    for (const Field& f : service_cost_fields()) s.fields.push_back(f);
     for (const Field& f : caching_fields()) s.fields.push_back(f);
     return s;
   }();

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -53,11 +54,22 @@ constexpr std::array voltages{UnitName{"V", 1}, UnitName{"mV", 1e-3}};
 constexpr std::array resistances{UnitName{"K/W", 1}};
 constexpr std::array heat_capacities{UnitName{"J/K", 1}, UnitName{"kJ/K", k}};
 constexpr std::array leakages{UnitName{"mW/K", 1e-3}, UnitName{"W/K", 1}};
+constexpr std::array masses{UnitName{"kg", k}, UnitName{"g", 1}, UnitName{"t", M}};
+constexpr std::array intensities{UnitName{"g/kWh", 1}, UnitName{"kg/kWh", k}, UnitName{"kg/MWh", 1}};
 constexpr std::array monies{UnitName{"USD", 1}};
 constexpr std::array hourly{UnitName{"USD/h", 1}, UnitName{"USD/day", 1.0 / 24},
                             UnitName{"USD/month", 1.0 / month}, UnitName{"USD/year", 1.0 / year}};
+constexpr std::array per_request{UnitName{"USD/request", 1}, UnitName{"USD/1k", 1 / k},
+                                 UnitName{"USD/10k", 1 / (10 * k)}, UnitName{"USD/1M", 1 / M}};
+constexpr std::array per_energy{UnitName{"USD/kWh", 1}, UnitName{"USD/MWh", 1 / k}};
+constexpr std::array per_byte_time{UnitName{"USD/GB-s", 1 / G}, UnitName{"USD/GiB-s", 1 / Gi},
+                                   UnitName{"USD/GB-h", 1 / (3600 * G)}};
 constexpr std::array per_byte{UnitName{"USD/GB", 1 / G}, UnitName{"USD/TB", 1 / T},
                               UnitName{"USD/MB", 1 / M}, UnitName{"USD/GiB", 1 / Gi}};
+
+constexpr std::array<std::string_view, 14> currency_codes{"USD", "EUR", "CNY", "GBP", "JPY", "KRW", "INR",
+                                                          "CHF", "CAD", "AUD", "SGD", "HKD", "TWD", "BRL"};
+constexpr std::size_t code_length = 3;
 
 std::string unit_list(Unit unit) {
   std::string list;
@@ -74,6 +86,16 @@ std::string unit_list(Unit unit) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> currencies() { return currency_codes; }
+
+bool is_monetary(Unit unit) { return unit >= Unit::money && unit <= Unit::price_per_byte; }
+
+std::string_view currency_of(std::string_view text) {
+  for (const std::string_view code : currency_codes)
+    if (text.find(code) != std::string_view::npos) return code;
+  return "";
+}
 
 std::span<const UnitName> units_of(Unit unit) {
   switch (unit) {
@@ -107,6 +129,16 @@ std::span<const UnitName> units_of(Unit unit) {
       return heat_capacities;
     case Unit::leakage:
       return leakages;
+    case Unit::mass:
+      return masses;
+    case Unit::carbon_intensity:
+      return intensities;
+    case Unit::price_per_request:
+      return per_request;
+    case Unit::price_per_energy:
+      return per_energy;
+    case Unit::price_per_byte_time:
+      return per_byte_time;
     case Unit::money:
       return monies;
     case Unit::price_per_hour:
@@ -149,6 +181,16 @@ std::string_view name_of(Unit unit) {
       return "heat capacity";
     case Unit::leakage:
       return "leakage";
+    case Unit::mass:
+      return "mass";
+    case Unit::carbon_intensity:
+      return "carbon intensity";
+    case Unit::price_per_request:
+      return "price per request";
+    case Unit::price_per_energy:
+      return "price per energy";
+    case Unit::price_per_byte_time:
+      return "price per memory and time";
     case Unit::money:
       return "price";
     case Unit::price_per_hour:
@@ -191,6 +233,16 @@ std::string_view base_unit_of(Unit unit) {
       return "J/K";
     case Unit::leakage:
       return "W/K";
+    case Unit::mass:
+      return "g";
+    case Unit::carbon_intensity:
+      return "g/kWh";
+    case Unit::price_per_request:
+      return "USD/request";
+    case Unit::price_per_energy:
+      return "USD/kWh";
+    case Unit::price_per_byte_time:
+      return "USD/byte-s";
     case Unit::money:
       return "USD";
     case Unit::price_per_hour:
@@ -233,6 +285,16 @@ std::string_view example_of(Unit unit) {
       return "\"60 J/K\"";
     case Unit::leakage:
       return "\"15 mW/K\"";
+    case Unit::mass:
+      return "\"150 kg\"";
+    case Unit::carbon_intensity:
+      return "\"400 g/kWh\"";
+    case Unit::price_per_request:
+      return "\"0.2 USD/1M\"";
+    case Unit::price_per_energy:
+      return "\"0.12 USD/kWh\"";
+    case Unit::price_per_byte_time:
+      return "\"0.0000167 USD/GB-s\"";
     case Unit::money:
       return "\"2 USD\"";
     case Unit::price_per_hour:
@@ -279,8 +341,13 @@ double parse_quantity(std::string_view text, Unit unit) {
     if (accepts_bare(unit)) return number;
     fail(text, unit, "has no unit");
   }
+  // Any currency is written like the one of the tables.
+  std::string in_tables(rest);
+  if (is_monetary(unit) && rest.size() >= code_length &&
+      std::find(currency_codes.begin(), currency_codes.end(), rest.substr(0, code_length)) != currency_codes.end())
+    in_tables.replace(0, code_length, currency_codes[0]);
   for (const UnitName& u : units_of(unit))
-    if (u.name == rest) {
+    if (u.name == in_tables) {
       const double value = number * u.factor;
       if (!std::isfinite(value)) fail(text, unit, "is out of range");
       return value;
@@ -290,7 +357,7 @@ double parse_quantity(std::string_view text, Unit unit) {
   // A unit of another dimension is a mix-up, anything else a slip of the pen.
   for (std::uint8_t other = 0; other <= static_cast<std::uint8_t>(Unit::price_per_byte); ++other)
     for (const UnitName& u : units_of(static_cast<Unit>(other)))
-      if (u.name == rest)
+      if (u.name == rest || u.name == in_tables)
         fail(text, unit,
              fmt::format("is a {}, not a {}", name_of(static_cast<Unit>(other)), name_of(unit)));
   const std::string near = did_you_mean(rest, names);
@@ -300,9 +367,14 @@ double parse_quantity(std::string_view text, Unit unit) {
 }
 
 std::string pattern_of(Unit unit) {
-  std::string names;
+  std::string names, codes;
   for (const UnitName& u : units_of(unit))
-    names += (names.empty() ? "" : "|") + std::string(u.name);
+    names += (names.empty() ? "" : "|") +
+             std::string(is_monetary(unit) ? u.name.substr(code_length) : u.name);
+  if (is_monetary(unit)) {
+    for (const std::string_view code : currency_codes) codes += (codes.empty() ? "" : "|") + std::string(code);
+    names = fmt::format("({})({})", codes, names);
+  }
   return fmt::format("^[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?[ ]*({}){}$", names,
                      accepts_bare(unit) ? "?" : "");
 }

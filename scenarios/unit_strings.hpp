@@ -25,10 +25,23 @@ enum class Unit : std::uint8_t {
   resistance,      //!< K/W, thermal
   heat_capacity,   //!< J/K
   leakage,         //!< W/K
-  money,           //!< USD
-  price_per_hour,  //!< USD per hour
-  price_per_byte,  //!< USD per byte
+  mass,                 //!< g
+  carbon_intensity,     //!< g per kWh
+  money,                //!< USD
+  price_per_hour,       //!< USD per hour
+  price_per_request,    //!< USD per request
+  price_per_energy,     //!< USD per kWh
+  price_per_byte_time,  //!< USD per byte-second
+  price_per_byte,       //!< USD per byte
 };
+
+//! Currencies that may stand for USD in every unit above. Values of several are told apart by
+//! currency_of alone.
+std::span<const std::string_view> currencies();
+//! Whether values of the dimension are amounts of a currency, or prices.
+bool is_monetary(Unit unit);
+//! The currency that `text` is in, which parse_quantity accepts for a monetary unit.
+std::string_view currency_of(std::string_view text);
 
 //! One unit of a dimension: what is written, and its size in the base unit.
 struct UnitName {

@@ -7,6 +7,7 @@
 """
 
 from isthmus.calibration import Calibration, calibrate
+from isthmus.costs import break_even
 from isthmus.errors import Error, InputError, InternalError
 from isthmus.experiments import Comparison, compare, sweep
 from isthmus.explanation import Explanation, explain
@@ -28,6 +29,7 @@ __all__ = [
     "Scenario",
     "Schedule",
     "Split",
+    "break_even",
     "calibrate",
     "compare",
     "explain",

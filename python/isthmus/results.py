@@ -106,7 +106,7 @@ class Result:
 
     @property
     def nodes(self) -> pd.DataFrame:
-        """Totals of each node group: energy in J, cost in USD."""
+        """Totals of each node group: energy in J, cost in the scenario's currency."""
         return pd.DataFrame(self.summary["nodes"]).set_index("name")
 
     @property
@@ -151,6 +151,30 @@ class Result:
         ]
         columns = ["level", "alert", "severity", "pending", "fired", "resolved"]
         return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """The bill, a row per item: quantity x unit_price = amount; ``attrs`` has currency and hours.
+
+        Empty when the run kept none (docs/cost.md). Amounts in ``summary["ledger"]`` are exact.
+        """
+        return self._ledger_rows("rows")
+
+    @property
+    def carbon(self) -> pd.DataFrame:
+        """Emissions in g of CO2 equivalents, rows like those of ``ledger``."""
+        return self._ledger_rows("carbon")
+
+    def _ledger_rows(self, which: str) -> pd.DataFrame:
+        ledger = self.summary.get("ledger", {"rows": [], "carbon": []})
+        columns = ["item", "of", "quantity", "unit", "unit_price", "amount", "at_once"]
+        rows = [
+            r | {"amount": r["amount_micro"] / 1e6, "at_once": r.get("at_once_micro", 0) / 1e6}
+            for r in ledger[which]
+        ]
+        frame = pd.DataFrame(rows, columns=columns)
+        frame.attrs = {k: ledger[k] for k in ("currency", "hours") if k in ledger}
+        return frame
 
     def _table(self, group: str) -> pd.DataFrame:
         columns = {}

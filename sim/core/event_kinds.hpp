@@ -37,6 +37,8 @@ enum class EventKind : std::uint8_t {
   service_level,     //!< a slice of a service level is over: alerts are looked at
   disruption,        //!< a process crashes, maintenance goes on, a chaos experiment begins or ends
   failover,          //!< a primary is probed or replaced, writes or checkpoints are sent
+  startup,           //!< a part of a replica's start is over, or it was kept long enough
+  price_change,      //!< a price or carbon intensity of power changes
   count_
 };
 
@@ -77,6 +79,8 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::service_level, 7, "service_level"},
     {EventKind::disruption, 0, "disruption"},
     {EventKind::failover, 4, "failover"},
+    {EventKind::startup, 3, "startup"},
+    {EventKind::price_change, 9, "price_change"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -222,14 +222,20 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   }
   ++n.hosted;
   n.replicas.push_back(id);
-  if (!scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 1);
+  if (!scenario_.nodes[n.group].billed_when_idle) {
+    n.billed.set(now_, 1);
+    if (costs_) rent(node, true);
+  }
   s.replicas.push_back(id);
   if (placer_) placer_->changed(id, true);
   if (spec.local) {
     replica_of_node_[local_offset_[service] + (node - scenario_.nodes[spec.group].first)] = id;
   }
   if (disruptions_) disruptions_->units_taken(id);
-  if (at_once || spec.cold_start == Duration::zero()) {
+  if (spec.startup && !at_once) {
+    begin_start(id, n.hosted == 1);
+  } else if (at_once || spec.cold_start == Duration::zero()) {
+    if (spec.startup) start_complete(id);
     on_replica_ready(id);
   } else {
     ++s.cold_starts;
@@ -255,6 +261,7 @@ void World::on_replica_ready(std::uint32_t id) {
   if (p.phase != ReplicaPhase::starting) return;
   p.phase = ReplicaPhase::ready;
   p.ready_since = now_;
+  if (startups_) end_start(id);
   if (!failover_ || failover_->may_serve(id)) join_router(id);
   update_ready(p.service);
   wake_pending(p.service);
@@ -293,8 +300,8 @@ void World::retire(std::uint32_t id) {
 // Frees a draining replica when nothing is left for it to do.
 void World::release(std::uint32_t id) {
   if (busy(id)) return;
-  if (disruptions_ && disruptions_->keeps(id)) disruptions_->idle(id);
-  else remove_replica(id);
+  if (disruptions_ && disruptions_->keeps(id)) return disruptions_->idle(id);
+  if (!(startups_ && keep_alive(id))) remove_replica(id);
 }
 
 bool World::busy(std::uint32_t id) const {
@@ -309,6 +316,7 @@ void World::remove_replica(std::uint32_t id) {
   show_load(id);
   delist(id);
   p.phase = ReplicaPhase::gone;
+  if (startups_) forget_start(id);
   ServiceState& s = services_[p.service];
   s.replicas.erase(std::find(s.replicas.begin(), s.replicas.end(), id));
   update_ready(p.service);
@@ -327,7 +335,10 @@ void World::remove_replica(std::uint32_t id) {
     n.free_units[spec.unit] += spec.units_held();
   --n.hosted;
   n.replicas.erase(std::find(n.replicas.begin(), n.replicas.end(), id));
-  if (n.hosted == 0 && !scenario_.nodes[n.group].billed_when_idle) n.billed.set(now_, 0);
+  if (n.hosted == 0 && !scenario_.nodes[n.group].billed_when_idle) {
+    n.billed.set(now_, 0);
+    if (costs_) rent(p.node, false);
+  }
   if (placer_) placer_->changed(id, false);
 }
 
@@ -344,7 +355,7 @@ void World::set_replicas(std::uint32_t service, std::uint32_t desired) {
         [&](std::uint32_t id) { return replicas_[id].phase != ReplicaPhase::draining; }));
   };
   while (alive() < desired)
-    if (!start_replica(service, false)) return;  // no room now: tried again at the next period
+    if (!revive(service) && !start_replica(service, false)) return;  // no room now: tried again at the next period
   while (alive() > desired) {
     const auto newest = std::find_if(s.replicas.rbegin(), s.replicas.rend(), [&](std::uint32_t id) {
       return replicas_[id].phase != ReplicaPhase::draining;

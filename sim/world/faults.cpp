@@ -171,6 +171,7 @@ void World::fail_node(std::uint32_t node) {
   if (!n.up) return;
   n.up = false;
   if (disruptions_) disruptions_->node_down(node);
+  if (costs_) note_machine(node, false);
   std::vector<std::uint64_t> lost;
   std::vector<std::uint32_t> here = n.replicas;  // removed ones leave the list
   std::sort(here.begin(), here.end());
@@ -221,6 +222,7 @@ void World::fail_node(std::uint32_t node) {
   lose_handovers(node);
   if (visits_) lose_visits(node);
   if (updates_) lose_updates(node);
+  if (startups_) lose_pulls(node);
   if (outboxes_) outboxes_->node_failed(node);
   if (replication_) replication_->node_failed(node);
   if (jobs_) jobs_->node_failed(node);
@@ -232,6 +234,7 @@ void World::recover_node(std::uint32_t node) {
   if (n.physics && n.physics->shut_down()) return;  // too hot or empty: it stays down
   n.up = true;
   if (disruptions_) disruptions_->node_up(node);
+  if (costs_) note_machine(node, true);
   const NodeGroup& group = scenario_.nodes[n.group];
   double watts = group.base_power + (n.uploads > 0 ? group.upload_power : 0) +
                  (n.downloads > 0 ? group.download_power : 0);
@@ -249,6 +252,10 @@ void World::recover_node(std::uint32_t node) {
   for (const std::uint32_t id : here) {
     Replica& p = replicas_[id];
     if (p.phase != ReplicaPhase::starting) continue;
+    if (scenario_.services[p.service].startup) {
+      begin_start(id, false);
+      continue;
+    }
     ++services_[p.service].cold_starts;
     p.ready = queue_.push(now_ + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
   }

@@ -21,6 +21,7 @@ enum class FlowOwner : std::uint32_t {
   request = 0,      //!< uploads, downloads, calls, handshakes, KV caches
   update = 2,       //!< of a model, to one machine
   cache_write = 4,  //!< an answer, to a cache
+  image = 6,        //!< of a container, to a machine
   message = 8,      //!< of a streamed answer, to its client
   outbox = 13,
   replication = 14,

@@ -414,6 +414,7 @@ void World::served(std::uint32_t slot, Instant at) {
   end_admission(slot, true);
   if (!meters_.empty()) note_answer(slot, at);
   r.record.served = at;
+  if (costs_) count_use(r.record.service, r.record);
   const std::uint32_t replica = r.replica;
   const std::uint32_t node = replicas_[replica].node;
   --replicas_[replica].outstanding;
@@ -428,7 +429,7 @@ void World::served(std::uint32_t slot, Instant at) {
     if (r.stream || !remote) leave_broker(r);
   }
   if (remote && scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud && warm_)
-    egress_cost_ += egress * scenario_.egress_price;
+    egress_cost_ += egress * scenario_.egress_price, egress_bytes_ += egress;
   if (r.stream) return end_of_stream(slot);
   if (!remote) return complete(slot);
   if (r.exchange) return answer(slot);

@@ -33,6 +33,7 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   info.network = std::move(network);
   info.duration = s.duration;
   info.warmup = s.warmup;
+  info.currency = s.costs.currency;
   for (const auto& w : s.workloads) {
     info.workloads.push_back(w.name);
     info.tenant_of.push_back(w.tenant);

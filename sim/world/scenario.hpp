@@ -32,6 +32,7 @@
 #include "schedulers/variant_policy.hpp"
 #include "sim/world/autoscaling_spec.hpp"
 #include "sim/world/cache_spec.hpp"
+#include "sim/world/cost_spec.hpp"
 #include "sim/world/distribution.hpp"
 #include "sim/world/job_spec.hpp"
 #include "sim/world/failover_spec.hpp"
@@ -43,6 +44,7 @@
 #include "sim/world/update_spec.hpp"
 #include "sim/world/replication_spec.hpp"
 #include "sim/world/service_level_spec.hpp"
+#include "sim/world/startup_spec.hpp"
 
 namespace isthmus::world {
 
@@ -88,7 +90,7 @@ struct NodeGroup {
   //! Between accelerators of one node, for KV caches: bytes/s, infinite where it is not stated; s.
   double interconnect_bandwidth = std::numeric_limits<double>::infinity(), interconnect_latency = 0;
   double core_speed = 1;               //!< of one core on codecs and ciphers, against published figures
-  double price_per_hour = 0;           //!< USD per node-hour
+  double price_per_hour = 0;           //!< per node-hour, in the scenario's currency
   bool billed_when_idle = true;        //!< false: only while it hosts a replica
   std::vector<schedulers::Taint> taints;  //!< that keep replicas off, of services with a placement
   std::vector<std::string> labels;     //!< "key=value", that a placement may require
@@ -242,6 +244,7 @@ struct Service {
   std::uint32_t cached = 0xffffffffU;  //!< index of its model in the group's model_cache; ~0: none
   double load_host_peak = 0;           //!< bytes of host memory while a replica loads
   Duration cold_start;                 //!< from asking for a replica until it is ready
+  std::shared_ptr<const Startup> startup;  //!< says it part by part instead; null: cold_start
   std::uint32_t queue_capacity = 0xffffffffU;  //!< waiting requests per replica
   Duration request_overhead;           //!< of the front end, before a request queues; takes no unit
   LineOrder queue_order = LineOrder::arrival;  //!< other than arrival: requests are served one by one
@@ -414,7 +417,8 @@ struct Scenario {
   network::FlowModel flow_model;
   bool simgrid = true;
   std::vector<std::string> simgrid_options;
-  double egress_price = 0;             //!< USD per byte sent from cloud nodes
+  double egress_price = 0;             //!< per byte sent from cloud nodes
+  Costs costs;
   std::vector<Protocol> protocols;
   std::vector<Service> services;
   std::vector<Tenant> tenants;

@@ -70,7 +70,9 @@ void World::reset_totals() {
   if (placer_) placer_->reset_totals();
   if (disruptions_) disruptions_->reset_totals();
   if (failover_) failover_->reset_totals();
-  egress_cost_ = 0;
+  egress_cost_ = egress_bytes_ = 0;
+  if (costs_) reset_costs();
+  if (startups_) reset_startups();
   if (offload_state_) offload_state_->totals = {};
   talk_ = {};
   hedging_ = {};
@@ -257,6 +259,8 @@ results::WorldTotals World::totals() {
     t.services.push_back(out);
   }
 
+  add_ledger(t);
+  if (startups_) add_startup_totals(t.more);
   add_update_totals(t);
 
   // Instances of one scenario link ("5g[17]") are one row.

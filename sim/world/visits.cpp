@@ -394,7 +394,10 @@ void World::add_egress(std::uint32_t from, std::uint32_t to, double bytes) {
   const auto in_cloud = [&](std::uint32_t node) {
     return scenario_.nodes[nodes_[node].group].tier == schedulers::Tier::cloud;
   };
-  if (warm_ && in_cloud(from) && !in_cloud(to)) egress_cost_ += bytes * scenario_.egress_price;
+  if (warm_ && in_cloud(from) && !in_cloud(to)) {
+    egress_cost_ += bytes * scenario_.egress_price;
+    egress_bytes_ += bytes;
+  }
 }
 
 }  // namespace isthmus::world

@@ -65,6 +65,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
     }
   }
   if (scenario.offload.policy) open_offload();
+  open_costs();
+  open_startups();
   open_caches();
   open_admission();
   if (std::any_of(scenario.services.begin(), scenario.services.end(),
@@ -183,6 +185,8 @@ void World::handle(const Event& e) {
     case EventKind::service_level: levels_->on_slice(e.target); break;
     case EventKind::disruption: disruptions_->on_event(e.target, e.payload); break;
     case EventKind::failover: failover_->on_event(e.target, e.payload); break;
+    case EventKind::startup: on_startup_event(e.target, e.payload); break;
+    case EventKind::price_change: on_price_change(e.target); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }
@@ -193,6 +197,7 @@ void World::on_flow_ended(std::uint64_t tag, network::Outcome outcome) {
     case FlowOwner::request: return on_request_flow_ended(h, outcome);
     case FlowOwner::update: return on_update_flow_ended(h, outcome);
     case FlowOwner::cache_write: return on_cache_write_ended(h, outcome);
+    case FlowOwner::image: return on_image_flow_ended(h, outcome);
     case FlowOwner::message: return on_message_ended(h, outcome);
     case FlowOwner::outbox: return outboxes_->on_flow_ended(h, outcome);
     case FlowOwner::replication: return replication_->on_flow_ended(h, outcome);

@@ -14,9 +14,11 @@
 #include "network/network.hpp"
 #include "results/recorder.hpp"
 #include "sim/core/fingerprint.hpp"
+#include "sim/world/cost_state.hpp"
 #include "sim/world/offload_state.hpp"
 #include "sim/world/operator_codes.hpp"
 #include "sim/world/scenario.hpp"
+#include "sim/world/startup_state.hpp"
 #include "sim/world/state.hpp"
 #include "sim/world/update_state.hpp"
 
@@ -467,6 +469,41 @@ class World final : public network::EventLoop {
   void lose_updates(std::uint32_t node);
   void resume_updates(std::uint32_t node);
 
+  // startups.cpp: cold starts part by part, and replicas kept alive
+  void open_startups();
+  void reset_startups();
+  void start_complete(std::uint32_t replica);
+  void begin_start(std::uint32_t replica, bool on_new_machine);
+  void provisioned(std::uint32_t replica);
+  void begin_pull(std::uint32_t pull);
+  void on_image_flow_ended(Handle handle, network::Outcome outcome);
+  bool waits_for(std::uint32_t replica, const StartupState::Pull& pull) const;
+  void unpacked(std::uint32_t pull);
+  void image_there(std::uint32_t replica);
+  void end_start(std::uint32_t replica);
+  void forget_start(std::uint32_t replica);
+  bool keep_alive(std::uint32_t replica);
+  bool revive(std::uint32_t service);
+  void lose_pulls(std::uint32_t node);
+  void on_startup_event(std::uint32_t step, std::uint64_t payload);
+  void add_startup_totals(std::vector<std::pair<std::string, double>>& more) const;
+
+  // costs.cpp: what is paid, and what is emitted
+  void open_costs();
+  void reset_costs();
+  void watch_prices(std::uint32_t site);
+  void read_meters(std::uint32_t site);
+  void on_price_change(std::uint32_t site);
+  void rent(std::uint32_t node, bool begins);
+  CostState::Month& month_of(CostState::Use& use, Instant at) const;
+  void count_use(std::uint32_t service, const results::RequestRecord& record);
+  void note_machine(std::uint32_t node, bool up);
+  void count_down_time(CostState::Use& use);
+  void bill_group(std::uint32_t group, results::NodeTotals& totals, results::Ledger& ledger);
+  void bill_use(std::uint32_t service, results::Ledger& ledger);
+  double availability_of(std::uint32_t service) const;
+  void add_ledger(results::WorldTotals& totals);
+
   // totals.cpp
   void reset_totals();
   results::ServiceTotals::WeightCache cache_totals(const Service& service) const;
@@ -483,7 +520,7 @@ class World final : public network::EventLoop {
   bool warm_ = false, ended_ = false;
   std::uint64_t events_ = 0, events_at_once_ = 0, created_ = 0;
   std::uint64_t open_sources_ = 0, live_requests_ = 0, live_tasks_ = 0, next_task_ = 0;
-  double egress_cost_ = 0;
+  double egress_cost_ = 0, egress_bytes_ = 0;
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, ConnectionPool> connections_;
   std::map<std::pair<const Protocol*, std::uint32_t>, BrokerState> brokers_;  // by machine
   results::ProtocolTotals talk_;
@@ -533,6 +570,8 @@ class World final : public network::EventLoop {
   StreamKey update_draws_;
 
   std::vector<std::unique_ptr<ServiceMeter>> meters_;  // of services; empty: no autoscaler wants metrics
+  std::unique_ptr<StartupState> startups_;  // null: no service says how its replicas start
+  std::unique_ptr<CostState> costs_;     // null: no ledger is kept
   std::unique_ptr<AdmissionState> admission_;  // null: everybody may enter everywhere
   std::unique_ptr<StoreAndForward> outboxes_;  // null: no machine has one
   std::unique_ptr<Replication> replication_;   // null: no data are replicated

@@ -54,6 +54,28 @@ def small(network: str = "fluid", **more) -> dict:
     }
 
 
+def test_ledger():
+    def costs(**node) -> isthmus.Result:
+        scenario = small(costs={"currency": "CNY"})
+        scenario["nodes"]["server"] |= node
+        return isthmus.run(scenario)
+
+    rented = costs(price="10 CNY/h")
+    bought = costs(purchase_price="36500 CNY", billing={"kind": "owned", "years": 5})
+    assert rented.ledger.attrs["currency"] == "CNY"
+    assert rented.ledger["amount"].sum() == pytest.approx(10 * 55 / 3600, abs=1e-6)
+    assert rented.metrics.attrs["cost"] == "CNY"
+    assert (rented.directory / "ledger.csv").read_text().count("\n") == 2
+    assert bought.ledger.iloc[0]["at_once"] == 36500
+    assert isthmus.break_even(rented, bought) == pytest.approx(5, rel=1e-5)
+    assert isthmus.break_even(rented, rented) == 0
+    assert rented.carbon.empty
+    plain = isthmus.run(small())
+    assert plain.ledger.empty
+    with pytest.raises(isthmus.InputError, match="keeps no ledger"):
+        isthmus.break_even(plain, rented)
+
+
 def test_metrics_agree_with_the_tables():
     result = isthmus.run(small())
     frame = result.requests[result.requests["counted"]]

@@ -462,6 +462,80 @@ def random_tenants(seed: int, services: dict, workloads: list) -> dict:
     return tenants
 
 
+def add_costs(seed: int, scenario: dict) -> None:
+    """Billing of every kind, power prices, carbon, serverless services and providers, cold starts in parts."""
+    r = random.Random(f"costs {seed}")
+    nodes = scenario["nodes"]
+    if r.random() < 0.4:
+        return
+    # Those that nobody calls, and that call nobody.
+    services = {
+        name: s for name, s in scenario["services"].items()
+        if not {"pools", "split", "calls", "caches"} & set(s)
+        and not any(name in json.dumps(other) for other in scenario["services"].values())
+        and "updates" not in scenario and nodes[s["on"]].get("tier") != "device"
+    }
+    currency = r.choice(["USD", "CNY"])
+    price = lambda per: f"{r.choice([0, 0.01, 3])} {r.choice(['USD', 'CNY'])}{per}"  # noqa: E731
+    for name, node in nodes.items():
+        if r.random() < 0.5:
+            node["site"] = "room"
+            node["pays_power"] = r.random() < 0.5
+        if r.random() < 0.3:
+            node["licences"] = {"suite": {"price": price("/month"), "per_machine": r.choice([1, 8])}}
+        if r.random() < 0.3:
+            node["embodied_carbon"] = "900 kg"
+        kind = r.choice(["", "on-demand", "spot", "reserved", "owned", "none"])
+        rounding = r.choice([{}, {"granularity": "1 s"}, {"granularity": "7 s", "minimum": "1 min"}])
+        if kind == "owned" and node.get("billed_when_idle", True):
+            node |= {"purchase_price": price(""), "billing": {"kind": kind, "salvage": 0.1}}
+        elif kind == "reserved" and node.get("billed_when_idle", True):
+            node |= {"price": price("/h"), "billing": {"kind": kind, "upfront": price("")}}
+        elif kind == "on-demand":
+            node |= {"price": price("/h"), "billing": {"kind": kind, **rounding}}
+        elif kind == "spot":
+            node |= {"price": "2 USD/h", "billing": {"kind": kind, "discount": 0.6, **rounding}}
+        elif kind == "none":
+            node["billing"] = {"kind": kind}
+            for service in services.values():
+                if service["on"] != name:
+                    continue
+                if r.random() < 0.5:
+                    service["serverless"] = {"request_price": price("/1M"), "time_price": price("/h"),
+                                             "granularity": r.choice(["1 ns", "1 ms", "100 ms"])}
+                else:
+                    service["provider"] = {"call_price": price("/10k"), "availability": r.choice([0.9, 1]),
+                                           "outage": "1 s", "credits": [{"below": 0.99, "share": 0.2}]}
+    for service in services.values():
+        if r.random() < 0.5:
+            continue
+        service.pop("cold_start", None)
+        service["startup"] = {"provision": r.choice(["0 s", "2 s"]), "keep_alive": r.choice(["0 s", "5 s"]),
+                              **r.choice([{"snapshot": "100 ms"}, {"runtime": "1 s", "warmup": "200 ms"}])}
+        if r.random() < 0.6:
+            service["startup"]["image"] = {"registry": r.choice(["gpu", "box"]), "unpack": "1 GB/s",
+                                           "layers": {"base": "20 MB", r.choice("ab"): "5 MB"}}
+    site = {"power_price": price("/kWh"), "carbon_intensity": r.choice(["0 g/kWh", "400 g/kWh"]),
+            "pue": r.choice([1, 1.4])}
+    scenario["costs"] = {
+        "currency": currency, "exchange": {"USD": 7.2} if currency == "CNY" else {"CNY": 0.14},
+        "sites": {"room": site}, "flat": {"staff": {"price": price("/day")}, "desk": {"purchase_price": price("")}},
+        **({"egress": [{"volume": "1 MB", "price": price("/GB")}, {"price": price("/GB")}]}
+           if r.random() < 0.5 else {})}
+
+
+def check_ledger(summary: dict) -> None:
+    """Rows are quantity x price, and add up exactly."""
+    ledger = summary.get("ledger")
+    if not ledger:
+        return
+    for row in ledger["rows"] + ledger["carbon"]:
+        assert abs(row["quantity"] * row["unit_price"] * 1e6 - row["amount_micro"]) <= 0.5 + 1e-9, row
+    total = sum(row["amount_micro"] for row in ledger["rows"])
+    assert total == ledger["total_micro"]
+    assert round(summary["metrics"]["cost"]["value"] * 1e6) == total
+
+
 def random_scenario(seed: int) -> dict:
     """Phones, boxes and GPUs with faults, limits and every kind of policy."""
     r = random.Random(seed)
@@ -1046,12 +1120,14 @@ def test_laws(seed, make):
     hedge(seed, scenario)
     if seed % 2 and make is not placed_scenario:
         trouble(seed, scenario)
+    add_costs(seed, scenario)
     try:
         run = isthmus.run(scenario)
     except isthmus.InputError as error:  # placements may find no room for all that is there at the start
         assert make is placed_scenario
         assert "machines can take it" in str(error) or "no machine is what it requires" in str(error)
         return
+    check_ledger(run.summary)
 
     # Conservation: every request is somewhere, and has a row.
     counts = run.conservation

@@ -45,7 +45,9 @@ def rows_of(case: dict, results: dict) -> tuple[list[str], list[str]]:
     if any("service" in f for f in case["figures"]):
         services = simulate_services(case["scenario"])
     for f in case["figures"]:
-        value = (services[f["service"]] if "service" in f else results[f["alternative"]])[f["metric"]]
+        metrics = services[f["service"]] if "service" in f else results[f["alternative"]]
+        names = f["metric"].split(" + ")
+        value = metrics[names[0]] if len(names) == 1 else sum(metrics.get(n) or 0 for n in names)
         if f["kind"] == "unknown":
             if value is not None:
                 problems.append(f"{case['id']}: {f['figure']}: {value} is known")
@@ -53,6 +55,10 @@ def rows_of(case: dict, results: dict) -> tuple[list[str], list[str]]:
             continue
         if "per" in f:  # for each one of what another metric counts
             value = value / results[f["alternative"]][f["per"]]
+        if "break_even_with" in f:  # months until two alternatives have cost the same
+            other = results[f["break_even_with"]]
+            value = (metrics["cost_at_once"] - other["cost_at_once"]) / (
+                other["running_cost_per_month"] - metrics["running_cost_per_month"])
         if "relative_to" in f:  # share by which it differs from another alternative
             value = value / results[f["relative_to"]][f["metric"]] - 1
         if "minus" in f:  # difference to another alternative
