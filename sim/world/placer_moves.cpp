@@ -198,7 +198,7 @@ void Placer::observe(std::uint32_t service) {
     const PlacementDemand d = demand(member);
     if (d.accelerators <= 0 && d.memory <= 0) continue;
     for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
-      if (!usable(n)) continue;
+      if (!this->usable(n)) continue;
       const double units = free_accelerators(member, n, {}), memory = free_memory(member, n, {});
       const auto more = static_cast<double>(schedulers::room_for(d, units, memory, much_room));
       room += more;
