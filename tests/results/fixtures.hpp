@@ -1,6 +1,8 @@
 // Records and summaries that the tests of results share.
 #pragma once
 
+#include <algorithm>
+#include <initializer_list>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -115,14 +117,26 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   t.cpu_seconds = 0.25;
   t.nodes = {{"gateway", 2, 300.0, 5.0, 0.006, 0.01, {}}, {"server", 1, 700.0, 8.0, 0.003, 0.02,
               NodeTotals::Physics{0.1, 61.5, 0.5, 0, 3.5, 0.25, 0.875, 0.125}}};
-  // What runs with outboxes, replicated data, placements, jobs and rules of admission tell (tests/scenarios
-  // hold them to all of it).
+  // What parts of a run name themselves (tests/scenarios hold them to all of it).
+  const auto one_of = [](std::string_view name, std::initializer_list<std::string_view> starts) {
+    return std::ranges::any_of(starts, [&](std::string_view start) { return name.starts_with(start); });
+  };
   for (const MetricDefinition& d : metric_definitions()) {
-    for (const std::string_view part : {"<outbox>", "<data>", "<owner/rule>", "<job>", "<service>"})
-      if (const std::size_t at = d.name.find(part);
-          at != std::string_view::npos && (part != "<service>" || d.name.starts_with("placement_")))
-        t.more.emplace_back(std::string(d.name).replace(at, part.size(), "logs"), 1.5);
+    for (const std::string_view part : {"<outbox>", "<data>", "<owner/rule>", "<job>", "<failover>", "<level>",
+                                        "<level/alert>", "<item/of>", "<service/part>", "<nodes>", "<service>"}) {
+      const std::size_t at = d.name.find(part);
+      if (at == std::string_view::npos) continue;
+      if (part == "<nodes>" && !d.name.starts_with("node_")) continue;
+      if (part == "<service>" && !one_of(d.name, {"placement_", "cold_starts.", "warm_starts.", "cold_start_mean.",
+                                                  "service_availability.", "crashes.", "requests_lost.",
+                                                  "availability."}))
+        continue;
+      t.more.emplace_back(std::string(d.name).replace(at, part.size(), "logs"), 1.5);
+    }
     if (d.name == "placement_violations") t.more.emplace_back(d.name, 0);
+    if (d.name == "image_bytes" || d.name == "carbon" || d.name == "carbon_embodied" || d.name == "sci" ||
+        one_of(d.name, {"cost_per_month", "cost_per_year", "cost_at_once", "running_cost_"}))
+      t.more.emplace_back(d.name, 1.5);
   }
   t.more.emplace_back("displaced.edge", 1.5);
   ServiceTotals edge;

@@ -180,7 +180,9 @@ TEST(Costs, EgressByVolumeOfTheMonth) {
 
 class Series : public ::testing::Test {
  protected:
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / "isthmus_test_costs.csv";
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() /
+      (std::string("isthmus_test_costs_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".csv");
   void write(const std::string& text) { std::ofstream(path_) << text; }
   json priced(const json& more = json::object()) {
     json series = {{"file", path_.string()}};
