@@ -1031,7 +1031,7 @@ def test_placements_and_jobs(seed):
                 spent = of["job_items"] * 0.1 + of["job_checkpoint_time"] + of["job_lost"]
                 assert of["job_busy"] <= spent + 1e-6
                 assert of["job_busy"] >= of["job_items"] * 0.1 + of["job_lost"] - 1e-6
-    for name in runs[0].metrics:
+    for name in runs[0].metrics.index:
         if name.startswith("job_"):
             a, b = (run.metrics[name] for run in runs)
             assert a == pytest.approx(b, rel=1e-6, abs=1e-6, nan_ok=True), name
