@@ -142,7 +142,9 @@ world::Billing billing_of(Resolution& r, const ObjectView& node, const world::No
       b.salvage = b.purchase * v.number("salvage");
       b.life_hours = v.number("years") * world::hours_per_year;
       if (!node.has("life_years")) life_years = v.number("years");
-      if (group.price_per_hour > 0) refuse(node, "price", "is rent, but the machines are owned; leave one of both out");
+      // The catalogue may know a rent, too; it is not the one to pay.
+      if (group.price_per_hour > 0 && node.at("price").source == node.at("billing").source)
+        refuse(node, "price", "is rent, but the machines are owned; leave one of both out");
     } else {
       b.kind = world::BillingKind::none;
     }

@@ -67,9 +67,9 @@ void Disruptions::on_event(std::uint32_t what, std::uint64_t payload) {
       return;
     }
     case random_crash: {
-      const Replica& p = world_.replicas_[number];
-      if (p.phase != ReplicaPhase::gone && armed_[{index, number}] == p.ready_since)
-        crash(number, world_.scenario_.crashes[index].restart);
+      // Only what was drawn at the last start counts.
+      const bool gone = world_.replicas_[number].phase == ReplicaPhase::gone;
+      if (!gone && starts_[number] == (payload >> 32) + 1) crash(number, world_.scenario_.crashes[index].restart);
       return;
     }
     case maintenance_begins: return roll(index);
@@ -92,8 +92,8 @@ void Disruptions::arm(std::uint32_t index, std::uint32_t id) {
   if (!c.time_to_failure || c.service != p.service || (c.replica != nobody && c.replica != p.number)) return;
   Rng g = draws_.at(hash_combine(c.identity, p.number), starts_[id]);
   const Duration lives = std::max(Duration(1'000'000), saturated(c.time_to_failure->sample(g)));
-  armed_[{index, id}] = p.ready_since;
-  world_.queue_.push(world_.now_ + lives, EventKind::disruption, target_of(random_crash, index), id);
+  world_.queue_.push(world_.now_ + lives, EventKind::disruption, target_of(random_crash, index),
+                     starts_[id] << 32 | id);
 }
 
 void Disruptions::replica_ready(std::uint32_t id) {

@@ -89,7 +89,6 @@ class Disruptions {
   std::vector<Group> groups_;
   std::vector<Serving> services_;
   std::map<std::uint32_t, Restarts> restarts_;               // by replica
-  std::map<std::pair<std::uint32_t, std::uint32_t>, Instant> armed_;  // crash and replica: ready since
   std::map<std::uint32_t, std::uint64_t> starts_;            // of replicas, for draws
   std::vector<Rolling> rolling_;
   std::set<std::uint32_t> cordoned_, kept_;                  // machines, replicas

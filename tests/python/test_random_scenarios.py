@@ -471,7 +471,7 @@ def add_costs(seed: int, scenario: dict) -> None:
     # Those that nobody calls, and that call nobody.
     services = {
         name: s for name, s in scenario["services"].items()
-        if not {"pools", "split", "calls", "caches"} & set(s)
+        if not {"pools", "split", "calls", "caches", "placement"} & set(s) and isinstance(s["on"], str)
         and not any(name in json.dumps(other) for other in scenario["services"].values())
         and "updates" not in scenario and nodes[s["on"]].get("tier") != "device"
     }
@@ -488,6 +488,7 @@ def add_costs(seed: int, scenario: dict) -> None:
         kind = r.choice(["", "on-demand", "spot", "reserved", "owned", "none"])
         rounding = r.choice([{}, {"granularity": "1 s"}, {"granularity": "7 s", "minimum": "1 min"}])
         if kind == "owned" and node.get("billed_when_idle", True):
+            node.pop("price", None)
             node |= {"purchase_price": price(""), "billing": {"kind": kind, "salvage": 0.1}}
         elif kind == "reserved" and node.get("billed_when_idle", True):
             node |= {"price": price("/h"), "billing": {"kind": kind, "upfront": price("")}}
