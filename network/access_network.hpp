@@ -31,6 +31,7 @@ class AccessNetwork final : public Network, private EventLoop {
   std::size_t in_flight() const override { return slots_.live(); }
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
   double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
+  void bring_to(Instant now) override { backend_->bring_to(now); }
   double carried_bytes(LinkId link) const override { return backend_->carried_bytes(link); }
   double busy_seconds(LinkId link) const override { return backend_->busy_seconds(link); }
   TransferCounters counters() const override { return counters_; }

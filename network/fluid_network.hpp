@@ -45,6 +45,7 @@ class FluidNetwork final : public Network {
   std::size_t in_flight() const override { return flows_.live(); }
   Duration path_latency(std::uint32_t from, std::uint32_t to) const override;
   double path_bandwidth(std::uint32_t from, std::uint32_t to) const override;
+  void bring_to(Instant now) override { advance_to(now); }
   double carried_bytes(LinkId link) const override;
   double busy_seconds(LinkId link) const override;
   std::string describe() const override { return "fluid " + model_.name; }

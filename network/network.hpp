@@ -106,6 +106,8 @@ class Network {
   virtual Duration path_latency(std::uint32_t from, std::uint32_t to) const = 0;
   //! Smallest nominal capacity on the path at this moment, bytes/s (0 when a link is down).
   virtual double path_bandwidth(std::uint32_t from, std::uint32_t to) const = 0;
+  //! Before figures are read: they are as of `now`, which no completion that was reported lies behind.
+  virtual void bring_to(Instant now) { static_cast<void>(now); }
   //! Bytes carried so far by a link (sum of both directions).
   virtual double carried_bytes(LinkId link) const = 0;
   virtual TransferCounters counters() const { return {}; }

@@ -78,6 +78,7 @@ void World::reset_totals() {
   hedging_ = {};
   for (auto& [key, b] : brokers_) b.peak = b.memory, b.most = b.held;
   counters_before_ = network_->counters();
+  network_->bring_to(now_);
   carried_before_.clear();
   busy_before_.clear();
   for (std::uint32_t l = 0; l < scenario_.topology.links.size(); ++l) {
@@ -264,6 +265,7 @@ results::WorldTotals World::totals() {
   add_update_totals(t);
 
   // Instances of one scenario link ("5g[17]") are one row.
+  network_->bring_to(now_);
   const double seconds = (now_ - Instant::zero() - (warm_ ? scenario_.warmup : Duration::zero())).seconds();
   std::map<std::string, std::size_t> rows;
   std::map<std::string, double> capacity, air_time;
