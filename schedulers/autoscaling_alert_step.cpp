@@ -4,7 +4,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
-#include "sim/core/errors.hpp"
+#include "schedulers/replica_range.hpp"
 
 namespace isthmus::schedulers {
 
@@ -15,27 +15,24 @@ class AlertStep final : public AutoscalingPolicy {
   explicit AlertStep(const Parameters& p)
       : step_(static_cast<std::uint32_t>(p.number("step"))),
         calm_(Duration::from_seconds(p.number("calm"))),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))) {
-    if (min_ > max_) throw InputError("min_replicas is above max_replicas");
-  }
+        range_(p) {}
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
-    const std::uint32_t current = std::clamp(view.current, min_, max_);
+    const std::uint32_t current = range_.clamp(view.current);
     if (view.alerts > 0) {
       calm_since_ = Instant::never();
-      return {current + std::min(step_, max_ - current), "alert"};
+      return {current + std::min(step_, range_.max - current), "alert"};
     }
     if (calm_since_.is_never()) calm_since_ = view.now;
-    if (view.now - calm_since_ < calm_ || current == min_) return {current, "calm"};
+    if (view.now - calm_since_ < calm_ || current == range_.min) return {current, "calm"};
     calm_since_ = view.now;
-    return {current - std::min(step_, current - min_), "calm for long enough"};
+    return {current - std::min(step_, current - range_.min), "calm for long enough"};
   }
 
  private:
   std::uint32_t step_;
   Duration calm_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   Instant calm_since_ = Instant::never();
 };
 

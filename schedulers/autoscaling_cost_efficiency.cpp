@@ -5,7 +5,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
-#include "sim/core/errors.hpp"
+#include "schedulers/replica_range.hpp"
 
 namespace isthmus::schedulers {
 
@@ -28,22 +28,19 @@ class CostEfficiency final : public AutoscalingPolicy {
         heavy_(p.number("lambda_above")),
         threshold_(p.number("threshold")),
         weight_(p.number("weight")),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))) {
-    if (min_ > max_) throw InputError("min_replicas is above max_replicas");
-  }
+        range_(p) {}
   bool wants_metrics() const override { return true; }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
     for (const ServiceMetrics& m : view.samples) learn(m);
-    if (!known_) return {std::clamp(view.current, min_, max_), "nothing measured yet"};
+    if (!known_) return {range_.clamp(view.current), "nothing measured yet"};
     const double busy = rate_ * service_;
     const double load = busy / std::max(1U, view.current);
     const double lambda = load > threshold_ ? heavy_ : light_;
-    std::uint32_t best = max_;
+    std::uint32_t best = range_.max;
     double least = std::numeric_limits<double>::infinity();
-    for (std::uint32_t n = std::max(1U, min_); n <= max_; ++n) {
-      const double cost = static_cast<double>(n) / max_, efficiency = 1 / slowdown(n, busy);
+    for (std::uint32_t n = std::max(1U, range_.min); n <= range_.max; ++n) {
+      const double cost = static_cast<double>(n) / range_.max, efficiency = 1 / slowdown(n, busy);
       const double objective = lambda * cost - (1 - lambda) * efficiency;
       if (efficiency > 0 && objective < least) least = objective, best = n;
     }
@@ -63,7 +60,7 @@ class CostEfficiency final : public AutoscalingPolicy {
   }
 
   double light_, heavy_, threshold_, weight_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   bool known_ = false;
   double rate_ = 0, service_ = 0;  // requests/s; replica-seconds per request
 };

@@ -32,7 +32,7 @@ class KedaPolicy final : public AutoscalingPolicy {
   bool wants_metrics() const override { return true; }
   bool wants_latencies() const override { return metric_.wants_latencies(); }
   std::vector<std::string> external_metrics() const override {
-    return metric_.external().empty() ? std::vector<std::string>() : std::vector{metric_.external()};
+    return metric_.externals();
   }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {

@@ -10,7 +10,7 @@
 #include "schedulers/entry.hpp"
 #include "schedulers/kpa_decider.hpp"
 #include "schedulers/kpa_windows.hpp"
-#include "sim/core/errors.hpp"
+#include "schedulers/replica_range.hpp"
 
 namespace isthmus::schedulers {
 
@@ -20,12 +20,10 @@ class Kpa final : public AutoscalingPolicy {
  public:
   explicit Kpa(const Parameters& p)
       : by_rate_(p.text("metric") == "rps"),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))),
+        range_(p),
         grace_(Duration::from_seconds(p.number("scale_to_zero_grace_period"))),
         stable_(seconds(p.number("stable_window")), weighted(p)),
         panic_(seconds(p.number("stable_window") * p.number("panic_window_percentage")), weighted(p)) {
-    if (min_ > max_) throw InputError("kpa: min_replicas is above max_replicas");
     double total = p.number("target");
     const double limit = p.number("container_concurrency");
     if (total == 0) total = by_rate_ ? 200 : limit > 0 ? limit : 100;
@@ -54,9 +52,9 @@ class Kpa final : public AutoscalingPolicy {
       decider_.emplace(spec_, ready, view.now);
       active_since_ = view.now;
     }
-    if (stable_.empty(second)) return {std::clamp(view.current, min_, max_), "no samples"};
+    if (stable_.empty(second)) return {range_.clamp(view.current), "no samples"};
     const KpaDecision d = decider_->scale(view.now, stable_.average(second), panic_.average(second), ready);
-    const auto desired = std::clamp(static_cast<std::uint32_t>(std::max(0, d.desired)), min_, max_);
+    const auto desired = std::clamp(static_cast<std::uint32_t>(std::max(0, d.desired)), range_.min, range_.max);
     if (d.excess_burst_capacity >= 0) proxy_since_.reset();
     else if (!proxy_since_) proxy_since_ = view.now;
     if (desired == 0) return to_zero(view);
@@ -98,7 +96,7 @@ class Kpa final : public AutoscalingPolicy {
   }
 
   bool by_rate_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   Duration grace_;
   KpaSpec spec_;
   KpaBuckets stable_, panic_;

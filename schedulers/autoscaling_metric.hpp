@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "schedulers/autoscaling_policy.hpp"
 
@@ -18,7 +19,10 @@ class AutoscalingMetric {
   //! Empty: nothing was measured (no answer in the window, no such external value).
   std::optional<double> of(const ServiceMetrics& metrics) const;
   bool wants_latencies() const { return kind_ == Kind::percentile; }
-  const std::string& external() const { return external_; }  //!< its name, "" for others
+  //! The names of external metrics that it reads: its own, or none.
+  std::vector<std::string> externals() const {
+    return kind_ == Kind::external ? std::vector{external_} : std::vector<std::string>();
+  }
   //! A sum over the replicas, which each new replica takes a part of; otherwise a mean or a level.
   bool is_total() const;
   bool is_utilization() const { return kind_ == Kind::utilization; }

@@ -7,6 +7,7 @@
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
 #include "schedulers/forecast.hpp"
+#include "schedulers/replica_range.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
@@ -22,9 +23,7 @@ class Predictive final : public AutoscalingPolicy {
         season_(p.number("season")),
         margin_(p.number("margin")),
         hold_(Duration::from_seconds(p.number("stabilization"))),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))) {
-    if (min_ > max_) throw InputError("min_replicas is above max_replicas");
+        range_(p) {
     if (!metric_.is_total())
       throw InputError("metric \"" + p.text("metric") +
                        "\" is no sum over the replicas; forecast one that is, such as rate or concurrency");
@@ -42,12 +41,12 @@ class Predictive final : public AutoscalingPolicy {
   bool wants_metrics() const override { return true; }
   bool wants_latencies() const override { return metric_.wants_latencies(); }
   std::vector<std::string> external_metrics() const override {
-    return metric_.external().empty() ? std::vector<std::string>{} : std::vector{metric_.external()};
+    return metric_.externals();
   }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
     for (const ServiceMetrics& m : view.samples) learn(m);
-    if (!forecast_) return {std::clamp(view.current, min_, max_), "nothing measured yet"};
+    if (!forecast_) return {range_.clamp(view.current), "nothing measured yet"};
     const double age = (view.now - observed_).seconds();
     const auto steps = static_cast<std::size_t>(std::clamp(std::ceil((age + horizon_) / step_), 1.0, 1e6));
     // The highest from now to the horizon: a replica that goes must not be missed before.
@@ -55,8 +54,8 @@ class Predictive final : public AutoscalingPolicy {
     for (std::size_t s = 1; s <= std::min<std::size_t>(steps, 1000); ++s) load = std::max(load, forecast_->ahead(s));
     if (steps > 1000) load = std::max(load, forecast_->ahead(steps));
     load += margin_ * error_.deviation();
-    const double wanted = std::clamp(std::ceil(load / target_ - 1e-9), static_cast<double>(min_),
-                                     static_cast<double>(max_));
+    const double wanted = std::clamp(std::ceil(load / target_ - 1e-9), static_cast<double>(range_.min),
+                                     static_cast<double>(range_.max));
     const auto desired = static_cast<std::uint32_t>(wanted);
     // The most that was wanted lately.
     while (!wishes_.empty() && wishes_.front().first + hold_ < view.now) wishes_.pop_front();
@@ -87,7 +86,7 @@ class Predictive final : public AutoscalingPolicy {
   AutoscalingMetric metric_;
   double target_, horizon_, season_, margin_;
   Duration hold_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   ForecastSpec spec_;
   std::unique_ptr<Forecast> forecast_;
   ForecastError error_{60};

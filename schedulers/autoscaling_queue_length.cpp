@@ -5,7 +5,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
-#include "sim/core/errors.hpp"
+#include "schedulers/replica_range.hpp"
 
 namespace isthmus::schedulers {
 
@@ -15,10 +15,7 @@ class QueueLength final : public AutoscalingPolicy {
  public:
   explicit QueueLength(const Parameters& p)
       : target_(p.number("target")),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))) {
-    if (min_ > max_) throw InputError("min_replicas is above max_replicas");
-  }
+        range_(p) {}
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
     double in_flight = view.waiting;
@@ -29,16 +26,16 @@ class QueueLength final : public AutoscalingPolicy {
       in_flight += r.in_flight.value_or(0);
     }
     const double wanted = std::ceil(in_flight / target_);
-    auto desired = static_cast<std::uint32_t>(std::min(wanted, static_cast<double>(max_)));
-    desired = std::clamp(desired, min_, max_);
+    auto desired = static_cast<std::uint32_t>(std::min(wanted, static_cast<double>(range_.max)));
+    desired = range_.clamp(desired);
     if (!complete && desired < view.current)
-      return {std::clamp(view.current, min_, max_), "samples missing"};
+      return {range_.clamp(view.current), "samples missing"};
     return {desired, "in flight over target"};
   }
 
  private:
   double target_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
+#include "schedulers/replica_range.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
@@ -19,15 +20,13 @@ class Scheduled final : public AutoscalingPolicy {
  public:
   explicit Scheduled(const Parameters& p)
       : start_(p.number("start_weekday") * day + p.number("utc_offset") * 3600),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))) {
-    if (min_ > max_) throw InputError("scheduled: min_replicas is above max_replicas");
+        range_(p) {
     const std::vector<double>&at = p.list("at"), &replicas = p.list("replicas");
     std::vector<double> days = p.list("weekdays");
     if (at.size() != replicas.size())
       throw InputError("scheduled: \"at\" and \"replicas\" describe the same entries and are equally long");
     for (const double n : replicas)
-      if (n < min_ || n > max_)
+      if (n < range_.min || n > range_.max)
         throw InputError("scheduled: an entry asks for replicas outside min_replicas and max_replicas");
     if (days.empty()) days = {0, 1, 2, 3, 4, 5, 6};
     for (const double d : days)
@@ -40,7 +39,7 @@ class Scheduled final : public AutoscalingPolicy {
   }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
-    if (entries_.empty()) return {std::clamp(view.current, min_, max_), "no entries"};
+    if (entries_.empty()) return {range_.clamp(view.current), "no entries"};
     double local = std::fmod(start_ + view.now.seconds(), week);
     if (local < 0) local += week;
     // The newest that has come; before the first of the week the last of the week before.
@@ -52,7 +51,7 @@ class Scheduled final : public AutoscalingPolicy {
 
  private:
   double start_;  // s since Monday, 00:00 local time
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   std::vector<std::pair<double, std::uint32_t>> entries_;
 };
 

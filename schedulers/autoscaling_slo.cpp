@@ -7,7 +7,7 @@
 #include "schedulers/autoscaling_metric.hpp"
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
-#include "sim/core/errors.hpp"
+#include "schedulers/replica_range.hpp"
 
 namespace isthmus::schedulers {
 
@@ -22,16 +22,13 @@ class Slo final : public AutoscalingPolicy {
         utilization_(p.number("max_utilization")),
         most_up_(p.number("max_scale_up")),
         hold_(Duration::from_seconds(p.number("scale_down_hold"))),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))) {
-    if (min_ > max_) throw InputError("slo: min_replicas is above max_replicas");
-  }
+        range_(p) {}
 
   bool wants_metrics() const override { return true; }
   bool wants_latencies() const override { return true; }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
-    const std::uint32_t current = std::clamp(view.current, min_, max_);
+    const std::uint32_t current = range_.clamp(view.current);
     if (view.samples.empty()) return {current, "no new sample"};
     const ServiceMetrics& m = view.samples.back();
     const std::optional<double> latency = metric_.of(m);
@@ -45,7 +42,7 @@ class Slo final : public AutoscalingPolicy {
     }
     // One less is enough when it keeps both the latency and the load of those that stay low.
     const double busy = current > 1 ? m.utilization * m.ready / (current - 1.0) : 1.0;
-    if (current <= min_ || (latency && *latency > slack_ * target_) || busy > utilization_) {
+    if (current <= range_.min || (latency && *latency > slack_ * target_) || busy > utilization_) {
       calm_since_.reset();
       return {current, "within the objective"};
     }
@@ -58,13 +55,13 @@ class Slo final : public AutoscalingPolicy {
  private:
   AutoscalingDecision grow(std::uint32_t current, double factor, std::string_view why) const {
     const double wanted = std::max(current + 1.0, std::ceil(current * factor));
-    return {static_cast<std::uint32_t>(std::clamp(wanted, double(min_), double(max_))), why};
+    return {static_cast<std::uint32_t>(std::clamp(wanted, double(range_.min), double(range_.max))), why};
   }
 
   AutoscalingMetric metric_;
   double target_, slack_, utilization_, most_up_;
   Duration hold_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   std::optional<Instant> calm_since_;
 };
 

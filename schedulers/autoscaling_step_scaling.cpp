@@ -10,6 +10,7 @@
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
 #include "schedulers/metric_alarm.hpp"
+#include "schedulers/replica_range.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
@@ -22,12 +23,10 @@ class StepScaling final : public AutoscalingPolicy {
       : metric_(p.text("metric")),
         adjustment_(p.text("adjustment")),
         cooldown_(Duration::from_seconds(p.number("cooldown"))),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))),
+        range_(p),
         points_(Duration::from_seconds(p.number("point_period"))),
         out_(p, "scale_out", true),
         in_(p, "scale_in", false) {
-    if (min_ > max_) throw InputError("step-scaling: min_replicas is above max_replicas");
     if (in_.bound > out_.bound)
       throw InputError("step-scaling: scale_in_below is above scale_out_above; both would hold at once");
   }
@@ -35,7 +34,7 @@ class StepScaling final : public AutoscalingPolicy {
   bool wants_metrics() const override { return true; }
   bool wants_latencies() const override { return metric_.wants_latencies(); }
   std::vector<std::string> external_metrics() const override {
-    return metric_.external().empty() ? std::vector<std::string>() : std::vector{metric_.external()};
+    return metric_.externals();
   }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
@@ -46,7 +45,7 @@ class StepScaling final : public AutoscalingPolicy {
       if (const auto ended = points_.add(m.observed_at - Duration(1), *value, m.ready)) see(*ended);
     }
     if (const auto last = points_.end(view.now)) see(*last);
-    const std::uint32_t current = std::clamp(view.current, min_, max_);
+    const std::uint32_t current = range_.clamp(view.current);
     for (Side* side : {&out_, &in_}) {
       if (!side->alarm.in_alarm()) continue;
       if (view.now < side->until) return {current, "cooldown"};
@@ -106,14 +105,14 @@ class StepScaling final : public AutoscalingPolicy {
       if (by == 0 && change != 0) by = change > 0 ? 1 : -1;
       wanted = current + by;
     }
-    const auto n = static_cast<std::uint32_t>(std::clamp(std::round(wanted), double(min_), double(max_)));
+    const auto n = static_cast<std::uint32_t>(std::clamp(std::round(wanted), double(range_.min), double(range_.max)));
     return out ? std::max(n, current) : std::min(n, current);
   }
 
   AutoscalingMetric metric_;
   std::string adjustment_;
   Duration cooldown_;
-  std::uint32_t min_, max_;
+  ReplicaRange range_;
   MetricPoints points_;
   Side out_, in_;
   double value_ = 0;

@@ -8,8 +8,8 @@
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
 #include "schedulers/metric_alarm.hpp"
+#include "schedulers/replica_range.hpp"
 #include "schedulers/target_tracking.hpp"
-#include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
 
@@ -30,28 +30,25 @@ class TargetTracking final : public AutoscalingPolicy {
         in_cooldown_(Duration::from_seconds(p.number("scale_in_cooldown"))),
         warmup_(Duration::from_seconds(p.number("instance_warmup"))),
         shrinks_(p.text("scale_in") == "enabled"),
-        min_(static_cast<std::uint32_t>(p.number("min_replicas"))),
-        max_(static_cast<std::uint32_t>(p.number("max_replicas"))),
+        range_(p),
         points_(Duration::from_seconds(p.number("point_period"))),
         high_(target_, true, static_cast<std::uint32_t>(p.number("scale_out_points"))),
         low_(target_ * p.number("scale_in_ratio"), false,
-             static_cast<std::uint32_t>(p.number("scale_in_points"))) {
-    if (min_ > max_) throw InputError("target-tracking: min_replicas is above max_replicas");
-  }
+             static_cast<std::uint32_t>(p.number("scale_in_points"))) {}
 
   bool wants_metrics() const override { return true; }
   bool wants_latencies() const override { return metric_.wants_latencies(); }
   std::vector<std::string> external_metrics() const override {
-    return metric_.external().empty() ? std::vector<std::string>() : std::vector{metric_.external()};
+    return metric_.externals();
   }
 
   AutoscalingDecision decide(const AutoscalingView& view) override {
     for (const ServiceMetrics& m : view.samples) add(view, m);
     if (const auto last = points_.end(view.now)) see(*last);
-    const std::uint32_t current = std::clamp(view.current, min_, max_);
+    const std::uint32_t current = range_.clamp(view.current);
     if (!point_) return {current, "no points"};
     const std::uint32_t wanted =
-        std::clamp(proportional_capacity(point_->replicas, point_->value, target_), min_, max_);
+        std::clamp(proportional_capacity(point_->replicas, point_->value, target_), range_.min, range_.max);
     if (high_.in_alarm()) {
       // Replicas that were added and are not yet measured count: only what is wanted beyond them.
       if (wanted <= current) return {current, "capacity already added"};
@@ -99,7 +96,8 @@ class TargetTracking final : public AutoscalingPolicy {
   double target_;
   Duration out_cooldown_, in_cooldown_, warmup_;
   bool shrinks_;
-  std::uint32_t min_, max_, out_capacity_ = 0;
+  ReplicaRange range_;
+  std::uint32_t out_capacity_ = 0;
   MetricPoints points_;
   MetricAlarm high_, low_;
   std::optional<MetricPoints::Point> point_;

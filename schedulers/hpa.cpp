@@ -10,21 +10,13 @@
 #include "schedulers/autoscaling_policy.hpp"
 #include "schedulers/entry.hpp"
 #include "schedulers/hpa_controller.hpp"
+#include "schedulers/hpa_pods.hpp"
 #include "schedulers/hpa_replica_calculator.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::schedulers {
 
 namespace {
-
-// Every replica requests one whole unit, so that utilization 0.7 is 700 milli-units of 1000.
-constexpr std::int64_t whole_request = 1000;
-
-// Metrics come in with nanos and are rounded up to millis, as resource quantities are.
-std::int64_t milli(double value) {
-  const auto nanos = static_cast<std::int64_t>(std::llround(value * 1e9));
-  return nanos > 0 ? (nanos + 999'999) / 1'000'000 : 0;
-}
 
 std::int32_t whole(const Parameters& p, const std::string& name) {
   return static_cast<std::int32_t>(p.number(name));
@@ -87,7 +79,7 @@ class Hpa final : public AutoscalingPolicy {
     std::vector<std::optional<std::int32_t>> proposals;
     if (controller_.needs_metrics(current)) {
       if (use_utilization_) {
-        fill(view, [](const ReplicaSample& r) { return r.utilization; });
+        list_pods(view, &ReplicaSample::utilization, window_, pods_);
         proposals.push_back(replicas(resource_replicas(current, target_percent_, pods_, config_)));
       }
       if (use_in_flight_) proposals.push_back(from_in_flight(view, current));
@@ -107,27 +99,8 @@ class Hpa final : public AutoscalingPolicy {
       return average_metric_replicas(0, target_in_flight_, milli(view.waiting), config_.tolerance)
           .replicas;
     }
-    fill(view, [](const ReplicaSample& r) { return r.in_flight; });
+    list_pods(view, &ReplicaSample::in_flight, window_, pods_);
     return replicas(pods_metric_replicas(current, target_in_flight_, pods_, config_));
-  }
-
-  template <class Metric>
-  void fill(const AutoscalingView& view, Metric metric) {
-    pods_.clear();
-    for (const ReplicaSample& r : view.replicas) {
-      HpaPod pod;
-      pod.ready = r.ready;
-      pod.age = r.age;
-      pod.since_transition = r.since_transition.value_or(r.age);
-      const std::optional<double> value = metric(r);
-      if (value) pod.value = milli(*value);
-      // A starting replica that reports nothing yet has no running container.
-      if (!r.ready && !value) pod.phase = HpaPhase::pending;
-      pod.sample_age = view.now - view.observed_at;
-      pod.window = window_;
-      pod.request = whole_request;
-      pods_.push_back(pod);
-    }
   }
 
   bool use_utilization_, use_in_flight_;

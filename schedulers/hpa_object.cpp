@@ -1,22 +1,16 @@
 #include "schedulers/hpa_object.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <utility>
 
 #include "schedulers/autoscaling_metric.hpp"
+#include "schedulers/hpa_pods.hpp"
 #include "schedulers/hpa_replica_calculator.hpp"
 
 namespace isthmus::schedulers {
 
 namespace {
-
-constexpr std::int64_t whole_request = 1000;
-
-std::int64_t milli(double value) {
-  return std::llround(std::ceil(std::clamp(value, -9e12, 9e12) * 1e6) / 1e3);
-}
 
 class HpaOfObject final : public AutoscalingPolicy {
  public:
@@ -38,7 +32,8 @@ class HpaOfObject final : public AutoscalingPolicy {
   std::vector<std::string> external_metrics() const override {
     std::vector<std::string> names;
     for (const Source& s : metrics_)
-      if (s.named && !s.named->external().empty()) names.push_back(s.named->external());
+      if (s.named)
+        for (std::string& name : s.named->externals()) names.push_back(std::move(name));
     return names;
   }
 
@@ -49,7 +44,7 @@ class HpaOfObject final : public AutoscalingPolicy {
         if (s.named) s.value = s.named->of(m);
     std::vector<std::optional<std::int32_t>> proposals;
     if (controller_.needs_metrics(current)) {
-      list_pods(view);
+      list_pods(view, &ReplicaSample::utilization, Duration::from_seconds(15), pods_);
       for (const Source& s : metrics_) proposals.push_back(proposal(s, current));
     }
     const HpaOutcome outcome = controller_.reconcile(view.now, current, proposals);
@@ -62,22 +57,6 @@ class HpaOfObject final : public AutoscalingPolicy {
     std::optional<AutoscalingMetric> named;
     std::optional<double> value;         // the newest
   };
-
-  void list_pods(const AutoscalingView& view) {
-    pods_.clear();
-    for (const ReplicaSample& r : view.replicas) {
-      HpaPod pod;
-      pod.ready = r.ready;
-      pod.age = r.age;
-      pod.since_transition = r.since_transition.value_or(r.age);
-      if (r.utilization) pod.value = milli(*r.utilization);
-      if (!r.ready && !r.utilization) pod.phase = HpaPhase::pending;
-      pod.sample_age = view.now - view.observed_at;
-      pod.window = Duration::from_seconds(15);
-      pod.request = whole_request;
-      pods_.push_back(pod);
-    }
-  }
 
   static std::optional<std::int32_t> replicas(const std::optional<HpaProposal>& p) {
     return p ? std::optional(p->replicas) : std::nullopt;

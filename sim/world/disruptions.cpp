@@ -125,9 +125,7 @@ void Disruptions::crash(std::uint32_t id, const RestartRule& rule) {
   world_.end_process(id);
   if (kept) return idle(id);  // its machine goes down anyway
   if (leaving) return world_.remove_replica(id);
-  ++world_.services_[service].cold_starts;
-  world_.replicas_[id].ready = world_.queue_.push(
-      world_.now_ + wait + world_.scenario_.services[service].cold_start, EventKind::replica_ready, id);
+  world_.restart(id, wait);
 }
 
 // ---- maintenance -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@
 namespace isthmus::world {
 
 //! What an event of kind `startup` says; its payload is a replica, or a pull.
-enum class StartStep : std::uint32_t { provisioned, unpacked, pull_again, kept_long_enough };
+enum class StartStep : std::uint32_t { provisioned, unpacked, pull_again, kept_long_enough, restart };
 
 struct StartupState {
   using Parts = std::array<Duration, start_parts>;

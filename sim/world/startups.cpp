@@ -44,6 +44,12 @@ void World::reset_startups() {
   startups_->pulled = 0;
 }
 
+void World::end_part(StartupState::Start& start, StartPart which) const {
+  Duration& spent = part(start.parts, which);
+  spent = spent + (now_ - start.since);
+  start.since = now_;
+}
+
 // A replica that is there when the run begins has its image.
 void World::start_complete(std::uint32_t id) {
   const Replica& p = replicas_[id];
@@ -69,8 +75,7 @@ void World::provisioned(std::uint32_t id) {
   const Replica& p = replicas_[id];
   const Startup& spec = *scenario_.services[p.service].startup;
   StartupState::Start& s = startups_->starts.at(id);
-  part(s.parts, StartPart::provision) = now_ - s.since;
-  s.since = now_;
+  end_part(s, StartPart::provision);
   s.pulling = true;
   StartupState::Pull pull;
   for (const ImageLayer& l : spec.layers) {
@@ -119,11 +124,7 @@ void World::on_image_flow_ended(Handle h, network::Outcome outcome) {
   if (warm_) startups_->pulled += bytes;
   p.arrived = now_;
   // Whoever waits for it pulls until now, and unpacks from now on.
-  for (auto& [id, s] : startups_->starts)
-    if (s.pulling && replicas_[id].node == p.node && waits_for(id, p)) {
-      part(s.parts, StartPart::pull) += now_ - s.since;
-      s.since = now_;
-    }
+  for (const std::uint32_t id : waiting_for(p)) end_part(startups_->starts.at(id), StartPart::pull);
   if (p.unpack > 0)
     p.timer = queue_.push(now_ + saturated(bytes / p.unpack), EventKind::startup,
                           static_cast<std::uint32_t>(StartStep::unpacked), h.pack());
@@ -131,23 +132,28 @@ void World::on_image_flow_ended(Handle h, network::Outcome outcome) {
     unpacked(h.slot);
 }
 
-bool World::waits_for(std::uint32_t id, const StartupState::Pull& pull) const {
-  const auto& layers = scenario_.services[replicas_[id].service].startup->layers;
-  return std::any_of(layers.begin(), layers.end(), [&](const ImageLayer& l) {
-    return std::any_of(pull.layers.begin(), pull.layers.end(), [&](const ImageLayer& q) { return q.id == l.id; });
-  });
+// Replicas of the machine that lack a layer of the pull, the oldest first.
+std::vector<std::uint32_t> World::waiting_for(const StartupState::Pull& pull) const {
+  std::vector<std::uint32_t> waiting;
+  for (const std::uint32_t id : nodes_[pull.node].replicas) {
+    const auto at = startups_->starts.find(id);
+    if (at == startups_->starts.end() || !at->second.pulling) continue;
+    const auto& layers = scenario_.services[replicas_[id].service].startup->layers;
+    if (std::any_of(layers.begin(), layers.end(), [&](const ImageLayer& l) {
+          return std::any_of(pull.layers.begin(), pull.layers.end(),
+                             [&](const ImageLayer& q) { return q.id == l.id; });
+        }))
+      waiting.push_back(id);
+  }
+  std::sort(waiting.begin(), waiting.end());
+  return waiting;
 }
 
 void World::unpacked(std::uint32_t slot) {
   StartupState::Pull& p = startups_->pulls[slot];
   p.live = false;
-  std::vector<std::uint32_t> waiting;
-  for (auto& [id, s] : startups_->starts)
-    if (s.pulling && replicas_[id].node == p.node && waits_for(id, p)) {
-      part(s.parts, StartPart::unpack) += now_ - s.since;
-      s.since = now_;
-      waiting.push_back(id);
-    }
+  const std::vector<std::uint32_t> waiting = waiting_for(p);
+  for (const std::uint32_t id : waiting) end_part(startups_->starts.at(id), StartPart::unpack);
   for (const ImageLayer& l : p.layers) {
     startups_->held.emplace(p.node, l.id);
     startups_->coming.erase({p.node, l.id});
@@ -163,7 +169,7 @@ void World::image_there(std::uint32_t id) {
   for (const ImageLayer& l : spec.layers)
     if (!startups_->held.contains({p.node, l.id})) return;
   s.pulling = false;
-  part(s.parts, StartPart::pull) += now_ - s.since;  // for layers that another pull brought
+  end_part(s, StartPart::pull);  // for layers that another pull brought
   if (spec.snapshot) {
     part(s.parts, StartPart::restore) = *spec.snapshot;
   } else {
@@ -228,6 +234,18 @@ bool World::revive(std::uint32_t service) {
   return false;
 }
 
+// After a crash: its machine is there, and so is its image.
+void World::restart(std::uint32_t id, Duration wait) {
+  Replica& p = replicas_[id];
+  if (scenario_.services[p.service].startup) {
+    startups_->starts[id] = {};  // not ready: nothing to keep alive
+    p.ready = queue_.push(now_ + wait, EventKind::startup, static_cast<std::uint32_t>(StartStep::restart), id);
+    return;
+  }
+  ++services_[p.service].cold_starts;
+  p.ready = queue_.push(now_ + wait + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
+}
+
 // The disk keeps what it has; what was on its way is lost.
 void World::lose_pulls(std::uint32_t node) {
   for (StartupState::Pull& p : startups_->pulls) {
@@ -247,6 +265,7 @@ void World::on_startup_event(std::uint32_t step, std::uint64_t payload) {
     case StartStep::provisioned: return provisioned(static_cast<std::uint32_t>(payload));
     case StartStep::unpacked: return unpacked(h.slot);
     case StartStep::pull_again: return begin_pull(h.slot);
+    case StartStep::restart: return begin_start(static_cast<std::uint32_t>(payload), false);
     case StartStep::kept_long_enough: {
       const auto id = static_cast<std::uint32_t>(payload);
       startups_->kept.erase(id);

@@ -477,7 +477,9 @@ class World final : public network::EventLoop {
   void provisioned(std::uint32_t replica);
   void begin_pull(std::uint32_t pull);
   void on_image_flow_ended(Handle handle, network::Outcome outcome);
-  bool waits_for(std::uint32_t replica, const StartupState::Pull& pull) const;
+  std::vector<std::uint32_t> waiting_for(const StartupState::Pull& pull) const;
+  void end_part(StartupState::Start& start, StartPart which) const;
+  void restart(std::uint32_t replica, Duration wait);
   void unpacked(std::uint32_t pull);
   void image_there(std::uint32_t replica);
   void end_start(std::uint32_t replica);

@@ -70,6 +70,19 @@ TEST_P(Startup, PartsAddUpToTheNanosecond) {
   EXPECT_EQ(metric(r, "image_bytes"), 250e6);
 }
 
+// A crash leaves the machine and its image: after the restart's delay of 10 s the rest of the start follows.
+TEST_P(Startup, ACrashedProcessStartsFromTheImageThatItHas) {
+  json s = scenario(GetParam(), {{"provision", "30 s"}, {"image", image}, {"runtime", "1.5 s"}, {"weights", "0.5 s"}});
+  s.erase("faults");
+  s["crashes"] = {{{"service", "s"}, {"at", "14 s"}}};
+  const results::Summary r = world::run(*load_json(s).scenario, {});
+  EXPECT_NEAR(r.value("latency.max"), 24 + 2 - 15 + 0.1, 1e-9);
+  EXPECT_EQ(metric(r, "cold_starts.s"), 1);
+  EXPECT_NEAR(metric(r, "cold_start_part.s/runtime"), 1.5, 1e-12);
+  EXPECT_NEAR(metric(r, "cold_start_mean.s"), 2, 1e-12);
+  EXPECT_TRUE(std::isnan(metric(r, "image_bytes")));
+}
+
 // The date at which the request is answered says the same as the metrics.
 TEST_P(Startup, AFailedMachineStartsFromTheImageThatItHas) {
   const results::Summary r = run({{"provision", "30 s"}, {"image", image}, {"runtime", "1.5 s"}, {"weights", "0.5 s"}});

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "schedulers/autoscaling_metric.hpp"
 #include "sim/core/errors.hpp"
 
@@ -48,7 +51,7 @@ TEST(AutoscalingMetric, PercentilesAreTheSmallestThatAShareDoesNotExceed) {
 TEST(AutoscalingMetric, ExternalValuesMayBeMissing) {
   ServiceMetrics m = metrics();
   const AutoscalingMetric orders("external:orders");
-  EXPECT_EQ(orders.external(), "orders");
+  EXPECT_EQ(orders.externals(), std::vector<std::string>{"orders"});
   EXPECT_EQ(orders.of(m), std::nullopt);
   const std::vector<ExternalMetric> values{{"other", 1}, {"orders", -3}};
   m.external = values;
