@@ -107,6 +107,41 @@ void GraphExecutor::clear(Instant at, std::vector<std::uint64_t>& lost) {
   find_next();
 }
 
+void GraphExecutor::drop(Instant at, const std::vector<std::uint64_t>& tags) {
+  const std::int64_t now = at.ns();
+  if (leap_) unfold(now);
+  process(now);
+  account(now);
+  const auto goes = [&](std::uint64_t tag) { return std::find(tags.begin(), tags.end(), tag) != tags.end(); };
+  std::erase_if(done_, [&](const FinishedInstance& f) { return goes(f.tag); });
+  for (std::uint32_t slot = 0; slot < slab_.size(); ++slot) {
+    Instance& i = slab_[slot];
+    if (!i.plan || !goes(i.tag)) continue;
+    for (std::uint32_t number = 0; number < lanes_.size(); ++number) {
+      Lane& l = lanes_[number];
+      const auto forget = [&](std::uint32_t op) {
+        units_[l.unit].pending -= static_cast<double>(i.plan->at(op).fixed + i.plan->at(op).body) * 1e-9;
+      };
+      const auto& order = i.plan->order(number);
+      for (std::size_t next = i.cursor[number]; next < order.size(); ++next) forget(order[next]);
+      if (l.busy && l.instance == slot) {
+        forget(l.op);
+        l.busy = false;
+      }
+      std::erase_if(l.ready, [&](const Ready& r) { return r.instance == slot; });
+      std::make_heap(l.ready.begin(), l.ready.end());
+    }
+    std::erase_if(arrivals_, [&](const Arrival& a) { return a.instance == slot; });
+    i.plan = nullptr;
+    free_.push_back(slot);
+    --live_;
+  }
+  std::make_heap(arrivals_.begin(), arrivals_.end());
+  if (live_ == 0)
+    for (Unit& u : units_) u.pending = 0;  // no rounding is left behind
+  settle(now);
+}
+
 void GraphExecutor::set_speed(Instant at, std::uint32_t unit, double speed) {
   if (!(speed > 0 && speed <= 1)) throw InternalError("executor: relative clock outside (0, 1]");
   const std::int64_t now = at.ns();

@@ -49,6 +49,8 @@ class GraphExecutor {
   void advance(Instant now, std::vector<FinishedInstance>& done);
   //! Drops everything that runs or waits; appends its tags in order of arrival.
   void clear(Instant now, std::vector<std::uint64_t>& lost);
+  //! Drops the instances with these tags, what they run included; others take over their lanes.
+  void drop(Instant now, const std::vector<std::uint64_t>& tags);
 
   //! Clock of a unit relative to its highest, (0, 1], from `now` on.
   void set_speed(Instant now, std::uint32_t unit, double speed);

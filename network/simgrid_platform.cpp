@@ -53,11 +53,22 @@ constexpr auto add_link = [](auto* zone, const std::string& name, const auto& ba
   else
     return zone->create_link(name, bandwidth);
 };
-constexpr auto add_wifi_zone = [](auto* zone, const std::string& name) {
+constexpr auto add_wifi_zone = [](auto* zone, const auto& name) {
   if constexpr (requires { zone->add_netzone_wifi(name); })
     return zone->add_netzone_wifi(name);
   else
     return sg::create_wifi_zone(name)->set_parent(zone);
+};
+
+// Calls back when a link goes on or off.
+constexpr auto on_link_state = [](auto callback) {
+  constexpr auto subscribe = []<class L>(L*, auto& f) {
+    if constexpr (requires { L::on_onoff_cb(f); })
+      L::on_onoff_cb(f);
+    else
+      L::on_state_change_cb(f);
+  };
+  subscribe(static_cast<sg::Link*>(nullptr), callback);
 };
 
 // One flat zone for all hosts whose routes come from our Router. SimGrid's own zones either store a
@@ -138,8 +149,10 @@ SimGridPlatform::SimGridPlatform(const Topology& topology, const FlowModel& mode
     build(topology);
   else
     load(topology);
-  model_ = dynamic_cast<simgrid::kernel::resource::Model*>(
-      engine_->get_netzone_root()->get_network_model());
+  // 4.x does not say that a NetworkModel is a Model: the same object is among the engine's models.
+  const void* wanted = engine_->get_netzone_root()->get_network_model();
+  for (simgrid::kernel::resource::Model* m : engine_->get_all_models())
+    if (dynamic_cast<const void*>(m) == wanted) model_ = m;
   if (model_ == nullptr) throw Error("this SimGrid hides its network model");
 }
 
@@ -333,7 +346,7 @@ void SimGridPlatform::load(const Topology& topology) {
     c.bandwidth = l.get_bandwidth();
     if (*c.bandwidth > 0) table_->apply(LinkId(it->second), c);
   });
-  sg::Link::on_state_change_cb([this](const sg::Link& l) {
+  on_link_state([this](const sg::Link& l) {
     const auto it = link_ids_.find(&l);
     if (it == link_ids_.end()) return;
     LinkChange c;

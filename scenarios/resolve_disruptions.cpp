@@ -27,8 +27,9 @@ std::uint32_t crashing_service(Resolution& r, const ObjectView& v) {
   const std::uint32_t index = r.services.at(v.text("service"));
   const world::Service& s = r.scenario.services[index];
   const char* why = s.pools ? "the pools of a service do not crash: let their machines fail"
-                    : s.execution() ? "graphs over several units do not crash alone: let their machines fail"
-                    : s.fetching    ? "services with caches or calls do not crash alone: let their machines fail"
+                    : s.cached != ~0U
+                        ? "services whose models share the memory of their machine do not crash alone: let it fail"
+                    : s.fetching ? "services with caches or calls do not crash alone: let their machines fail"
                                     : nullptr;
   if (why) refuse_field(r, v, "service", why);
   return index;

@@ -119,8 +119,15 @@ void World::take_accelerator(std::uint32_t node, bool fails) {
 void World::end_process(std::uint32_t id) {
   Replica& p = replicas_[id];
   const Service& service = scenario_.services[p.service];
-  for (const Batch& b : p.batches)
-    if (b.live) occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  if (service.execution()) {
+    std::vector<std::uint64_t> batches;
+    for (std::size_t i = 0; i < p.batches.size(); ++i)
+      if (p.batches[i].live) batches.push_back(static_cast<std::uint64_t>(id) << 32 | i);
+    leave_units(p.node, batches);
+  } else {
+    for (const Batch& b : p.batches)
+      if (b.live) occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  }
   if (p.engine && p.engine->busy()) occupy(p.node, service.unit, -p.span_units, -p.span_watts);
   std::vector<std::uint64_t> lost;
   lose_work(id, lost);

@@ -131,6 +131,16 @@ void World::begin_on_units(std::uint32_t replica, std::uint32_t index) {
   watch_machine(p.node);
 }
 
+// Batches that a process takes with it when it ends.
+void World::leave_units(std::uint32_t node, const std::vector<std::uint64_t>& batches) {
+  NodeState& n = nodes_[node];
+  if (batches.empty() || !n.executor) return;
+  n.executor->drop(now_, batches);
+  record_operators(node);
+  if (n.physics) show_activity(node);
+  watch_machine(node);
+}
+
 void World::on_machine_work(std::uint32_t node) {
   nodes_[node].machine_date = Instant::never();
   finished_.clear();

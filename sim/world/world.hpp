@@ -212,6 +212,7 @@ class World final : public network::EventLoop {
   const devices::ExecutionPlan& plan_of(std::uint32_t service, std::size_t batch);
   void start_on_units(std::uint32_t replica, std::uint32_t batch);
   void begin_on_units(std::uint32_t replica, std::uint32_t batch);
+  void leave_units(std::uint32_t node, const std::vector<std::uint64_t>& batches);
   void on_machine_work(std::uint32_t node);
   void watch_machine(std::uint32_t node);
   void record_operators(std::uint32_t node);

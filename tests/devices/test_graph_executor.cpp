@@ -66,6 +66,45 @@ TEST(GraphExecutor, ChainTakesTheSum) {
   EXPECT_EQ(e.operators_executed(), 2U);
 }
 
+TEST(GraphExecutor, DroppedInstancesLeaveTheirLanesToOthers) {
+  const ExecutorSpec spec = units({1});
+  const ExecutionPlan plan = make_plan(chain({op_us(0, 10), op_us(0, 20, 0, 3)}), spec);
+  GraphExecutor e(spec);
+  e.start(at_us(0), plan, 1);
+  e.start(at_us(0), plan, 2);
+  e.start(at_us(0), plan, 3);
+  e.drop(at_us(15), {1, 3, 99});
+  EXPECT_EQ(e.instances(), 1U);
+  EXPECT_EQ(drain(e), (std::map<std::uint64_t, std::int64_t>{{2, 45'000}}));
+  EXPECT_NEAR(e.energy(at_us(45)), (10 + 5 * 3 + 10 + 20 * 3) * 1e-6, 1e-18);
+  EXPECT_DOUBLE_EQ(e.pending(0), 0);
+}
+
+TEST(GraphExecutor, DroppedInstancesLeaveTheirBandwidthToOthers) {
+  const ExecutorSpec spec = units({2}, 1e9);  // 1,000 bytes per us
+  const ExecutionPlan plan = make_plan(chain({op_us(0, 20, 20'000)}), spec);
+  const ExecutionPlan other = make_plan(chain({op_us(1, 20, 20'000)}), spec);
+  GraphExecutor e(spec);
+  e.start(at_us(0), plan, 1);
+  e.start(at_us(0), other, 2);
+  // Each at half its rate: 5 of 20 us are done after 10.
+  e.drop(at_us(10), {1});
+  EXPECT_EQ(drain(e), (std::map<std::uint64_t, std::int64_t>{{2, 25'000}}));
+}
+
+TEST(GraphExecutor, ALeapIsDroppedLikeTheRest) {
+  const ExecutorSpec spec = units({1});
+  const ExecutionPlan plan = make_plan(chain({op_us(0, 10), op_us(0, 20)}), spec);
+  GraphExecutor e(spec);
+  e.start(at_us(0), plan, 1);
+  e.drop(at_us(10), {1});
+  EXPECT_EQ(e.instances(), 0U);
+  EXPECT_TRUE(e.next().is_never());
+  EXPECT_NEAR(e.busy_seconds(at_us(50)), 10e-6, 1e-18);
+  e.start(at_us(60), plan, 1);
+  EXPECT_EQ(drain(e), (std::map<std::uint64_t, std::int64_t>{{1, 90'000}}));
+}
+
 TEST(GraphExecutor, TransfersBetweenUnitsDelayConsumers) {
   const ExecutorSpec spec = units({1, 1});
   PlanInput in;

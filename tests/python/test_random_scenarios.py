@@ -1040,6 +1040,8 @@ def test_placements_and_jobs(seed):
 
 def nodes_of(scenario: dict) -> int:
     return scenario["nodes"]["big"]["count"] + scenario["nodes"]["small"]["count"]
+
+
 def trouble(seed: int, scenario: dict) -> None:
     """Slow machines, crashes, maintenance, chaos, a primary that is lost, and service levels."""
     r = random.Random(f"trouble {seed}")
@@ -1056,7 +1058,9 @@ def trouble(seed: int, scenario: dict) -> None:
         {"zones": ["metro", "region"], "at": f"{r.randint(1, 15)} s", "lasts": "2 s"},
         {"node": "gpu", "index": 0, "accelerator": 0, "at": "2 s", "lasts": r.choice(["1 s", "9 s"])},
     ], r.randint(0, 4))
-    crashing = [name for name in ("llm", "law") if not {"pools", "calls", "caches"} & set(services[name])]
+    crashing = [name for name in ("llm", "law", "local") if not {"pools", "calls", "caches"} & set(services[name])]
+    if "model_cache" in nodes["phone"] and "units" in services["local"]:
+        crashing.remove("local")
     backoff = {"restart_delay": r.choice(["0 s", "500 ms"]), "restart_limit": "2 s", "restart_reset": "3 s"}
     if crashing and r.random() < 0.6:
         scenario["crashes"] = [

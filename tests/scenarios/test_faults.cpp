@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "sim/world/run.hpp"
@@ -149,6 +151,36 @@ TEST(Crashes, LoopsReachTheLimit) {
   // Ready for 1 s, away for 10, 20, 40, 80, 160, 300, 300 ... s: the sixth crash is at 6 + 310 = 316 s, then one every
   // 301 s: 12 further ones until 3928 s.
   EXPECT_EQ(summary.value("crashes.s"), 18);
+}
+
+// What its graphs ran on the units stops; the other process has them for itself, and loses nothing.
+TEST(Crashes, AProcessLeavesTheUnitsToOthers) {
+  json s = {{"isthmus", 1}, {"name", "t"}, {"duration", "20 s"}, {"nodes", {{"phone", {{"device", "rockchip-rk3588"}}}}},
+            {"network", {{"model", "fluid"}}},
+            {"workload", json::array()}};
+  for (const char* name : {"a", "b"}) {
+    s["services"][name] = {{"model", "yolov5s"}, {"variant", "fp16"}, {"on", "phone"}, {"units", {"npu"}}};
+    s["workload"].push_back({{"name", name}, {"source", "times"}, {"times", {"1 s"}}, {"target", name},
+                             {"clients", {{"on", "phone"}}}});
+  }
+  const auto latencies = [&] {
+    std::map<std::string, double> out;
+    const auto loaded = load_json(s).scenario;
+    for (const RequestRecord& r : rows(s))
+      if (r.status == Status::completed) out[loaded->services.at(r.service).name] = (r.completed - r.created).seconds();
+    return out;
+  };
+  const auto both = latencies();
+  json alone_scenario = s;
+  s["workload"].erase(0);
+  const double alone = latencies().at("b");
+  ASSERT_GT(both.at("b"), 1.5 * alone);
+  s = alone_scenario;
+  s["crashes"] = json::array({{{"service", "a"}, {"at", "1.000001 s"}, {"restart_delay", "1 s"}}});
+  const auto crashed = latencies();
+  EXPECT_FALSE(crashed.contains("a"));
+  EXPECT_LT(crashed.at("b"), both.at("b"));
+  EXPECT_GE(crashed.at("b"), alone);
 }
 
 TEST(Maintenance, DrainsThenTakesDown) {
