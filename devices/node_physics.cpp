@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "devices/physics_spec.hpp"
+#include "devices/thermal_network.hpp"
 #include "sim/core/errors.hpp"
 
 namespace isthmus::devices {

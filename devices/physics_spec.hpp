@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "devices/battery.hpp"
-#include "devices/thermal_network.hpp"
+#include "devices/thermal_spec.hpp"
 #include "schedulers/governor_policy.hpp"
 #include "sim/core/time.hpp"
 

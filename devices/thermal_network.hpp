@@ -3,29 +3,10 @@
 
 #include <Eigen/Core>
 #include <cstdint>
-#include <limits>
-#include <string>
-#include <vector>
+
+#include "devices/thermal_spec.hpp"
 
 namespace isthmus::devices {
-
-struct ThermalNode {
-  std::string name;
-  double capacitance = 1;                                       //!< J/K, > 0
-  double to_ambient = std::numeric_limits<double>::infinity();  //!< K/W; infinite: no direct path
-  double leakage = 0;  //!< W/K above the reference temperature, drawn and turned into heat here
-};
-
-struct ThermalLink {
-  std::uint32_t a = 0, b = 0;
-  double resistance = 1;  //!< K/W, > 0
-};
-
-struct ThermalNetworkSpec {
-  std::vector<ThermalNode> nodes;
-  std::vector<ThermalLink> links;
-  double leakage_reference = 25;  //!< degrees Celsius at which leakage counts as part of idle power
-};
 
 //! C dT/dt = P + k (T - T_ref) - (T - T_ambient)/R - flows between nodes, for piecewise constant P
 //! and ambient. The system is diagonalized once, so a step of any length costs one exponential per

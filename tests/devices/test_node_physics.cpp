@@ -13,6 +13,7 @@
 #include "devices/node_physics.hpp"
 #include "devices/physics_spec.hpp"
 #include "devices/power_meter.hpp"
+#include "devices/thermal_network.hpp"
 #include "network/fluid_network.hpp"
 #include "schedulers/registry.hpp"
 #include "sim/core/errors.hpp"
