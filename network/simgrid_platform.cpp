@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <map>
 #include <simgrid/kernel/resource/Model.hpp>
+#if __has_include(<simgrid/kernel/resource/NetworkModelIntf.hpp>)
 #include <simgrid/kernel/resource/NetworkModelIntf.hpp>
+#endif
 #include <simgrid/kernel/routing/NetPoint.hpp>
 #include <simgrid/kernel/routing/NetZoneImpl.hpp>
 #include <simgrid/s4u/Engine.hpp>
@@ -69,6 +71,17 @@ constexpr auto on_link_state = [](auto callback) {
       L::on_state_change_cb(f);
   };
   subscribe(static_cast<sg::Link*>(nullptr), callback);
+};
+
+// The Model that a network model is. Where the headers do not say so (4.x), its only base class.
+constexpr auto solver_of = [](auto* network, const sg::Engine& engine) -> simgrid::kernel::resource::Model* {
+  if constexpr (requires { dynamic_cast<simgrid::kernel::resource::Model*>(network); }) {
+    return dynamic_cast<simgrid::kernel::resource::Model*>(network);
+  } else {
+    for (simgrid::kernel::resource::Model* m : engine.get_all_models())
+      if (dynamic_cast<const void*>(m) == network) return m;
+    return nullptr;
+  }
 };
 
 // One flat zone for all hosts whose routes come from our Router. SimGrid's own zones either store a
@@ -149,10 +162,7 @@ SimGridPlatform::SimGridPlatform(const Topology& topology, const FlowModel& mode
     build(topology);
   else
     load(topology);
-  // 4.x does not say that a NetworkModel is a Model: the same object is among the engine's models.
-  const void* wanted = engine_->get_netzone_root()->get_network_model();
-  for (simgrid::kernel::resource::Model* m : engine_->get_all_models())
-    if (dynamic_cast<const void*>(m) == wanted) model_ = m;
+  model_ = solver_of(engine_->get_netzone_root()->get_network_model(), *engine_);
   if (model_ == nullptr) throw Error("this SimGrid hides its network model");
 }
 
