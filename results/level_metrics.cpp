@@ -26,7 +26,8 @@ void add_level_metrics(MetricList& list, const WorldTotals& totals) {
     list.put("budget_left." + l.name, l.budget_left);
     list.put("budget_used_up." + l.name, l.used_up);
     list.put("burn_rate." + l.name, burn_rate(count, l.objective));
-    for (const std::string& alert : l.alerts) {
+    for (std::size_t i = 0; i < l.alerts.size(); ++i) {
+      const std::string& alert = l.alerts[i];
       std::uint64_t fired = 0;
       double active = 0, first = nan;
       for (const AlertEvent& e : totals.alerts) {
@@ -38,6 +39,15 @@ void add_level_metrics(MetricList& list, const WorldTotals& totals) {
       list.count("alert_count." + name, fired);
       list.put("alert_first." + name, first);
       list.put("alert_time." + name, active);
+      if (l.verdicts.empty()) continue;
+      const AlertVerdict& v = l.verdicts[i];
+      list.count("alert_true." + name, v.right);
+      list.count("alert_false." + name, v.wrong);
+      list.put("alert_false_share." + name,
+               fired > 0 ? static_cast<double>(v.wrong) / static_cast<double>(fired) : nan);
+      list.count("alert_caught." + name, v.caught);
+      list.count("alert_missed." + name, v.missed);
+      list.put("alert_delay." + name, v.delay);
     }
   }
 }

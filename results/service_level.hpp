@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "results/alert_verdict.hpp"
 #include "sim/core/time.hpp"
 
 namespace isthmus::results {
@@ -107,6 +108,7 @@ struct LevelTotals {
   double apdex = never;                //!< of latencies
   std::vector<std::pair<double, double>> progress;  //!< date in s, share of the budget that is left
   std::vector<std::string> alerts;     //!< names of all alerts
+  std::vector<AlertVerdict> verdicts;  //!< of each, for metrics; empty: nobody asks
 };
 
 }  // namespace isthmus::results

@@ -70,6 +70,67 @@ std::uint32_t slices_of(Resolution& r, const ObjectView& v, const char* field, D
   return static_cast<std::uint32_t>(std::max(1.0, n));
 }
 
+// Of an alert on a metric: what is common to bounds and forecasts.
+world::MetricWatchSpec watch_of(Resolution& r, const ObjectView& v, const world::ServiceLevel& level) {
+  world::MetricWatchSpec w;
+  const std::string metric = v.text("metric");
+  w.metric = metric == "rate"           ? world::WatchedMetric::rate
+             : metric == "error_ratio"  ? world::WatchedMetric::error_ratio
+             : metric == "mean_latency" ? world::WatchedMetric::mean_latency
+                                        : world::WatchedMetric::latency_percentile;
+  w.percentile = v.number("percentile");
+  if (v.has("percentile") && w.metric != world::WatchedMetric::latency_percentile)
+    refuse(r, v, "percentile", "only of \"latency_percentile\"");
+  w.slices = slices_of(r, v, "interval", v.duration("interval"), level);
+  w.interval = level.slice * static_cast<std::int64_t>(w.slices);
+  if (v.has("training")) w.training = static_cast<std::uint64_t>(std::ceil(v.number("training") / w.interval.seconds() - 1e-9));
+  return w;
+}
+
+world::MetricWatchSpec threshold_of(Resolution& r, const ObjectView& v, const world::ServiceLevel& level) {
+  world::MetricWatchSpec w = watch_of(r, v, level);
+  if (v.has("above")) w.above = v.number("above");
+  if (v.has("below")) w.below = v.number("below");
+  if (!w.above && !w.below) r.problems.add(v.at(), v.pointer(), "give a bound: \"above\" or \"below\", or both");
+  if (w.metric == world::WatchedMetric::error_ratio && w.above && *w.above >= 1)
+    refuse(r, v, "above", "never fires: no more than all requests fail");
+  return w;
+}
+
+world::MetricWatchSpec anomaly_of(Resolution& r, const ObjectView& v, const world::ServiceLevel& level) {
+  world::MetricWatchSpec w = watch_of(r, v, level);
+  schedulers::AnomalySpec& a = w.anomaly.emplace();
+  a.forecast.model = v.text("model");
+  const double season = v.has("season") ? v.number("season") : 0;
+  const bool seasonal = a.forecast.model == "holt-winters" || a.forecast.model == "naive";
+  if (v.has("season") && !seasonal) refuse(r, v, "season", "only of holt-winters and naive");
+  const double steps = std::round(season / w.interval.seconds());
+  if (season > 0 && steps < 2) refuse(r, v, "season", "must be at least two intervals long");
+  if (steps > most_slices) refuse(r, v, "season", "has too many intervals: take a longer one");
+  else a.forecast.season = static_cast<std::size_t>(steps);
+  a.forecast.alpha = v.number("alpha");
+  a.forecast.beta = v.number("beta");
+  a.forecast.gamma = v.number("gamma");
+  a.forecast.order = v.count("order");
+  a.forecast.window = v.count("window");
+  if (a.forecast.window <= 2 * a.forecast.order)
+    refuse(r, v, v.has("window") ? "window" : "order", "the window must be longer than twice the order");
+  a.forecast.level_noise = v.number("level_noise");
+  a.forecast.slope_noise = v.number("slope_noise");
+  a.deviations = v.number("deviations");
+  a.memory = v.count("memory");
+  a.above = v.text("side") != "below";
+  a.below = v.text("side") != "above";
+  a.learn = v.number("learn_flagged");
+  a.least = v.number("least_deviation");
+  a.logarithm = v.flag("logarithm");
+  if (a.logarithm && w.metric == world::WatchedMetric::error_ratio)
+    refuse(r, v, "logarithm", "a share of errors is 0 most of the time");
+  if (!v.has("training")) w.training = a.forecast.season > 0 ? 2 * a.forecast.season : 60;
+  a.training = w.training;
+  return w;
+}
+
 world::AlertSpec alert_of(Resolution& r, const ObjectView& v, const world::ServiceLevel& level) {
   world::AlertSpec a;
   a.name = v.text("name");
@@ -86,6 +147,11 @@ world::AlertSpec alert_of(Resolution& r, const ObjectView& v, const world::Servi
       refuse(r, v, "factor", fmt::format("never fires: if everything is bad, the budget is spent {:.6g} times as "
                                          "fast as allowed", 1 / (1 - level.objective)));
     a.windows = {slices_of(r, v, "long", whole, level), slices_of(r, v, "short", part, level)};
+    return a;
+  }
+  if (kind == "threshold" || kind == "anomaly") {
+    a.watch = std::make_shared<const world::MetricWatchSpec>(kind == "threshold" ? threshold_of(r, v, level)
+                                                                                 : anomaly_of(r, v, level));
     return a;
   }
   a.windows = {slices_of(r, v, "window", v.duration("window"), level)};
@@ -163,6 +229,12 @@ void add_level(Resolution& r, const std::string& name, const ObjectView& v) {
     for (std::size_t i = 0; i + 1 < level.alerts.size(); ++i)
       if (level.alerts[i].name == level.alerts.back().name)
         refuse(r, a, "name", fmt::format("a second alert of this level is called \"{}\"", level.alerts[i].name));
+  }
+  if (v.has("fault_grace")) level.fault_grace = v.duration("fault_grace");
+  else if (v.has("incidents")) refuse(r, v, "incidents", "only with \"fault_grace\"");
+  for (const ObjectView& i : v.objects("incidents")) {
+    const Instant at = Instant::zero() + i.duration("at");
+    level.incidents.emplace_back(at, at + i.duration("lasts"));
   }
   r.scenario.levels.push_back(std::move(level));
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "sim/world/saturated.hpp"
+#include "sim/world/service_levels.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -117,6 +118,7 @@ void Disruptions::crash(std::uint32_t id, const RestartRule& rule) {
   if (phase != ReplicaPhase::ready && phase != ReplicaPhase::draining) return;
   const std::uint32_t service = world_.replicas_[id].service;
   if (world_.counted()) ++services_[service].crashes;
+  if (world_.levels_) world_.levels_->failed_once();
   Restarts& r = restarts_[id];
   if (world_.now_ - world_.replicas_[id].ready_since >= rule.reset) r.in_a_row = 0;
   const Duration wait = std::min(rule.longest, rule.first * (1LL << std::min(r.in_a_row, 30U)));
@@ -237,6 +239,7 @@ void Disruptions::experiment(std::uint32_t index) {
   const Duration lasts = std::max(Duration(1'000'000), saturated(c.lasts.sample(g)));
   const auto number = static_cast<std::uint32_t>(victims_.size());
   victims_.push_back({index, candidates});
+  if (victims > 0 && world_.levels_) world_.levels_->fault(true);
   if (victims > 0)
     world_.queue_.push(world_.now_ + lasts, EventKind::disruption, target_of(experiment_over, number));
   for (const std::uint32_t node : candidates) {
@@ -248,6 +251,7 @@ void Disruptions::experiment(std::uint32_t index) {
 void Disruptions::end_experiment(std::uint32_t number) {
   const Victims v = std::move(victims_[number]);
   const ChaosSpec& c = world_.scenario_.chaos[v.chaos];
+  if (world_.levels_) world_.levels_->fault(false);
   for (const std::uint32_t node : v.nodes) {
     if (c.action == ChaosSpec::Action::slow) world_.change_speed(node, c.speed, false);
     else world_.hold_node(node, false);

@@ -8,6 +8,7 @@
 #include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/store_and_forward.hpp"
+#include "sim/world/service_levels.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -51,6 +52,7 @@ void World::on_condition_change(std::uint32_t index, bool begins) {
   for (const std::uint32_t link : f.links) {
     if (f.capacity > 0) {
       change_capacity(link, f.capacity, begins);
+  if (levels_) levels_->fault(begins);
       continue;
     }
     std::uint32_t& holds = link_holds_[link];

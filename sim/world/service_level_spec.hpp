@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "schedulers/anomaly_detector.hpp"
 #include "sim/core/time.hpp"
 
 namespace isthmus::world {
@@ -20,6 +24,25 @@ enum class Indicator : std::uint8_t {
   uptime,        //!< slices: at their end each service has a ready replica
 };
 
+//! Of the requests that ended in an interval.
+enum class WatchedMetric : std::uint8_t {
+  rate,                //!< 1/s, of all that ended
+  error_ratio,         //!< those without an answer
+  mean_latency,        //!< s, of answers
+  latency_percentile,  //!< s, of answers, nearest rank
+};
+
+//! A metric that is compared with a bound, or with its forecast.
+struct MetricWatchSpec {
+  WatchedMetric metric = WatchedMetric::latency_percentile;
+  double percentile = 95;
+  std::uint32_t slices = 1;            //!< per interval
+  Duration interval;
+  std::uint64_t training = 0;          //!< intervals before the first that may be wrong
+  std::optional<double> above, below;  //!< bounds
+  std::optional<schedulers::AnomalySpec> anomaly;  //!< instead of bounds
+};
+
 //! Fires when more than `bad_share` of the events (or just that share, if it `reaches`) were bad over every one of
 //! the windows, for `hold`.
 struct AlertSpec {
@@ -32,6 +55,8 @@ struct AlertSpec {
   bool percentile = false;
   Indicator metric = Indicator::latency;
   double threshold = 0;                //!< s
+  //! Instead of all that: a metric; null: none.
+  std::shared_ptr<const MetricWatchSpec> watch;
 };
 
 struct ServiceLevel {
@@ -44,6 +69,8 @@ struct ServiceLevel {
   std::vector<bool> services;          //!< whom it is about, by index; empty: all
   std::vector<bool> workloads;         //!< likewise
   std::vector<AlertSpec> alerts;
+  std::optional<Duration> fault_grace; //!< alerts are judged by the failures of the run, with so much time after each
+  std::vector<std::pair<Instant, Instant>> incidents;  //!< further ones, by hand
 
   bool of_slices() const { return indicator == Indicator::throughput || indicator == Indicator::uptime; }
 };

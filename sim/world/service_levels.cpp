@@ -31,11 +31,12 @@ ServiceLevels::ServiceLevels(World& world) : world_(world) {
     const ServiceLevel& spec = scenario.levels[i];
     std::uint32_t longest = 1;
     for (const AlertSpec& a : spec.alerts)
-      if (!a.percentile) longest = std::max(longest, *std::max_element(a.windows.begin(), a.windows.end()));
+      if (!a.percentile && !a.watch) longest = std::max(longest, *std::max_element(a.windows.begin(), a.windows.end()));
     Level level{results::SlidingCounts(longest), {}, 0, 0, 0, 0, {}, {}, 1, results::LevelTotals::never, {}, 0};
     for (const AlertSpec& a : spec.alerts) {
-      Alert& alert = level.alerts.emplace_back(Alert{results::AlertState(a.hold), {}, 0});
+      Alert& alert = level.alerts.emplace_back(Alert{results::AlertState(a.hold), {}, {}, 0});
       if (a.percentile) alert.own.emplace(a.windows[0]);
+      if (a.watch) alert.watch.emplace(*a.watch);
     }
     level.period_start = Instant::zero() + scenario.warmup;
     world.queue_.push(level.period_start + spec.slice, EventKind::service_level, i);
@@ -61,6 +62,8 @@ void ServiceLevels::count(std::uint32_t index, const results::RequestRecord& r) 
   const ServiceLevel& spec = world_.scenario_.levels[index];
   Level& level = levels_[index];
   const bool answered = r.status == results::Status::completed;
+  for (Alert& a : level.alerts)
+    if (a.watch) a.watch->observe(answered, answered ? (r.completed - r.created).seconds() : 0);
   if (answered) {
     ++level.answers;
     for (std::size_t a = 0; a < level.alerts.size(); ++a) {
@@ -138,7 +141,8 @@ void ServiceLevels::look_at_alert(std::uint32_t index, std::uint32_t number) {
   Alert& alert = levels_[index].alerts[number];
   if (alert.own) alert.own->close();
   const results::SlidingCounts& counts = alert.own ? *alert.own : levels_[index].counts;
-  const bool holds = std::all_of(rule.windows.begin(), rule.windows.end(), [&](std::uint32_t w) {
+  const bool wrong = alert.watch && alert.watch->close();
+  const bool holds = alert.watch ? wrong : std::all_of(rule.windows.begin(), rule.windows.end(), [&](std::uint32_t w) {
     const results::GoodCount count = counts.last(w);
     return rule.reaches ? results::at_least_bad(count, rule.bad_share) : results::more_bad_than(count, rule.bad_share);
   });
@@ -153,6 +157,23 @@ void ServiceLevels::look_at_alert(std::uint32_t index, std::uint32_t number) {
   }
   alert.event = events_.size();
   events_.push_back({spec.name, rule.name, rule.severity, alert.state.pending(), world_.now_, Instant::never()});
+}
+
+void ServiceLevels::fault(bool begins) {
+  if (begins && faults_++ == 0) incidents_.emplace_back(world_.now_, Instant::never());
+  if (!begins && --faults_ == 0) incidents_.back().second = world_.now_;
+}
+
+results::AlertVerdict ServiceLevels::verdict(std::uint32_t index, const AlertSpec& rule) const {
+  const ServiceLevel& spec = world_.scenario_.levels[index];
+  std::vector<std::pair<Instant, Instant>> incidents = incidents_;
+  incidents.insert(incidents.end(), spec.incidents.begin(), spec.incidents.end());
+  std::vector<Instant> fired;
+  for (const results::AlertEvent& e : events_)
+    if (e.level == spec.name && e.alert == rule.name) fired.push_back(e.fired);
+  Instant from = Instant::zero() + world_.scenario_.warmup;
+  if (rule.watch) from = from + rule.watch->interval * static_cast<std::int64_t>(rule.watch->training);
+  return results::judge(std::move(incidents), fired, *spec.fault_grace, from, world_.now_);
 }
 
 void ServiceLevels::add_totals(std::vector<results::LevelTotals>& levels,
@@ -174,7 +195,10 @@ void ServiceLevels::add_totals(std::vector<results::LevelTotals>& levels,
     t.progress = level.progress;
     if (t.progress.back().second != level.budget_left)
       t.progress.emplace_back(world_.now_.seconds(), level.budget_left);
-    for (const AlertSpec& a : spec.alerts) t.alerts.push_back(a.name);
+    for (const AlertSpec& a : spec.alerts) {
+      t.alerts.push_back(a.name);
+      if (spec.fault_grace) t.verdicts.push_back(verdict(static_cast<std::uint32_t>(i), a));
+    }
     levels.push_back(std::move(t));
   }
   alerts = events_;

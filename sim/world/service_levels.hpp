@@ -7,6 +7,7 @@
 
 #include "results/records.hpp"
 #include "results/service_level.hpp"
+#include "sim/world/metric_watch.hpp"
 #include "sim/world/service_level_spec.hpp"
 
 namespace isthmus::world {
@@ -22,6 +23,10 @@ class ServiceLevels {
   void observe(const results::RequestRecord& r);
   //! A slice of the level is over.
   void on_slice(std::uint32_t level);
+  //! A failure begins or ends; several may go on at once.
+  void fault(bool begins);
+  //! Something failed at this moment.
+  void failed_once() { fault(true), fault(false); }
   //! Alerts that are active and about the service.
   std::uint32_t active(std::uint32_t service) const { return active_[service]; }
   void add_totals(std::vector<results::LevelTotals>& levels, std::vector<results::AlertEvent>& alerts) const;
@@ -30,6 +35,7 @@ class ServiceLevels {
   struct Alert {
     results::AlertState state;
     std::optional<results::SlidingCounts> own;  // of a percentile
+    std::optional<MetricWatch> watch;
     std::size_t event = 0;                      // in events_, while it is active
   };
   struct Level {
@@ -44,6 +50,7 @@ class ServiceLevels {
     double step = 0;                            // of the budget, between two points
   };
 
+  results::AlertVerdict verdict(std::uint32_t level, const AlertSpec& alert) const;
   bool concerns(const ServiceLevel& spec, const results::RequestRecord& r) const;
   void count(std::uint32_t level, const results::RequestRecord& r);
   bool is_up(const ServiceLevel& spec) const;
@@ -55,6 +62,8 @@ class ServiceLevels {
   std::vector<std::vector<std::uint32_t>> of_workload_;  // levels
   std::vector<std::uint32_t> active_;                    // by service
   std::vector<results::AlertEvent> events_;
+  std::vector<std::pair<Instant, Instant>> incidents_;  // time with any failure
+  std::uint32_t faults_ = 0;                            // that go on
 };
 
 }  // namespace isthmus::world

@@ -1172,9 +1172,40 @@ def test_laws(seed, make):
             hedging = spec.get("request", {}).get("hedging", {"copies": 1})
             extra = int((rows["copies"] - 1).sum())
             assert extra <= hedging.get("budget", 1e9) * len(rows) + 1e-9
+        level.setdefault("alerts", []).extend(random_metric_alerts(r))
+        if r.random() < 0.5:
+            level["fault_grace"] = r.choice(["0 s", "1 s"])
+            level["incidents"] = [{"at": f"{r.randint(0, 12)} s", "lasts": "2 s"} for _ in range(r.randint(0, 2))]
             assert (rows["copies"] <= 1 + (hedging["copies"] - 1) * rows["attempts"]).all()
 
     if "kv_sent" in run.requests:
+def judged(scenario: dict) -> list:
+    """Service levels whose alerts are judged."""
+    return [name for name, level in scenario.get("service_levels", {}).items() if "fault_grace" in level]
+
+
+def random_metric_alerts(r: random.Random) -> list:
+    """Bounds and forecasts of metrics of a service level."""
+    alerts = []
+    for i in range(r.randint(0, 3)):
+        metric = r.choice(["rate", "error_ratio", "mean_latency", "latency_percentile"])
+        alert = {"name": f"m{i}", "metric": metric, "interval": r.choice(["1 s", "300 ms"]),
+                 "hold": r.choice(["0 s", "1 s"])}
+        if r.random() < 0.4:
+            alert |= {"kind": "threshold", r.choice(["above", "below"]): r.choice([0, 0.2, 0.9])}
+        else:
+            model = r.choice(["holt-winters", "autoregression", "kalman", "naive"])
+            alert |= {"kind": "anomaly", "model": model, "training": r.choice(["0 s", "4 s"]),
+                      "side": r.choice(["above", "below", "both"]), "deviations": r.choice([1, 5]),
+                      "memory": r.choice([2, 30]), "learn_flagged": r.choice([0, 0.1, 1]),
+                      "least_deviation": r.choice([0, 0.01]),
+                      "logarithm": metric != "error_ratio" and r.random() < 0.5}
+            if model in ("holt-winters", "naive") and r.random() < 0.5:
+                alert["season"] = "20 s"
+        alerts.append(alert)
+    return alerts
+
+
         sent = done[done["kv_sent"].notna()]
         assert (sent["kv_sent"] >= sent["started"]).all()
         assert (sent["kv_received"] >= sent["first_token"]).all()
@@ -1202,6 +1233,11 @@ def test_laws(seed, make):
     # Links draw between idle and full power; a Wi-Fi cell has one second of air time per second.
     seconds = 20 - float(scenario["warmup"].split()[0])
     for name, link in run.links[run.links["energy"].notna()].iterrows():
+        for alert in level["alerts"] if level["name"] in judged(scenario) else []:
+            right, wrong, fired, caught = (run.summary["metrics"][f"alert_{what}.{level['name']}/{alert}"]["value"]
+                                           for what in ("true", "false", "count", "caught"))
+            assert right + wrong == fired
+            assert caught <= right
         share = link["energy"] / seconds
         instances = round(share) if name != "access" else sum(
             scenario["nodes"][group].get("count", 1)
