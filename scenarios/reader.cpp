@@ -144,6 +144,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_failover(r, root);
   resolve_disruptions(r, root);
   resolve_costs(r, root);
+  resolve_cluster(r, root);
   problems.throw_if_any();
   check_requests(r, root);
   complete_routes(r, root);

@@ -105,6 +105,8 @@ void read_rules(Resolution& r, const ObjectView& s, world::Service& out,
 //! Affinity and anti-affinity, once all services are known.
 void resolve_neighbours(Resolution& r, const ObjectView& s, world::Service& out);
 void resolve_descheduler(Resolution& r, const ObjectView& root);
+//! Node groups whose machines come and go. After everything that stands on machines, and after costs.
+void resolve_cluster(Resolution& r, const ObjectView& root);
 void resolve_levels(Resolution& r, const ObjectView& root);
 void resolve_failover(Resolution& r, const ObjectView& root);
 //! Crashes, maintenance and chaos. After the faults and failovers.

@@ -46,6 +46,7 @@ std::vector<Field> continuous_batching_fields();
 const ObjectSpec& update_spec();  //!< tables_updates.cpp
 
 const ObjectSpec& descheduler_spec();  //!< tables_placement.cpp
+const ObjectSpec& cluster_spec();      //!< tables_cluster.cpp
 const ObjectSpec& batch_job_spec();    //!< tables_jobs.cpp
 
 const ObjectSpec& key_spec();  //!< tables_caching.cpp

@@ -109,6 +109,9 @@ const ObjectSpec& scenario_spec() {
            .default_is("none"),
        object("descheduler", descheduler_spec, "moves replicas so that others fit or machines become free")
            .default_is("none: replicas stay where they are"),
+       object("cluster_autoscaler", cluster_spec,
+              "machines that come and go with the replicas that wait for them; see docs/cluster_autoscaling.md")
+           .default_is("none: all machines are there all the time"),
        map("jobs", object("", batch_job_spec, "a job"), "batch jobs, by name; see docs/batch_jobs.md")
            .default_is("none"),
        list("faults", object("", fault_spec, "a fault"), "failures and brown-outs; see docs/faults.md").default_is("none"),

@@ -39,6 +39,8 @@ enum class EventKind : std::uint8_t {
   failover,          //!< a primary is probed or replaced, writes or checkpoints are sent
   startup,           //!< a part of a replica's start is over, or it was kept long enough
   price_change,      //!< a price or carbon intensity of power changes
+  cluster_machine,   //!< a machine arrives, is taken back or has been drained long enough
+  cluster_scan,      //!< the cluster autoscaler looks at replicas that wait and at machines
   count_
 };
 
@@ -81,6 +83,8 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::failover, 4, "failover"},
     {EventKind::startup, 3, "startup"},
     {EventKind::price_change, 9, "price_change"},
+    {EventKind::cluster_machine, 0, "cluster_machine"},
+    {EventKind::cluster_scan, 8, "cluster_scan"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

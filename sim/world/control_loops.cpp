@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/world/cluster_autoscaler.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/failover.hpp"
@@ -302,6 +303,7 @@ void World::release(std::uint32_t id) {
   if (busy(id)) return;
   if (disruptions_ && disruptions_->keeps(id)) return disruptions_->idle(id);
   if (!(startups_ && keep_alive(id))) remove_replica(id);
+  else if (cluster_) cluster_->calmed(replicas_[id].node);
 }
 
 bool World::busy(std::uint32_t id) const {
@@ -340,6 +342,7 @@ void World::remove_replica(std::uint32_t id) {
     if (costs_) rent(p.node, false);
   }
   if (placer_) placer_->changed(id, false);
+  if (cluster_) cluster_->calmed(p.node);
 }
 
 // Carries out a controller's wish; the newest replicas go first.

@@ -2,19 +2,22 @@
 #include <algorithm>
 
 #include "sim/world/batch_jobs.hpp"
+#include "sim/world/cluster_autoscaler.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
-#include "sim/world/store_and_forward.hpp"
 #include "sim/world/service_levels.hpp"
+#include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
 
 void World::schedule_faults() {
-  node_holds_.assign(scenario_.faults.empty() && !scenario_.count_failures ? 0 : nodes_.size(), 0);
+  const bool held = !scenario_.faults.empty() || scenario_.count_failures || cluster_;
+  node_holds_.assign(held ? nodes_.size() : 0, 0);
+  if (cluster_) cluster_->hold_absent();
   if (scenario_.faults.empty()) return;
   link_holds_.assign(scenario_.topology.links.size(), 0);
   fault_counts_.assign(scenario_.faults.size(), 0);
@@ -49,10 +52,10 @@ void World::schedule_failure(std::uint32_t index) {
 void World::on_condition_change(std::uint32_t index, bool begins) {
   const Fault& f = scenario_.faults[index];
   if (begins && counted()) ++outages_;
+  if (levels_) levels_->fault(begins);
   for (const std::uint32_t link : f.links) {
     if (f.capacity > 0) {
       change_capacity(link, f.capacity, begins);
-  if (levels_) levels_->fault(begins);
       continue;
     }
     std::uint32_t& holds = link_holds_[link];
@@ -168,7 +171,8 @@ void World::lose_requests(const std::vector<std::uint64_t>& lost) {
     Request* r = find(h);
     if (r && r->stage == Stage::queued) {
       queue_.cancel(r->queue_timer);
-      if (disruptions_ && r->record.counted) disruptions_->request_lost(r->serving);
+      if (cluster_ && cluster_->removing()) cluster_->request_lost(*r);
+      else if (disruptions_ && r->record.counted) disruptions_->request_lost(r->serving);
       retry_or_fail(h.slot, results::Cause::node_failed);
     }
   }
@@ -179,7 +183,7 @@ void World::fail_node(std::uint32_t node) {
   NodeState& n = nodes_[node];
   if (!n.up) return;
   n.up = false;
-  if (disruptions_) disruptions_->node_down(node);
+  if (disruptions_ && !(cluster_ && cluster_->removing())) disruptions_->node_down(node);
   if (costs_) note_machine(node, false);
   std::vector<std::uint64_t> lost;
   std::vector<std::uint32_t> here = n.replicas;  // removed ones leave the list

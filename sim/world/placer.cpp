@@ -1,3 +1,4 @@
+#include "sim/world/cluster_autoscaler.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/placer.hpp"
 
@@ -37,10 +38,12 @@ Placer::Placer(World& world) : world_(world), draws_(world.seed_, "placement") {
 void Placer::start() {
   for (const std::uint32_t i : services_) {
     const Service& spec = world_.scenario_.services[i];
-    for (std::uint32_t n = 0; n < spec.replicas; ++n)
-      if (!place(i, true))
-        throw InputError(fmt::format("service \"{}\": {} of {} replicas find a machine; for the next one, {}",
-                                     spec.name, n, spec.replicas, schedulers::explain(states_[i].why)));
+    std::uint32_t there = 0;
+    while (there < spec.replicas && place(i, true)) ++there;
+    if (there < spec.replicas && !world_.cluster_)
+      throw InputError(fmt::format("service \"{}\": {} of {} replicas find a machine; for the next one, {}",
+                                   spec.name, there, spec.replicas, schedulers::explain(states_[i].why)));
+    set_pending(i, spec.replicas - there);  // the cluster autoscaler may order machines for them
     world_.ask_for(i, spec.replicas);
     if (spec.autoscaling.policy) world_.open_autoscaling(i);
   }
@@ -59,7 +62,13 @@ PlacementDemand Placer::demand(std::uint32_t member) const {
 
 // Up, and not about to be taken down.
 bool Placer::usable(std::uint32_t node) const {
-  return world_.nodes_[node].up && !(world_.disruptions_ && world_.disruptions_->cordoned(node));
+  return world_.nodes_[node].up && !(world_.disruptions_ && world_.disruptions_->cordoned(node)) &&
+         !(world_.cluster_ && world_.cluster_->cordoned(node));
+}
+
+bool Placer::usable(std::uint32_t node, const Plan& plan) const {
+  if (std::find(plan.closed.begin(), plan.closed.end(), node) != plan.closed.end()) return false;
+  return usable(node) || std::find(plan.arrived.begin(), plan.arrived.end(), node) != plan.arrived.end();
 }
 
 double Placer::accelerators_of(std::uint32_t member) const {
@@ -101,15 +110,17 @@ bool Placer::counts(std::uint32_t replica, const Plan& plan) const {
 
 bool Placer::present(std::uint32_t service, std::uint32_t node, bool zone, const Plan& plan) const {
   const std::vector<std::uint32_t> all = world_.replicas_of(service);
-  return std::any_of(all.begin(), all.end(), [&](std::uint32_t id) {
-    const std::uint32_t at = world_.replicas_[id].node;
-    return stands(id, plan) && (zone ? zone_of(at) == zone_of(node) : at == node);
-  });
+  const auto here = [&](std::uint32_t at) { return zone ? zone_of(at) == zone_of(node) : at == node; };
+  return std::any_of(all.begin(), all.end(),
+                     [&](std::uint32_t id) { return stands(id, plan) && here(world_.replicas_[id].node); }) ||
+         std::any_of(plan.put.begin(), plan.put.end(),
+                     [&](const auto& p) { return p.first == service && here(p.second); });
 }
 
 bool Placer::present_anywhere(std::uint32_t service, const Plan& plan) const {
   const std::vector<std::uint32_t> all = world_.replicas_of(service);
-  return std::any_of(all.begin(), all.end(), [&](std::uint32_t id) { return counts(id, plan); });
+  return std::any_of(all.begin(), all.end(), [&](std::uint32_t id) { return counts(id, plan); }) ||
+         std::any_of(plan.put.begin(), plan.put.end(), [&](const auto& p) { return p.first == service; });
 }
 
 // Replicas of the service in every domain that could take one; domains whose machines are all down are none.
@@ -120,7 +131,7 @@ std::map<std::uint32_t, std::uint32_t> Placer::domains(std::uint32_t service, co
   for (const std::uint32_t member : states_[service].members) {
     const NodeGroup& group = world_.scenario_.nodes[world_.scenario_.services[member].group];
     for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
-      if (!usable(n)) continue;
+      if (!usable(n, plan)) continue;
       if (!p.zones.empty() &&
           std::find(p.zones.begin(), p.zones.end(), world_.scenario_.topology.zones[zone_of(n)].name) ==
               p.zones.end())
@@ -134,6 +145,11 @@ std::map<std::uint32_t, std::uint32_t> Placer::domains(std::uint32_t service, co
     const auto domain = found.find(p.spread->zones ? zone_of(at) : at);
     if (domain != found.end()) ++domain->second;
   }
+  for (const auto& [of, at] : plan.put) {
+    if (of != service) continue;
+    const auto domain = found.find(p.spread->zones ? zone_of(at) : at);
+    if (domain != found.end()) ++domain->second;
+  }
   return found;
 }
 
@@ -141,7 +157,7 @@ Refusal Placer::refusal(std::uint32_t service, std::uint32_t member, std::uint32
                         const std::map<std::uint32_t, std::uint32_t>& domains, const Plan& plan) const {
   const Placement& p = spec(service);
   const NodeGroup& group = world_.scenario_.nodes[world_.scenario_.services[member].group];
-  if (!usable(node)) return Refusal::down;
+  if (!usable(node, plan)) return Refusal::down;
   if (!p.zones.empty() &&
       std::find(p.zones.begin(), p.zones.end(), world_.scenario_.topology.zones[zone_of(node)].name) ==
           p.zones.end())

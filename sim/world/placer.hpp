@@ -45,7 +45,11 @@ class Placer {
   //! What still waits for room at the end, and why.
   void add_notes(std::vector<std::string>& out) const;
 
+  //! Replicas that wait, times seconds.
+  double waited_seconds() const;
+
  private:
+  friend class ClusterAutoscaler;
   struct State {
     std::shared_ptr<schedulers::PlacementPolicy> policy;
     std::vector<std::uint32_t> members;  // services: its pools, or itself
@@ -66,11 +70,14 @@ class Placer {
     std::vector<std::uint32_t> gone;     // replicas that have left
     std::uint32_t avoid = 0xffffffffU;   // node
     bool used_only = false;              // machines with a replica
+    std::vector<std::uint32_t> arrived, closed;  // machines that are there then, or take nothing
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> put;  // replicas that stand there then: service, node
   };
 
   const Placement& spec(std::uint32_t service) const;
   schedulers::PlacementDemand demand(std::uint32_t member) const;
   bool usable(std::uint32_t node) const;
+  bool usable(std::uint32_t node, const Plan& plan) const;
   double accelerators_of(std::uint32_t member) const;
   double free_accelerators(std::uint32_t member, std::uint32_t node, const Plan& plan) const;
   double free_memory(std::uint32_t member, std::uint32_t node, const Plan& plan) const;

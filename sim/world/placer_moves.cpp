@@ -228,6 +228,12 @@ void Placer::reset_totals() {
   }
 }
 
+double Placer::waited_seconds() const {
+  double sum = 0;
+  for (const std::uint32_t i : services_) sum += states_[i].pending.integral(world_.now_);
+  return sum;
+}
+
 void Placer::add_totals(std::vector<std::pair<std::string, double>>& out) {
   for (const std::uint32_t i : services_) {
     State& s = states_[i];

@@ -48,6 +48,8 @@
 
 namespace isthmus::world {
 
+struct ClusterSpec;
+
 //! Memory that the models of a node's services share: they come and go (devices/model_cache.hpp).
 struct ModelMemory {
   double capacity = 0;                 //!< bytes
@@ -432,6 +434,7 @@ struct Scenario {
   std::vector<Outbox> outboxes;
   std::vector<ReplicatedData> replicated;
   std::optional<Descheduler> descheduler;
+  std::shared_ptr<const ClusterSpec> cluster;  //!< null: all machines are there all the time
   std::vector<BatchJob> jobs;
   Duration sample_period = Duration::from_seconds(1);  //!< interval samples of services
   bool streaming = false;              //!< results without per-request rows

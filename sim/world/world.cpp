@@ -11,6 +11,7 @@
 #include "sim/world/admission_state.hpp"
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
+#include "sim/world/cluster_autoscaler.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
@@ -69,6 +70,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   open_startups();
   open_caches();
   open_admission();
+  if (scenario.cluster) cluster_ = std::make_unique<ClusterAutoscaler>(*this);
   if (std::any_of(scenario.services.begin(), scenario.services.end(),
                   [](const Service& s) { return s.placement != nullptr; }))
     placer_ = std::make_unique<Placer>(*this);
@@ -81,6 +83,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (!scenario.jobs.empty()) jobs_ = std::make_unique<BatchJobs>(*this);
   if (!scenario.failovers.empty()) failover_ = std::make_unique<Failover>(*this);
   if (scenario.count_failures) disruptions_ = std::make_unique<Disruptions>(*this);
+  if (cluster_) cluster_->begin();
   if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
   publish_signals();
   if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(),
@@ -187,6 +190,8 @@ void World::handle(const Event& e) {
     case EventKind::failover: failover_->on_event(e.target, e.payload); break;
     case EventKind::startup: on_startup_event(e.target, e.payload); break;
     case EventKind::price_change: on_price_change(e.target); break;
+    case EventKind::cluster_machine: cluster_->on_event(e.target, e.payload); break;
+    case EventKind::cluster_scan: cluster_->scan(); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -33,6 +33,7 @@ class BatchJobs;
 class ServiceLevels;
 class Disruptions;
 class Failover;
+class ClusterAutoscaler;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -65,6 +66,7 @@ class World final : public network::EventLoop {
   friend class ServiceLevels;
   friend class Disruptions;
   friend class Failover;
+  friend class ClusterAutoscaler;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -603,6 +605,7 @@ class World final : public network::EventLoop {
   std::map<std::pair<const models::LlmCost*, double>, std::shared_ptr<const models::LlmCost>> slowed_costs_;
   std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
   std::unique_ptr<Failover> failover_;        // null: no service has a primary
+  std::unique_ptr<ClusterAutoscaler> cluster_;  // null: all machines are there all the time
 };
 
 }  // namespace isthmus::world

@@ -999,6 +999,65 @@ def placed_scenario(seed: int) -> dict:
     return scenario
 
 
+def clustered_scenario(seed: int) -> dict:
+    """Machines come and go with the replicas that wait for them; some are taken back."""
+    r = random.Random(f"clustered {seed}")
+    scenario = placed_scenario(seed)
+    del scenario["jobs"]
+    groups = {}
+    for name in ("big", "small"):
+        node = scenario["nodes"][name]
+        node["count"] = r.randint(1, 6)
+        del node["billed_when_idle"]
+        least = r.randint(0, min(2, node["count"]))
+        most = r.randint(max(1, least), node["count"])
+        group = groups[name] = {
+            "min": least, "max": most, "start": r.randint(least, most), "failure": r.choice([0, 0, 0.3]),
+            "provisioning": r.choice(["0 s", "1 s", {"distribution": "exponential", "mean": "2 s"}]),
+            "priority": r.randint(0, 1)}
+        if r.random() < 0.5:
+            node["billing"] = {"kind": "spot", "discount": 0.6}
+            group["spot"] = {"interruptions_per_hour": r.choice([0, 200, 1000]), "notice": r.choice(["0 s", "1 s"]),
+                             "schedule": [{"at": f"{r.randint(0, 15)} s", "machines": r.choice([1, 2])}
+                                          for _ in range(r.randint(0, 2))]}
+    for name, service in scenario["services"].items():
+        if "placement" in service:
+            requests = service["placement"].setdefault("requests", {})
+            requests["accelerators"] = max(1, requests.get("accelerators", 0))
+            service["placement"].pop("requires", None)
+    if r.random() < 0.5:
+        scenario.pop("descheduler", None)
+    scenario["cluster_autoscaler"] = {
+        "groups": groups, "expander": r.choice(["least-waste", "most-pods", "price", "priority", "random"]),
+        "scan_interval": r.choice(["100 ms", "1 s"]), "max_node_provision_time": r.choice(["2 s", "15 min"]),
+        "initial_backoff": "1 s", "max_backoff": "2 s", "utilization_threshold": r.choice([0.5, 1]),
+        "unneeded_time": r.choice(["0 s", "1 s"]), "delay_after_add": r.choice(["0 s", "1 s"]),
+        "graceful_termination": r.choice(["0 s", "2 s"]), "max_empty": r.choice([1, 10])}
+    return scenario
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_clusters(seed):
+    """Never more machines than allowed nor, unless they are taken back, fewer; rules of placement hold; no request is
+    forgotten."""
+    scenario = clustered_scenario(seed)
+    scenario["workload"] = [w for w in scenario["workload"] if w.get("name", "").startswith("placed")]
+    runs = [isthmus.run(scenario, overrides={"/network/model": model}) for model in ("fluid", "simgrid")]
+    for run in runs:
+        metrics = run.metrics
+        assert metrics["placement_violations"] == 0
+        counts = run.conservation
+        assert counts["created"] == sum(counts.values()) - counts["created"] == len(run.requests)
+        for name, group in scenario["cluster_autoscaler"]["groups"].items():
+            assert metrics[f"node_count_max.{name}"] <= group["max"]
+            if "spot" not in group:
+                assert metrics[f"node_count.{name}"] >= group["min"] - 1e-9
+                assert metrics[f"node_interruptions.{name}"] == 0
+            assert metrics[f"node_orders_failed.{name}"] <= metrics[f"node_orders.{name}"]
+            assert metrics[f"node_work_lost.{name}"] >= 0
+        assert metrics["pending_replica_seconds"] >= 0
+
+
 @pytest.mark.parametrize("seed", seeds())
 def test_placements_and_jobs(seed):
     """Whatever fails: no rule is broken at any change, no item is done twice, both networks agree."""
@@ -1113,7 +1172,38 @@ def trouble(seed: int, scenario: dict) -> None:
                  "alerts": [{"kind": "bad-ratio", "name": "b", "above": 0.2, "window": "1 s"}]}}
     for level in levels.values():
         level["period"], level["evaluation"] = r.choice([("20 s", "1 s"), ("7 s", "70 ms"), ("30 day", "7 s")])
+        level.setdefault("alerts", []).extend(random_metric_alerts(r))
+        if r.random() < 0.5:
+            level["fault_grace"] = r.choice(["0 s", "1 s"])
+            level["incidents"] = [{"at": f"{r.randint(0, 12)} s", "lasts": "2 s"} for _ in range(r.randint(0, 2))]
     scenario["service_levels"] = {name: levels[name] for name in r.sample(sorted(levels), r.randint(0, 5))}
+
+
+def judged(scenario: dict) -> list:
+    """Service levels whose alerts are judged."""
+    return [name for name, level in scenario.get("service_levels", {}).items() if "fault_grace" in level]
+
+
+def random_metric_alerts(r: random.Random) -> list:
+    """Bounds and forecasts of metrics of a service level."""
+    alerts = []
+    for i in range(r.randint(0, 3)):
+        metric = r.choice(["rate", "error_ratio", "mean_latency", "latency_percentile"])
+        alert = {"name": f"m{i}", "metric": metric, "interval": r.choice(["1 s", "300 ms"]),
+                 "hold": r.choice(["0 s", "1 s"])}
+        if r.random() < 0.4:
+            alert |= {"kind": "threshold", r.choice(["above", "below"]): r.choice([0, 0.2, 0.9])}
+        else:
+            model = r.choice(["holt-winters", "autoregression", "kalman", "naive"])
+            alert |= {"kind": "anomaly", "model": model, "training": r.choice(["0 s", "4 s"]),
+                      "side": r.choice(["above", "below", "both"]), "deviations": r.choice([1, 5]),
+                      "memory": r.choice([2, 30]), "learn_flagged": r.choice([0, 0.1, 1]),
+                      "least_deviation": r.choice([0, 0.01]),
+                      "logarithm": metric != "error_ratio" and r.random() < 0.5}
+            if model in ("holt-winters", "naive") and r.random() < 0.5:
+                alert["season"] = "20 s"
+        alerts.append(alert)
+    return alerts
 
 
 @pytest.mark.parametrize("make", [
@@ -1143,6 +1233,11 @@ def test_laws(seed, make):
     for level in run.summary.get("service_levels", []):
         assert 0 <= level["good"] <= level["events"]
         assert level["budget_left"] <= 1
+        for alert in level["alerts"] if level["name"] in judged(scenario) else []:
+            right, wrong, fired, caught = (run.summary["metrics"][f"alert_{what}.{level['name']}/{alert}"]["value"]
+                                           for what in ("true", "false", "count", "caught"))
+            assert right + wrong == fired
+            assert caught <= right
     alerts = run.alerts
     assert (alerts["fired"] >= alerts["pending"]).all()
     assert not (alerts["resolved"] <= alerts["fired"]).any()
@@ -1172,40 +1267,9 @@ def test_laws(seed, make):
             hedging = spec.get("request", {}).get("hedging", {"copies": 1})
             extra = int((rows["copies"] - 1).sum())
             assert extra <= hedging.get("budget", 1e9) * len(rows) + 1e-9
-        level.setdefault("alerts", []).extend(random_metric_alerts(r))
-        if r.random() < 0.5:
-            level["fault_grace"] = r.choice(["0 s", "1 s"])
-            level["incidents"] = [{"at": f"{r.randint(0, 12)} s", "lasts": "2 s"} for _ in range(r.randint(0, 2))]
             assert (rows["copies"] <= 1 + (hedging["copies"] - 1) * rows["attempts"]).all()
 
     if "kv_sent" in run.requests:
-def judged(scenario: dict) -> list:
-    """Service levels whose alerts are judged."""
-    return [name for name, level in scenario.get("service_levels", {}).items() if "fault_grace" in level]
-
-
-def random_metric_alerts(r: random.Random) -> list:
-    """Bounds and forecasts of metrics of a service level."""
-    alerts = []
-    for i in range(r.randint(0, 3)):
-        metric = r.choice(["rate", "error_ratio", "mean_latency", "latency_percentile"])
-        alert = {"name": f"m{i}", "metric": metric, "interval": r.choice(["1 s", "300 ms"]),
-                 "hold": r.choice(["0 s", "1 s"])}
-        if r.random() < 0.4:
-            alert |= {"kind": "threshold", r.choice(["above", "below"]): r.choice([0, 0.2, 0.9])}
-        else:
-            model = r.choice(["holt-winters", "autoregression", "kalman", "naive"])
-            alert |= {"kind": "anomaly", "model": model, "training": r.choice(["0 s", "4 s"]),
-                      "side": r.choice(["above", "below", "both"]), "deviations": r.choice([1, 5]),
-                      "memory": r.choice([2, 30]), "learn_flagged": r.choice([0, 0.1, 1]),
-                      "least_deviation": r.choice([0, 0.01]),
-                      "logarithm": metric != "error_ratio" and r.random() < 0.5}
-            if model in ("holt-winters", "naive") and r.random() < 0.5:
-                alert["season"] = "20 s"
-        alerts.append(alert)
-    return alerts
-
-
         sent = done[done["kv_sent"].notna()]
         assert (sent["kv_sent"] >= sent["started"]).all()
         assert (sent["kv_received"] >= sent["first_token"]).all()
@@ -1233,11 +1297,6 @@ def random_metric_alerts(r: random.Random) -> list:
     # Links draw between idle and full power; a Wi-Fi cell has one second of air time per second.
     seconds = 20 - float(scenario["warmup"].split()[0])
     for name, link in run.links[run.links["energy"].notna()].iterrows():
-        for alert in level["alerts"] if level["name"] in judged(scenario) else []:
-            right, wrong, fired, caught = (run.summary["metrics"][f"alert_{what}.{level['name']}/{alert}"]["value"]
-                                           for what in ("true", "false", "count", "caught"))
-            assert right + wrong == fired
-            assert caught <= right
         share = link["energy"] / seconds
         instances = round(share) if name != "access" else sum(
             scenario["nodes"][group].get("count", 1)

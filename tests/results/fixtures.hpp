@@ -133,7 +133,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
         continue;
       t.more.emplace_back(std::string(d.name).replace(at, part.size(), "logs"), 1.5);
     }
-    if (d.name == "placement_violations") t.more.emplace_back(d.name, 0);
+    if (d.name == "placement_violations" || d.name == "pending_replica_seconds") t.more.emplace_back(d.name, 0);
     if (d.name == "image_bytes" || d.name == "carbon" || d.name == "carbon_embodied" || d.name == "sci" ||
         one_of(d.name, {"cost_per_month", "cost_per_year", "cost_at_once", "running_cost_"}))
       t.more.emplace_back(d.name, 1.5);
