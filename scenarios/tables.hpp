@@ -48,6 +48,8 @@ const ObjectSpec& update_spec();  //!< tables_updates.cpp
 const ObjectSpec& descheduler_spec();  //!< tables_placement.cpp
 const ObjectSpec& batch_job_spec();    //!< tables_jobs.cpp
 
+const ObjectSpec& calls_spec();  //!< tables_calls.cpp
+const ObjectSpec& connection_pool_spec();
 const ObjectSpec& key_spec();  //!< tables_caching.cpp
 std::vector<Field> caching_fields();
 

@@ -5,6 +5,7 @@
 
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/world.hpp"
 
@@ -328,6 +329,7 @@ void World::remove_replica(std::uint32_t id) {
   }
   queue_.cancel(p.look_again);
   if (visits_) forget_caches(id);
+  if (calls_) calls_->forget(id);
   if (disruptions_) disruptions_->units_given_back(id);
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];

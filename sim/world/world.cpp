@@ -12,6 +12,7 @@
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_levels.hpp"
@@ -80,6 +81,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (!scenario.replicated.empty()) replication_ = std::make_unique<Replication>(*this);
   if (!scenario.jobs.empty()) jobs_ = std::make_unique<BatchJobs>(*this);
   if (!scenario.failovers.empty()) failover_ = std::make_unique<Failover>(*this);
+  if (std::any_of(scenario.services.begin(), scenario.services.end(),
+                  [](const Service& v) { return v.fetching && !v.fetching->calls.empty(); }))
+    calls_ = std::make_unique<Calls>(*this);
   if (scenario.count_failures) disruptions_ = std::make_unique<Disruptions>(*this);
   if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
   publish_signals();

@@ -33,6 +33,7 @@ class BatchJobs;
 class ServiceLevels;
 class Disruptions;
 class Failover;
+class Calls;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -65,6 +66,7 @@ class World final : public network::EventLoop {
   friend class ServiceLevels;
   friend class Disruptions;
   friend class Failover;
+  friend class Calls;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -355,8 +357,8 @@ class World final : public network::EventLoop {
   bool begin_visit(std::uint32_t slot);
   void look(std::uint32_t slot);
   void look_up(std::uint32_t slot);
-  void call(std::uint32_t slot, std::uint32_t service, double bytes);
-  void call_next(std::uint32_t slot);
+  void call(std::uint32_t slot, std::uint32_t service, double bytes, std::uint64_t path);
+  bool holds_replica(const Request& request) const;
   void send_call(std::uint32_t slot);
   void on_call_flow(std::uint32_t slot, network::Outcome outcome);
   void end_call_transfer(Request& request);
@@ -603,6 +605,7 @@ class World final : public network::EventLoop {
   std::map<std::pair<const models::LlmCost*, double>, std::shared_ptr<const models::LlmCost>> slowed_costs_;
   std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
   std::unique_ptr<Failover> failover_;        // null: no service has a primary
+  std::unique_ptr<Calls> calls_;              // null: no service calls others
 };
 
 }  // namespace isthmus::world
