@@ -14,7 +14,8 @@ namespace isthmus::scenarios {
 namespace {
 
 bool fetches(const ObjectView& s) {
-  return s.has("caches") || s.has("calls") || s.has("caches_hold") || s.has("connection_pools");
+  return s.has("caches") || s.has("calls") || s.has("caches_hold") || s.has("connection_pools") ||
+         s.has("message_queue");
 }
 
 }  // namespace
@@ -100,7 +101,7 @@ std::shared_ptr<world::Fetching> fetching_of(Resolution& r, const ObjectView& s,
                                              const std::string& name) {
   const world::Service& service = r.scenario.services[r.services.at(name)];
   const char* field = s.has("caches") ? "caches" : s.has("calls") ? "calls"
-                      : s.has("caches_hold") ? "caches_hold" : "connection_pools";
+                      : s.has("caches_hold") ? "caches_hold" : s.has("message_queue") ? "message_queue" : "connection_pools";
   const auto refuse = [&](const std::string& why) {
     r.problems.add(s.at(field), s.pointer_to(field), why);
   };

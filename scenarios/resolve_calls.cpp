@@ -59,6 +59,8 @@ world::Call call_of(Resolution& r, const ObjectView& c, const std::string& name,
   for (const char* field : {"chance", "count", "parallel"})
     if (!listed && c.has(field))
       r.problems.add(c.at(field), c.pointer_to(field), "only in a list of calls: write \"calls\": [{...}]");
+  const std::string does = c.text("operation");
+  call.operation = does == "read" ? world::Operation::read : does == "write" ? world::Operation::write : world::Operation::any;
   if (!c.has("pool")) return call;
   const auto refuse = [&](const std::string& why) { r.problems.add(c.at("pool"), c.pointer_to("pool"), why); };
   const auto it = std::find(pools.begin(), pools.end(), c.text("pool"));
@@ -75,6 +77,24 @@ world::Call call_of(Resolution& r, const ObjectView& c, const std::string& name,
   else if (called.pools)
     refuse(fmt::format("\"{}\" has pools of replicas; connections go to one replica for good", called.name));
   return call;
+}
+
+void read_queue(Resolution& r, const ObjectView& s, const std::string& name, world::Fetching& f) {
+  const ObjectView v = s.object("message_queue");
+  const auto refuse = [&](const std::string& why) { r.problems.add(v.at(), v.pointer(), why); };
+  const world::Service& service = r.scenario.services[r.services.at(name)];
+  if (!f.listed) refuse("needs \"calls\": [{...}], which consume its messages");
+  if (s.has("caches")) refuse("not with \"caches\"; put a service before it that has them");
+  if (service.autoscaling.policy) refuse("its replicas keep messages and cannot be scaled; scale the consumers");
+  if (service.placement) refuse("its replicas keep messages and cannot be moved; leave \"placement\" out");
+  world::QueueSpec q;
+  q.concurrency = v.count("concurrency");
+  if (v.has("capacity")) q.capacity = v.count("capacity");
+  q.ack_timeout = v.duration_or("ack_timeout", Duration::max());
+  q.redelivery_delay = v.duration("redelivery_delay");
+  q.max_tries = v.count("max_tries");
+  q.durable = v.flag("durable");
+  f.queue = q;
 }
 
 }  // namespace
@@ -106,6 +126,7 @@ void read_calls(Resolution& r, const ObjectView& s, const std::string& name, wor
     if (!to && rows.size() == f.calls.size())
       r.problems.add(m.at, pointer, "no call uses it; give one \"pool\": \"" + m.key + "\"");
   }
+  if (s.has("message_queue")) read_queue(r, s, name, f);
   if (f.caches_calls && f.listed && (f.calls.size() != 1 || f.calls[0].chance < 1 || f.calls[0].count != 1))
     r.problems.add(s.at("caches_hold"), s.pointer_to("caches_hold"),
                    "\"calls\" needs exactly one call, which always is made once; put a service between that has the "
@@ -143,7 +164,7 @@ void follow(Resolution& r, const ObjectView& root, std::vector<std::uint32_t>& w
 bool gives_tokens(const world::Scenario& s, std::uint32_t service) {
   const auto& v = s.services[service];
   if (std::holds_alternative<world::LlmModel>(v.work)) return true;
-  return v.fetching && std::any_of(v.fetching->calls.begin(), v.fetching->calls.end(),
+  return v.fetching && !v.fetching->queue && std::any_of(v.fetching->calls.begin(), v.fetching->calls.end(),
                                    [&](const world::Call& c) { return gives_tokens(s, c.service); });
 }
 

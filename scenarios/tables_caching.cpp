@@ -124,6 +124,8 @@ std::vector<Field> caching_fields() {
           map("connection_pools", object("", connection_pool_spec, "a pool"),
               "pools of connections to called services, for the `pool` of calls")
               .default_is("none: connections cost nothing"),
+          object("message_queue", message_queue_spec, "the service is a queue of messages, and its calls are consumers")
+              .default_is("none: a request waits for its calls"),
           integer("max_connections",
                   "that each replica takes from `connection_pools` of its callers; further ones are refused, and the "
                   "request that opens one fails")

@@ -18,6 +18,9 @@ const ObjectSpec& calls_spec() {
             "all its calls are made at once, together with the parallel calls before and after it in the list; the "
             "request goes on when all of them are answered")
            .by_default("false"),
+       word("operation", {"any", "read", "write"},
+            "what the call does at a service with a `failover`; any: as its write_share says")
+           .by_default("any"),
        text("pool", "one of the service's `connection_pools`; a call waits there for a connection")
            .default_is("none: connections cost nothing")},
       "",
@@ -51,6 +54,26 @@ const ObjectSpec& connection_pool_spec() {
        quantity("open_time", Unit::duration,
                 "of the server for an opening, such as starting a process for it and checking a password; takes no slot")
            .by_default("0 s")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& message_queue_spec() {
+  static const ObjectSpec spec{
+      "message queue",
+      "The service keeps a message of each request and answers at once; its `calls`, the consumers, are made later for "
+      "each message. All answered, the message is gone; one failed, it is delivered again (at least once).",
+      {integer("concurrency", "messages that may be at consumers at once, for each replica").at_least(1).at_most(1e9).by_default("1"),
+       integer("capacity", "messages that each replica keeps; further requests are rejected (queue_full)")
+           .at_least(1)
+           .at_most(1e9)
+           .default_is("unlimited"),
+       quantity("ack_timeout", Unit::duration, "a delivery that takes longer has failed").above(0).default_is("none"),
+       quantity("redelivery_delay", Unit::duration, "from a failed delivery until the message is first in the line again")
+           .by_default("1 s"),
+       integer("max_tries", "deliveries; then the message is a dead letter").at_least(1).at_most(1000).by_default("5"),
+       flag("durable", "messages outlive a failure of their machine").by_default("true")},
       "",
       {}};
   return spec;

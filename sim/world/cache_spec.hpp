@@ -74,6 +74,7 @@ struct Fetching {
   bool caches_calls = false;  //!< they hold what the one called service answers, else own answers
   std::vector<Call> calls;    //!< in order
   std::vector<ConnectionPoolSpec> pools;
+  std::optional<QueueSpec> queue;
   bool listed = false;        //!< calls are a list: each draws its own service times
   bool tokens = false;        //!< its answers are those of a language model
 };

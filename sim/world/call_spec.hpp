@@ -49,4 +49,14 @@ struct Call {
   std::optional<std::uint32_t> pool;        //!< index into Fetching::pools
 };
 
+//! A service that keeps messages: it answers at once, and makes its calls for them later.
+struct QueueSpec {
+  std::uint32_t concurrency = 1;            //!< messages at once at consumers, per replica
+  std::uint32_t capacity = 0xffffffffU;     //!< messages that a replica keeps
+  Duration ack_timeout = Duration::max();   //!< a consumer that takes longer has failed
+  Duration redelivery_delay;                //!< after a failure
+  std::uint32_t max_tries = 5;              //!< then it is a dead letter
+  bool durable = true;                      //!< it outlives a failure of its machine
+};
+
 }  // namespace isthmus::world

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "sim/world/message_queues.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -72,11 +73,7 @@ void Calls::returned(std::uint32_t slot) {
   Level& l = v.here();
   give_back(slot, l, true);
   if (!v.branch && !v.nested()) r.record.call_time += static_cast<float>((world_.now_ - l.called_at).seconds());
-  if (!v.branch || v.nested()) {
-    if (next(slot)) return;
-    l.called = true;
-    return world_.leave(slot);
-  }
+  if (!v.branch || v.nested() || v.message != 0) return go_on(slot);
 
   // A branch is back where it began.
   const Handle parent = Handle::unpack(v.parent);
@@ -94,9 +91,21 @@ void Calls::returned(std::uint32_t slot) {
   Visit& of = *p.visit;
   if (!of.branch && !of.nested())
     p.record.call_time += static_cast<float>((world_.now_ - of.here().called_at).seconds());
-  if (next(parent.slot)) return;
-  of.here().called = true;
-  world_.leave(parent.slot);
+  go_on(parent.slot);
+}
+
+// The next call, or what comes after the last one.
+void Calls::go_on(std::uint32_t slot) {
+  if (next(slot)) return;
+  Visit& v = *world_.requests_[slot].visit;
+  if (v.message == 0 || v.nested()) {
+    v.here().called = true;
+    return world_.leave(slot);
+  }
+  const std::uint64_t message = v.message;
+  world_.requests_[slot].visit.reset();
+  world_.close_request(slot);
+  world_.queues_->consumed(message);
 }
 
 // ---- parallel calls -------------------------------------------------------------------------------
@@ -158,7 +167,10 @@ std::uint32_t Calls::open_branch(std::uint32_t parent, std::uint32_t call, std::
   return slot;
 }
 
-void Calls::begin(std::uint32_t slot) { make(slot); }
+void Calls::begin(std::uint32_t slot) {
+  if (world_.requests_[slot].visit->message != 0) go_on(slot);
+  else make(slot);
+}
 
 // True: it was the last one, and the request can go on.
 bool Calls::forget_branch(std::uint32_t parent, std::uint64_t branch) {
@@ -178,6 +190,11 @@ void Calls::close_branch(std::uint32_t slot) {
 bool Calls::branch_failed(std::uint32_t slot, results::Status status, results::Cause cause, bool retries) {
   Request& r = world_.requests_[slot];
   if (!r.visit || !r.visit->branch) return false;
+  if (const std::uint64_t message = r.visit->message; message != 0) {
+    close_branch(slot);
+    world_.queues_->failed(message);
+    return true;
+  }
   const Handle parent = Handle::unpack(r.visit->parent);
   const std::uint64_t tag = world_.handle_of(slot).pack();
   world_.requests_[parent.slot].record.client_energy += r.record.client_energy;

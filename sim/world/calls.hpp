@@ -66,6 +66,7 @@ class Calls {
     explicit Totals(bool exact) : waits(exact) {}
   };
 
+  void go_on(std::uint32_t slot);
   bool drawn(std::uint32_t slot, std::uint32_t call);
   void make(std::uint32_t slot);
   bool fan_out(std::uint32_t slot);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/calls.hpp"
@@ -267,6 +268,7 @@ void World::on_replica_ready(std::uint32_t id) {
   update_ready(p.service);
   wake_pending(p.service);
   if (placer_) placer_->ready(id);
+  if (queues_) queues_->replica_ready(id);
   if (disruptions_) disruptions_->replica_ready(id);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sim/world/batch_jobs.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/calls.hpp"
@@ -231,6 +232,8 @@ void World::fail_node(std::uint32_t node) {
   if (calls_)
     for (const std::uint32_t id : here) calls_->forget(id);
   if (visits_) lose_visits(node);
+  if (queues_)
+    for (const std::uint32_t id : here) queues_->replica_lost(id);
   if (updates_) lose_updates(node);
   if (startups_) lose_pulls(node);
   if (outboxes_) outboxes_->node_failed(node);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -28,7 +29,7 @@ Duration service_estimate(const Service& service, const Request& r, double expec
 // longest.
 Duration called_time(const Scenario& s, const Service& service, const Request& r, double expected_output) {
   Duration sum, longest;
-  if (!service.fetching) return sum;
+  if (!service.fetching || service.fetching->queue) return sum;
   for (const Call& c : service.fetching->calls) {
     const Service& called = s.services[c.service];
     Duration one = service_estimate(called, r, expected_output) + called_time(s, called, r, expected_output);
@@ -63,6 +64,9 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
   if (scenario_.services[service].local) {
     const std::uint32_t id = local_replica(service, requests_[slot].host);
     return id != ~0U && replicas_[id].phase == ReplicaPhase::ready ? id : ~0U;
+  }
+  if (failover_) {
+    if (const std::uint32_t reader = failover_->reader(slot, service); reader != ~0U) return reader;
   }
   ServiceState& s = services_[service];
   const std::uint64_t hop = requests_[slot].visit ? requests_[slot].visit->hops : 0;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "sim/world/batch_jobs.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/calls.hpp"
@@ -72,6 +73,7 @@ void World::reset_totals() {
   if (disruptions_) disruptions_->reset_totals();
   if (failover_) failover_->reset_totals();
   if (calls_) calls_->reset_totals();
+  if (queues_) queues_->reset_totals();
   egress_cost_ = egress_bytes_ = 0;
   if (costs_) reset_costs();
   if (startups_) reset_startups();
@@ -175,6 +177,7 @@ results::WorldTotals World::totals() {
   if (disruptions_) disruptions_->add_totals(t.more);
   if (failover_) failover_->add_totals(t.more);
   if (calls_) calls_->add_totals(t.more);
+  if (queues_) queues_->add_totals(t.more);
   if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;

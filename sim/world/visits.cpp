@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/world/calls.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -224,7 +225,14 @@ bool World::leaves(std::uint32_t slot) {
       look(slot);
       return false;
     }
-    if (calls_->next(slot)) return false;
+    if (f->queue) {
+      if (!queues_->publish(slot)) {
+        turn_away(slot, results::Cause::queue_full);
+        return false;
+      }
+    } else if (calls_->next(slot)) {
+      return false;
+    }
     v.here().called = true;
   }
   return conclude(slot);

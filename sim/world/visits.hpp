@@ -56,7 +56,7 @@ struct Level {
 };
 
 //! From its first service with caches or calls to the answer. A branch begins at the service that
-//! calls, and ends when it is back there.
+//! calls, and ends when it is back there; so does the delivery of a message.
 struct Visit {
   enum class Next : std::uint8_t { arrive, back, look, conclude, begin, turn };
   std::vector<Level> levels;  // from the outermost service inwards; never empty
@@ -70,6 +70,7 @@ struct Visit {
   bool done = false;          // on to the client
   bool branch = false;        // one of the parallel calls of another request, `parent`
   std::uint64_t parent = 0;
+  std::uint64_t message = 0;  // of a branch: the one that it delivers, instead of a parent
   std::vector<std::uint64_t> branches;  // parallel calls without an answer so far
   Next next = Next::look;     // in Stage::resuming
   bool nested() const { return levels.size() > 1; }

@@ -10,6 +10,7 @@
 #include "sim/core/errors.hpp"
 #include "sim/world/admission_state.hpp"
 #include "sim/world/batch_jobs.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
 #include "sim/world/calls.hpp"
@@ -84,6 +85,9 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (std::any_of(scenario.services.begin(), scenario.services.end(),
                   [](const Service& v) { return v.fetching && !v.fetching->calls.empty(); }))
     calls_ = std::make_unique<Calls>(*this);
+  if (std::any_of(scenario.services.begin(), scenario.services.end(),
+                  [](const Service& v) { return v.fetching && v.fetching->queue; }))
+    queues_ = std::make_unique<MessageQueues>(*this);
   if (scenario.count_failures) disruptions_ = std::make_unique<Disruptions>(*this);
   if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
   publish_signals();
@@ -107,7 +111,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
 World::~World() = default;
 
 bool World::finished() const {
-  return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0 && (!jobs_ || jobs_->done());
+  return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0 && (!jobs_ || jobs_->done()) &&
+         (!queues_ || queues_->idle());
 }
 
 Instant World::next() {
@@ -191,6 +196,7 @@ void World::handle(const Event& e) {
     case EventKind::failover: failover_->on_event(e.target, e.payload); break;
     case EventKind::startup: on_startup_event(e.target, e.payload); break;
     case EventKind::price_change: on_price_change(e.target); break;
+    case EventKind::message_queue: queues_->on_event(e.target, e.payload); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -34,6 +34,7 @@ class ServiceLevels;
 class Disruptions;
 class Failover;
 class Calls;
+class MessageQueues;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -67,6 +68,7 @@ class World final : public network::EventLoop {
   friend class Disruptions;
   friend class Failover;
   friend class Calls;
+  friend class MessageQueues;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -606,6 +608,7 @@ class World final : public network::EventLoop {
   std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
   std::unique_ptr<Failover> failover_;        // null: no service has a primary
   std::unique_ptr<Calls> calls_;              // null: no service calls others
+  std::unique_ptr<MessageQueues> queues_;     // null: no service keeps messages
 };
 
 }  // namespace isthmus::world

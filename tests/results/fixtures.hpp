@@ -128,7 +128,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
       const std::size_t at = d.name.find(part);
       if (at == std::string_view::npos) continue;
       if (part == "<nodes>" && !d.name.starts_with("node_")) continue;
-      if (part == "<service>" && !one_of(d.name, {"placement_", "cold_starts.", "warm_starts.", "cold_start_mean.",
+      if (part == "<service>" && !one_of(d.name, {"placement_", "message", "cold_starts.", "warm_starts.", "cold_start_mean.",
                                                   "service_availability.", "crashes.", "requests_lost.",
                                                   "availability."}))
         continue;

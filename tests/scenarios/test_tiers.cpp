@@ -277,6 +277,155 @@ TEST(Tiers, ADeadlineEndsAllBranches) {
     }
 }
 
+// ---- message queues ---------------------------------------------------------------------------------
+
+// Requests go to "mq" (1 ms), which keeps messages for "log" (5 ms).
+json queued(const json& queue) {
+  json s = tiers({call("mq")});
+  s["nodes"]["d"] = json::object();
+  s["network"]["access"]["d"] = {"nic"};
+  s["services"]["mq"] = {{"service_time", "1 ms"}, {"on", "d"}, {"slots", 64}, {"message_queue", queue},
+                         {"calls", json::array({call("log")})}};
+  return s;
+}
+
+double kept(const Outcome& r) {
+  return r.value("messages_consumed.mq") + r.value("messages_dead.mq") + r.value("messages_lost.mq") +
+         r.value("messages_open.mq");
+}
+
+TEST(Tiers, MessagesAreConsumedAfterTheAnswer) {
+  const Outcome r = run(queued(json::object()));
+  EXPECT_NEAR(r.latency_ms(0), around + 2.5 + 1 + 4, 1e-5);
+  EXPECT_EQ(r.value("messages_consumed.mq"), 2);
+  EXPECT_NEAR(r.value("message_delay.mq.mean"), logging * 1e-3, 1e-3);  // the acknowledgement shares the link
+  EXPECT_NEAR(r.value("load.log"), 2.0 / 60, 1e-12);
+}
+
+TEST(Tiers, ALineFormsBeforeSlowConsumers) {
+  json s = queued({{"concurrency", 1}});
+  s["services"]["log"]["service_time"] = "1 s";
+  s["workload"][0]["times"] = {"1 s", "1 s", "1 s", "1 s"};
+  const Outcome r = run(s);
+  EXPECT_EQ(r.summary.completed, 4U);
+  EXPECT_EQ(r.value("message_depth.mq.max"), 3);
+  EXPECT_NEAR(r.value("message_depth.mq.mean"), (1 + 2 + 3) * 1.0065 / 60, 0.002);
+  EXPECT_NEAR(r.value("message_age.mq"), 3 * 1.0065, 0.05);
+  s["services"]["mq"]["message_queue"]["capacity"] = 2;
+  const Outcome full = run(s);
+  EXPECT_EQ(full.summary.rejected, 2U);
+  EXPECT_EQ(full.requests[3].cause, results::Cause::queue_full);
+  EXPECT_EQ(full.value("messages_published.mq"), 2);
+}
+
+TEST(Tiers, MessagesAreDeliveredAtLeastOnceOrBecomeDeadLetters) {
+  json s = queued({{"max_tries", 4}, {"redelivery_delay", "1 s"}});
+  s["faults"] = {{{"node", "c"}, {"at", "0.5 s"}, {"lasts", "3 s"}}};
+  const Outcome r = run(s);
+  EXPECT_EQ(r.summary.completed, 2U);
+  EXPECT_EQ(r.value("messages_consumed.mq"), 2);
+  EXPECT_GE(r.value("messages_redelivered.mq"), 3);
+  EXPECT_EQ(kept(r), r.value("messages_published.mq"));
+  s["services"]["mq"]["message_queue"]["max_tries"] = 2;
+  const Outcome dead = run(s);
+  EXPECT_GE(dead.value("messages_dead.mq"), 1);
+  EXPECT_EQ(kept(dead), dead.value("messages_published.mq"));
+  // A consumer that takes too long is asked again.
+  json late = queued({{"max_tries", 3}, {"ack_timeout", "100 ms"}});
+  late["services"]["log"]["service_time"] = "1 s";
+  const Outcome l = run(late);
+  EXPECT_EQ(l.value("messages_dead.mq"), 2);
+  EXPECT_EQ(l.value("messages_redelivered.mq"), 4);
+}
+
+TEST(Tiers, MessagesOutliveTheirMachineIfTheyAreDurable) {
+  for (const bool durable : {true, false}) {
+    json s = queued({{"durable", durable}});
+    s["services"]["log"]["service_time"] = "2 s";
+    s["workload"][0]["times"] = {"1 s", "1 s", "1 s"};
+    s["faults"] = {{{"node", "d"}, {"at", "2 s"}, {"lasts", "1 s"}}};
+    const Outcome r = run(s);
+    EXPECT_EQ(r.value("messages_published.mq"), 3);
+    EXPECT_EQ(r.value("messages_consumed.mq"), durable ? 3 : 0);
+    EXPECT_EQ(r.value("messages_lost.mq"), durable ? 0 : 3);
+    EXPECT_EQ(kept(r), 3);
+  }
+}
+
+TEST(Tiers, RunsWithoutAnEndWaitForMessages) {
+  json s = queued({{"redelivery_delay", "5 s"}});
+  s.erase("duration");
+  s["services"]["log"]["service_time"] = "1 s";
+  EXPECT_EQ(run(s).value("messages_consumed.mq"), 2);
+}
+
+// ---- databases --------------------------------------------------------------------------------------
+
+// One of two standbys is 200 ms away: it has a write 201 ms after its answer.
+json database(const json& failover) {
+  json s = json::parse(R"({
+    "isthmus": 1, "name": "database", "seed": 3, "duration": "200 s",
+    "nodes": {"app": {"zone": "here"}, "db": {"count": 2, "zone": ["here", "there"]}},
+    "network": {"model": "fluid", "links": {"far": {"bandwidth": "1 GB/s", "latency": "200 ms"}},
+                "routes": [{"from": "here", "to": "there", "links": ["far"]}]},
+    "services": {
+      "api": {"service_time": "1 ms", "on": "app", "slots": 64, "calls": [{"service": "db", "operation": "write"}, {"service": "db", "operation": "read"}]},
+      "db": {"service_time": "1 ms", "on": "db", "slots": 64, "replicas": 2}},
+    "workload": [{"name": "w", "source": "poisson", "rate": "1 /s", "target": "api", "clients": {"on": "app", "count": 3}}],
+    "failover": {"store": {"service": "db", "replication": "asynchronous", "record": "1 KB"}}
+  })");
+  s["failover"]["store"].update(failover);
+  return s;
+}
+
+TEST(Tiers, ReadsAtStandbysMayBeStale) {
+  const Outcome primary = run(database(json::object()));
+  EXPECT_NEAR(primary.value("latency.mean"), 0.003, 1e-6);
+  EXPECT_TRUE(std::isnan(primary.value("reads_apart.store")));
+  // The query takes as long to the standby as the write that it follows: it sees it there. It misses
+  // one that another client made at the same time.
+  const Outcome apart = run(database({{"reads_from", "standby"}}));
+  EXPECT_EQ(apart.value("reads_apart.store"), 1);
+  EXPECT_NEAR(apart.value("latency.mean"), 0.403, 1e-3);
+  // Written every second, read at once: never there in time.
+  const Outcome late = run(database({{"reads_from", "standby"}, {"batch_interval", "1 s"}}));
+  EXPECT_GT(late.value("reads_stale.store"), 0.5);
+  EXPECT_LT(late.value("reads_stale.store"), 1);
+  const Outcome near = run(database({{"reads_from", "nearest"}}));
+  EXPECT_EQ(near.value("reads_apart.store"), 0);
+  EXPECT_NEAR(near.value("latency.mean"), 0.003, 1e-6);
+}
+
+TEST(Tiers, ClientsReadTheirOwnWritesIfTheyAsk) {
+  const Outcome r = run(database({{"reads_from", "standby"}, {"batch_interval", "1 s"}, {"read_your_writes", true}}));
+  EXPECT_GT(r.value("reads_sent_back.store"), 150);
+  EXPECT_NEAR(r.value("latency.mean"), 0.003, 0.02);
+  // Each request writes, so that the standby has the client's last write only between its requests.
+  EXPECT_LT(r.value("reads_apart.store"), 0.05);
+}
+
+TEST(Tiers, StandbysAreReadWhileNobodyIsPrimary) {
+  json s = database({{"reads_from", "standby"}, {"promotion", "50 s"}});
+  s["services"]["api"]["calls"] = json::array({{{"service", "db"}, {"operation", "read"}}});
+  s["faults"] = {{{"node", "db"}, {"index", 0}, {"at", "50 s"}, {"lasts", "40 s"}}};
+  const Outcome r = run(s);
+  EXPECT_EQ(r.summary.failed + r.summary.rejected, 0U);
+}
+
+TEST(Tiers, DatabasesRefusePoolsForReadsAndWritesTogether) {
+  json s = database({{"reads_from", "standby"}});
+  s["services"]["api"]["connection_pools"]["p"] = json::object();
+  for (json& c : s["services"]["api"]["calls"]) c["pool"] = "p";
+  EXPECT_NE(first_problem(s).find("give reads and writes pools of their own"), std::string::npos) << first_problem(s);
+  s["services"]["api"]["connection_pools"]["q"] = json::object();
+  s["services"]["api"]["calls"][1]["pool"] = "q";
+  EXPECT_EQ(first_problem(s), "no error");
+  EXPECT_EQ(run(s).value("reads_apart.store"), 1);
+  s["failover"]["store"]["read_your_writes"] = true;
+  EXPECT_NE(first_problem(s).find("read_your_writes"), std::string::npos);
+  EXPECT_NE(first_problem(database({{"read_your_writes", true}})).find("only with \"reads_from\""), std::string::npos);
+}
+
 TEST(Tiers, RefusesWhatCannotBe) {
   json s = tiers({call("db")});
   s["services"]["db"]["calls"] = json::array({call("log")});
