@@ -45,6 +45,7 @@ struct RunInfo {
   bool streams = false;       //!< answers are streamed: rows of requests say when they were received
   std::vector<std::string> caches;  //!< "none" and the names of all caches of answers; empty: there are none
   bool versions = false;      //!< updates renew services: rows of requests say which version it was
+  bool calls = false;  //!< services make lists of calls, or through pools: rows of requests say how long
   bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
   std::vector<std::string> notes;  //!< warnings that the summary repeats, e.g. extrapolation

@@ -28,6 +28,8 @@ enum class Cause : std::uint8_t {
   node_failed,     //!< the node that served it failed
   cancelled,       //!< the client gave up
   not_admitted,    //!< a rule at the front of the service turned it away
+  pool_timeout,    //!< waited too long for a connection to a service that its service calls
+  refused,         //!< that service takes no more connections
   count_
 };
 std::string_view name_of(Status status);
@@ -73,6 +75,8 @@ struct RequestRecord {
   std::uint16_t exit = 0;           //!< at which it left a graph with early exits
   bool streamed = false;            //!< its tokens travel as they are computed
   std::uint8_t cache = 0;           //!< that answered it, in RunInfo::caches; 0: none
+  float call_time = 0;              //!< s that its service waited for others that it calls
+  float pool_wait = 0;              //!< s that it and its calls waited for connections, summed up
   bool wrong = false;               //!< the cache's answer was to a similar request and does not suit
   bool counted = true;              //!< created after the warm-up
 };

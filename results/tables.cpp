@@ -124,6 +124,15 @@ TableColumns<RequestRecord> request_columns(const RunInfo& info) {
         std::nullopt, info.caches});
     t.push_back(flag<R, &R::wrong>("wrong_answer", "1 = the cache's answer does not suit"));
   }
+  if (info.calls) {
+    const auto seconds = [&]<auto member>(const char* name, const char* description) {
+      t.push_back(TypedColumn<R, double>{
+          name, "s", description,
+          copy_column<R, double, [](const R& r) { return static_cast<double>(r.*member); }>});
+    };
+    seconds.operator()<&R::call_time>("call_time", "in calls of its service to others");
+    seconds.operator()<&R::pool_wait>("pool_wait", "for connections that these calls needed, summed up");
+  }
   if (info.versions)
     t.push_back(plain<R, &R::version>("version", "1", "of the renewed service; 0 before any update"));
   if (info.kv_transfers) {

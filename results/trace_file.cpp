@@ -93,9 +93,12 @@ std::string TraceCollector::json(const RunInfo& info, Instant end) const {
 
     out.span(pid, lane, fmt::format("request {}", r->request), r->created, over,
              fmt::format(
-                 R"(,"args":{{"workload":{},"status":"{}","cause":"{}","attempts":{}}})",
+                 R"(,"args":{{"workload":{},"status":"{}","cause":"{}","attempts":{}{}}})",
                  r->workload < info.workloads.size() ? quoted(info.workloads[r->workload]) : "null",
-                 name_of(r->status), name_of(r->cause), r->attempts));
+                 name_of(r->status), name_of(r->cause), r->attempts,
+                 !info.calls ? std::string()
+                             : fmt::format(R"(,"call_time_ms":{:.6g},"pool_wait_ms":{:.6g})",
+                                           r->call_time * 1e3, r->pool_wait * 1e3)));
     const auto stage = [&](std::string_view name, Instant from, Instant to) {
       if (from.is_never() || to.is_never() || to <= from) return;
       out.span(pid, lane, name, from, to, "");

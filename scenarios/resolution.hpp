@@ -75,6 +75,12 @@ void resolve_pools(Resolution& r, const ObjectView& root, const std::string& nam
                    const ObjectView& s);
 //! Caches and calls of services, once all services are known.
 void resolve_caching(Resolution& r, const ObjectView& root);
+//! Whether that service, which the field names, can hold a cache or be called; else says why not.
+bool may_be_called(Resolution& r, const ObjectView& row, std::string_view field, const std::string& caller);
+//! Calls of a service and the pools that they use.
+void read_calls(Resolution& r, const ObjectView& s, const std::string& name, world::Fetching& out);
+//! Where chains of calls lead; refuses circles.
+void resolve_call_chains(Resolution& r, const ObjectView& root);
 //! Whether other services call it, or keep a cache there.
 bool is_called(const world::Scenario& scenario, std::uint32_t service);
 //! Keys of the requests of a workload whose arrivals are known.

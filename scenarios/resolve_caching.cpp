@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
@@ -15,8 +14,11 @@ namespace isthmus::scenarios {
 namespace {
 
 bool fetches(const ObjectView& s) {
-  return s.has("caches") || s.has("calls") || s.has("caches_hold");
+  return s.has("caches") || s.has("calls") || s.has("caches_hold") || s.has("connection_pools") ||
+         s.has("message_queue");
 }
+
+}  // namespace
 
 // A service that holds a cache, or that another one calls.
 bool may_be_called(Resolution& r, const ObjectView& row, std::string_view name,
@@ -33,6 +35,8 @@ bool may_be_called(Resolution& r, const ObjectView& row, std::string_view name,
   r.problems.add(row.at(name), row.pointer_to(name), why);
   return false;
 }
+
+namespace {
 
 void read_similarity(Resolution& r, const ObjectView& c, world::CacheTier& tier) {
   if (!c.has("similarity")) return;
@@ -96,7 +100,8 @@ world::CacheTier cache_of(Resolution& r, const ObjectView& c, const std::string&
 std::shared_ptr<world::Fetching> fetching_of(Resolution& r, const ObjectView& s,
                                              const std::string& name) {
   const world::Service& service = r.scenario.services[r.services.at(name)];
-  const char* field = s.has("caches") ? "caches" : s.has("calls") ? "calls" : "caches_hold";
+  const char* field = s.has("caches") ? "caches" : s.has("calls") ? "calls"
+                      : s.has("caches_hold") ? "caches_hold" : s.has("message_queue") ? "message_queue" : "connection_pools";
   const auto refuse = [&](const std::string& why) {
     r.problems.add(s.at(field), s.pointer_to(field), why);
   };
@@ -109,16 +114,7 @@ std::shared_ptr<world::Fetching> fetching_of(Resolution& r, const ObjectView& s,
   if (s.has("caches_hold") && (!s.has("caches") || (f->caches_calls && !s.has("calls"))))
     r.problems.add(s.at("caches_hold"), s.pointer_to("caches_hold"),
                    s.has("caches") ? "needs \"calls\"" : "only with \"caches\"");
-  if (s.has("calls")) {
-    const ObjectView c = s.object("calls");
-    if (may_be_called(r, c, "service", name)) {
-      world::Call call;
-      call.service = r.services.at(c.text("service"));
-      if (c.has("request")) call.request = c.number("request");
-      if (c.has("answer")) call.answer = c.number("answer");
-      f->call = call;
-    }
-  }
+  read_calls(r, s, name, *f);
   for (const ObjectView& c : s.objects("caches")) {
     f->caches.push_back(cache_of(r, c, name));
     world::CacheTier& tier = f->caches.back();
@@ -137,13 +133,15 @@ std::shared_ptr<world::Fetching> fetching_of(Resolution& r, const ObjectView& s,
 
 void resolve_caching(Resolution& r, const ObjectView& root) {
   std::vector<std::pair<std::uint32_t, std::shared_ptr<world::Fetching>>> all;
-  std::uint32_t caches = 0;
+  std::uint32_t caches = 0, pools = 0;
   for (const Member& m : root.find("services")->members) {
     const ObjectView s(&m.value, service_spec(), child("/services", m.key), m.at);
-    if (!fetches(s)) continue;
     const std::uint32_t index = r.services.at(m.key);
+    if (s.has("max_connections")) r.scenario.services[index].max_connections = s.count("max_connections");
+    if (!fetches(s)) continue;
     all.emplace_back(index, fetching_of(r, s, m.key));
     for (world::CacheTier& tier : all.back().second->caches) tier.id = ++caches;
+    for (world::ConnectionPoolSpec& pool : all.back().second->pools) pool.id = pools++;
     if (caches > 255)
       r.problems.add(s.at("caches"), s.pointer_to("caches"), "a scenario has at most 255 caches");
     r.scenario.services[index].fetching = all.back().second;
@@ -158,26 +156,17 @@ void resolve_caching(Resolution& r, const ObjectView& root) {
         r.problems.add(c.at("server"), c.pointer_to("server"),
                        fmt::format("\"{}\" has caches or calls of its own; it cannot hold this one",
                                    c.text("server")));
-    // Along the calls; who comes back to a service that was there before never ends.
-    std::set<std::uint32_t> seen{index};
-    std::uint32_t at = index;
-    while (services[at].fetching && services[at].fetching->call) {
-      at = services[at].fetching->call->service;
-      if (seen.insert(at).second) continue;
-      const ObjectView c = s.object("calls");
-      r.problems.add(c.at("service"), c.pointer_to("service"), "the calls go in a circle");
-      return;
-    }
-    f->tokens = std::holds_alternative<world::LlmModel>(services[index].work) ||
-                std::holds_alternative<world::LlmModel>(services[at].work);
   }
+  resolve_call_chains(r, root);
 }
 
 bool is_called(const world::Scenario& scenario, std::uint32_t service) {
   return std::any_of(scenario.services.begin(), scenario.services.end(), [&](const auto& s) {
     if (!s.fetching) return false;
     const auto& caches = s.fetching->caches;
-    return (s.fetching->call && s.fetching->call->service == service) ||
+    const auto& calls = s.fetching->calls;
+    return std::any_of(calls.begin(), calls.end(),
+                       [&](const world::Call& c) { return c.service == service; }) ||
            std::any_of(caches.begin(), caches.end(),
                        [&](const world::CacheTier& c) { return c.server == service; });
   });

@@ -1,12 +1,34 @@
 // Services with a primary and standbys from their table.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <map>
+
 #include "scenarios/resolution.hpp"
 #include "scenarios/tables.hpp"
 
 namespace isthmus::scenarios {
 
 namespace {
+
+// Connections stay with a replica, so that a pool is for reads or for writes.
+void check_reads(Resolution& r, const ObjectView& v, const world::FailoverSpec& f) {
+  if (f.reads == world::ReadsFrom::primary) return;
+  for (const world::Service& s : r.scenario.services) {
+    if (!s.fetching) continue;
+    std::map<std::uint32_t, world::Operation> of_pool;
+    for (const world::Call& c : s.fetching->calls) {
+      if (c.service != f.service || !c.pool) continue;
+      const auto first = of_pool.emplace(*c.pool, c.operation).first->second;
+      if (c.operation != world::Operation::any && c.operation == first && !f.own_writes) continue;
+      r.problems.add(v.at("reads_from"), v.pointer_to("reads_from"),
+                     fmt::format("the pool \"{}\" keeps connections to one replica each: {}", s.fetching->pools[*c.pool].name,
+                                 f.own_writes ? "leave \"read_your_writes\" or the pool out"
+                                              : "give reads and writes pools of their own, and their calls an \"operation\""));
+      return;
+    }
+  }
+}
 
 void add_failover(Resolution& r, const std::string& name, const ObjectView& v) {
   const auto wrong = [&](const char* field, const std::string& why) {
@@ -41,6 +63,16 @@ void add_failover(Resolution& r, const std::string& name, const ObjectView& v) {
   if (f.durability != world::Durability::asynchronous && v.has("batch_interval") && !stores)
     wrong("batch_interval", "only with \"replication\": \"asynchronous\"");
   f.write_share = v.number("write_share");
+  const std::string reads = v.text("reads_from");
+  f.reads = reads == "standby"   ? world::ReadsFrom::standby
+            : reads == "nearest" ? world::ReadsFrom::nearest
+                                 : world::ReadsFrom::primary;
+  f.own_writes = v.flag("read_your_writes");
+  if (stores && f.reads != world::ReadsFrom::primary)
+    wrong("reads_from", "with \"replication\": \"checkpoint\" standbys have no data to read");
+  if (f.own_writes && f.reads == world::ReadsFrom::primary)
+    wrong("read_your_writes", "only with \"reads_from\": the primary has all writes");
+  check_reads(r, v, f);
   f.record = v.number("record");
   f.ack = v.number("ack");
   f.ship = v.duration_or("batch_interval", Duration::zero());
@@ -65,6 +97,16 @@ void resolve_failover(Resolution& r, const ObjectView& root) {
   if (const Value* written = root.find("failover"))
     for (const Member& m : written->members)
       add_failover(r, m.key, ObjectView(&m.value, failover_spec(), child("/failover", m.key), m.at));
+  for (const world::Service& s : r.scenario.services) {
+    if (!s.fetching) continue;
+    for (const world::Call& c : s.fetching->calls)
+      if (c.operation != world::Operation::any &&
+          std::none_of(r.scenario.failovers.begin(), r.scenario.failovers.end(),
+                       [&](const world::FailoverSpec& f) { return f.service == c.service; }))
+        r.scenario.notices.push_back(fmt::format("service \"{}\": \"operation\" of its call to \"{}\" means nothing there: "
+                                                 "no \"failover\" names that service",
+                                                 s.name, r.scenario.services[c.service].name));
+  }
 }
 
 }  // namespace isthmus::scenarios

@@ -327,7 +327,7 @@ void complete_routes(Resolution& r, const ObjectView& root) {
   for (const world::Service& service : services) {
     if (!service.fetching) continue;
     std::vector<std::uint32_t> called;
-    if (service.fetching->call) called.push_back(service.fetching->call->service);
+    for (const world::Call& call : service.fetching->calls) called.push_back(call.service);
     for (const world::CacheTier& tier : service.fetching->caches)
       if (tier.scope == world::CacheScope::server) called.push_back(tier.server);
     for (const std::uint32_t c : called) {

@@ -49,6 +49,9 @@ const ObjectSpec& descheduler_spec();  //!< tables_placement.cpp
 const ObjectSpec& cluster_spec();      //!< tables_cluster.cpp
 const ObjectSpec& batch_job_spec();    //!< tables_jobs.cpp
 
+const ObjectSpec& calls_spec();  //!< tables_calls.cpp
+const ObjectSpec& connection_pool_spec();
+const ObjectSpec& message_queue_spec();
 const ObjectSpec& key_spec();  //!< tables_caching.cpp
 std::vector<Field> caching_fields();
 

@@ -104,19 +104,6 @@ const ObjectSpec& cache_spec() {
   return spec;
 }
 
-const ObjectSpec& calls_spec() {
-  static const ObjectSpec spec{
-      "calls",
-      "After its own work on a request, the service sends it on to another service, such as a "
-      "store, and answers when it has the answer. It keeps no slot meanwhile.",
-      {refer("service", Reference::service, "that is called").needed(),
-       quantity("request", Unit::bytes, "sent to it").default_is("as the request's upload"),
-       quantity("answer", Unit::bytes, "sent back").default_is("as the request's download")},
-      "",
-      {}};
-  return spec;
-}
-
 }  // namespace
 
 std::vector<Field> caching_fields() {
@@ -129,7 +116,22 @@ std::vector<Field> caching_fields() {
                "what they hold: answers of the service, looked up before its own work, or answers of "
                "the called service, looked up after it")
               .by_default("answers"),
-          object("calls", calls_spec, "another service that the answer needs").default_is("none")};
+          either("calls",
+                 {object("", calls_spec, "one call"),
+                  list("", object("", calls_spec, "a call"), "several calls, in order").at_least(1)},
+                 "other services that the answer needs")
+              .default_is("none"),
+          map("connection_pools", object("", connection_pool_spec, "a pool"),
+              "pools of connections to called services, for the `pool` of calls")
+              .default_is("none: connections cost nothing"),
+          object("message_queue", message_queue_spec, "the service is a queue of messages, and its calls are consumers")
+              .default_is("none: a request waits for its calls"),
+          integer("max_connections",
+                  "that each replica takes from `connection_pools` of its callers; further ones are refused, and the "
+                  "request that opens one fails")
+              .at_least(1)
+              .at_most(1e9)
+              .default_is("unlimited")};
 }
 
 }  // namespace isthmus::scenarios

@@ -14,6 +14,13 @@ const ObjectSpec& failover_spec() {
             "`checkpoint_interval`, and whoever takes over loads them")
            .needed(),
        quantity("write_share", Unit::fraction, "of the requests, which write; the others read").at_most(1).by_default("1"),
+       word("reads_from", {"primary", "standby", "nearest"},
+            "who answers requests that only read: standby: the one with the fewest requests, nearest: of all, by the "
+            "latency of the way to it; the primary when no standby is there")
+           .by_default("primary"),
+       flag("read_your_writes",
+            "reads of a client go to a standby only if it has everything up to the client's last write; with reads_from")
+           .by_default("false"),
        quantity("record", Unit::bytes, "of a write on its way to a standby").at_most(1e15).by_default("1 KB"),
        quantity("ack", Unit::bytes, "of its acknowledgement, if synchronous").at_most(1e15).by_default("64 B"),
        quantity("batch_interval", Unit::duration, "asynchronous: writes are sent together every so often")

@@ -41,6 +41,7 @@ enum class EventKind : std::uint8_t {
   price_change,      //!< a price or carbon intensity of power changes
   cluster_machine,   //!< a machine arrives, is taken back or has been drained long enough
   cluster_scan,      //!< the cluster autoscaler looks at replicas that wait and at machines
+  message_queue,     //!< a message is due again, or its consumer is late
   count_
 };
 
@@ -85,6 +86,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::price_change, 9, "price_change"},
     {EventKind::cluster_machine, 0, "cluster_machine"},
     {EventKind::cluster_scan, 8, "cluster_scan"},
+    {EventKind::message_queue, 4, "message_queue"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -12,6 +12,7 @@
 
 #include "devices/answer_cache.hpp"
 #include "schedulers/policy.hpp"
+#include "sim/world/call_spec.hpp"
 #include "sim/world/distribution.hpp"
 #include "sim/world/popularity.hpp"
 
@@ -67,17 +68,14 @@ struct CacheTier {
   }
 };
 
-//! The service that a service needs for its answer, such as a store.
-struct Call {
-  std::uint32_t service = 0;
-  std::optional<double> request, answer;  //!< bytes; else those of the request that came in
-};
-
 //! Caches and calls of a service.
 struct Fetching {
   std::vector<CacheTier> caches;
-  bool caches_calls = false;  //!< they hold what the called service answers, else own answers
-  std::optional<Call> call;
+  bool caches_calls = false;  //!< they hold what the one called service answers, else own answers
+  std::vector<Call> calls;    //!< in order
+  std::vector<ConnectionPoolSpec> pools;
+  std::optional<QueueSpec> queue;
+  bool listed = false;        //!< calls are a list: each draws its own service times
   bool tokens = false;        //!< its answers are those of a language model
 };
 

@@ -163,7 +163,8 @@ void World::add_cache_totals(std::uint32_t service, results::ServiceTotals& out)
   // Who is called has a load of its own.
   for (const Service& s : scenario_.services) {
     if (!s.fetching) continue;
-    bool calls = s.fetching->call && s.fetching->call->service == service;
+    bool calls = std::any_of(s.fetching->calls.begin(), s.fetching->calls.end(),
+                             [&](const Call& c) { return c.service == service; });
     for (const CacheTier& t : s.fetching->caches) calls = calls || t.server == service;
     if (calls) out.calls = services_[service].calls;
   }

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include "sim/world/cluster_autoscaler.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/world.hpp"
 
@@ -267,6 +269,7 @@ void World::on_replica_ready(std::uint32_t id) {
   update_ready(p.service);
   wake_pending(p.service);
   if (placer_) placer_->ready(id);
+  if (queues_) queues_->replica_ready(id);
   if (disruptions_) disruptions_->replica_ready(id);
 }
 
@@ -330,6 +333,7 @@ void World::remove_replica(std::uint32_t id) {
   }
   queue_.cancel(p.look_again);
   if (visits_) forget_caches(id);
+  if (calls_) calls_->forget(id);
   if (disruptions_) disruptions_->units_given_back(id);
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];

@@ -99,15 +99,88 @@ void Failover::on_event(std::uint32_t i, std::uint64_t payload) {
 
 // ---- writes ----------------------------------------------------------------------------------------
 
+// Whether a request writes: its call says so, or chance.
+bool Failover::writes(std::uint32_t i, const Request& r) const {
+  std::uint64_t path = 0;
+  if (r.visit && r.visit->nested()) {
+    const Level& caller = r.visit->levels[r.visit->levels.size() - 2];
+    if (!caller.asks_cache) {
+      const Operation does = world_.scenario_.services[caller.serving].fetching->calls[caller.call].operation;
+      if (does != Operation::any) return does == Operation::write;
+    }
+    path = r.visit->here().path;
+  }
+  Rng g = draws_.at(path == 0 ? r.record.identity : hash_combine(r.record.identity, path), r.record.attempts);
+  return uniform01(g) < spec(i).write_share;
+}
+
+namespace {
+std::uint64_t client_of(const Request& r) { return std::uint64_t{r.record.workload} << 32 | r.record.client; }
+}  // namespace
+
+std::uint32_t Failover::reader(std::uint32_t slot, std::uint32_t service) {
+  const auto it = of_service_.find(service);
+  if (it == of_service_.end() || spec(it->second).reads == ReadsFrom::primary) return nobody;
+  const std::uint32_t i = it->second;
+  const Request& r = world_.requests_[slot];
+  if (writes(i, r)) return nobody;
+  State& s = states_[i];
+  const bool nearest = spec(i).reads == ReadsFrom::nearest;
+  const std::uint32_t from = r.from != ~0U ? r.from : r.host;
+  const auto distance = [&](std::uint32_t id) {
+    const std::uint32_t node = world_.replicas_[id].node;
+    if (!nearest || from == ~0U || node == from) return Duration();
+    return world_.network_->path_latency(from, node);
+  };
+  std::uint64_t own = 0;
+  if (const auto last = s.own.find(client_of(r)); last != s.own.end()) own = last->second;
+  std::uint32_t best = nobody;
+  bool behind = false;
+  const auto consider = [&](std::uint32_t id) {
+    const auto rank = [&](std::uint32_t x) { return std::pair(distance(x), world_.replicas_[x].outstanding); };
+    if (best == nobody || rank(id) < rank(best)) best = id;
+  };
+  if (nearest && s.primary != nobody && is_ready(s.primary)) consider(s.primary);
+  for (const auto& [id, standby] : s.standbys) {
+    if (!is_ready(id)) continue;
+    if (spec(i).own_writes && !standby.missing.empty() && *standby.missing.begin() <= own) behind = true;
+    else consider(id);
+  }
+  if (best == nobody && behind && r.record.counted) ++s.totals.sent_back;
+  return best;
+}
+
+// At the end of its service: it has missed what was answered before it came, and has not arrived since.
+void Failover::note_read(std::uint32_t i, const Request& r) {
+  State& s = states_[i];
+  if (!r.record.counted) return;
+  ++s.totals.reads;
+  const auto standby = s.standbys.find(r.replica);
+  if (standby == s.standbys.end()) return;
+  ++s.totals.apart;
+  for (const std::uint64_t number : standby->second.missing) {
+    const auto w = s.writes.find(number);
+    if (w == s.writes.end() || w->second.answered.is_never() || w->second.answered > r.record.arrived) continue;
+    if (r.key != 0 && w->second.key != r.key) continue;
+    ++s.totals.stale;
+    return;
+  }
+}
+
 bool Failover::hold(std::uint32_t slot) {
   const Request& r = world_.requests_[slot];
   const std::uint32_t i = index_of(r.replica);
   if (i == nobody || world_.handle_of(slot).pack() == passing_) return false;
-  Rng g = draws_.at(r.record.identity, r.record.attempts);
   State& s = states_[i];
-  if (s.primary != r.replica || uniform01(g) >= spec(i).write_share) return false;
+  const bool is_write = s.primary == r.replica && writes(i, r);
+  if (!is_write) {
+    note_read(i, r);
+    return false;
+  }
   const std::uint64_t number = s.next++;
+  if (spec(i).own_writes) s.own[client_of(r)] = number;
   Write& w = s.writes[number];
+  w.key = r.key;
   w.counted = r.record.counted;
   if (w.counted) ++s.totals.writes;
   if (spec(i).durability != Durability::checkpoint)
@@ -380,6 +453,11 @@ void Failover::add_totals(std::vector<std::pair<std::string, double>>& out) cons
     out.emplace_back("writes." + name, static_cast<double>(t.writes));
     out.emplace_back("writes_lost." + name, static_cast<double>(t.lost));
     out.emplace_back("writes_alone." + name, static_cast<double>(t.alone));
+    if (spec(i).reads != ReadsFrom::primary) {
+      out.emplace_back("reads_apart." + name, t.reads > 0 ? static_cast<double>(t.apart) / static_cast<double>(t.reads) : nan);
+      out.emplace_back("reads_stale." + name, t.reads > 0 ? static_cast<double>(t.stale) / static_cast<double>(t.reads) : nan);
+      out.emplace_back("reads_sent_back." + name, static_cast<double>(t.sent_back));
+    }
     out.emplace_back("replication_bytes." + name, t.bytes);
     const bool lags = spec(i).durability == Durability::asynchronous && t.shipped > 0;
     out.emplace_back("replication_lag." + name + ".mean", lags ? t.lag / static_cast<double>(t.shipped) : nan);

@@ -18,6 +18,7 @@
 namespace isthmus::world {
 
 class World;
+struct Request;
 
 //! All such services of a run. The world tells it what happens; it outlives no world.
 class Failover {
@@ -29,6 +30,8 @@ class Failover {
   bool manages(std::uint32_t service) const { return of_service_.contains(service); }
   //! A replica is ready: whether it may get requests at once.
   bool may_serve(std::uint32_t replica);
+  //! The replica for a request that only reads; ~0: the primary.
+  std::uint32_t reader(std::uint32_t slot, std::uint32_t service);
   //! A replica gets no more requests.
   void left(std::uint32_t replica);
   //! The work on a request is done: true when its answer waits for a standby.
@@ -42,6 +45,7 @@ class Failover {
   static constexpr std::uint32_t nobody = 0xffffffffU;
   struct Write {
     Instant answered = Instant::never(); // never: not yet
+    std::uint64_t key = 0;               // of the request; 0: none
     bool counted = false;
   };
   struct Standby {
@@ -55,6 +59,7 @@ class Failover {
   };
   struct Totals {
     std::uint64_t writes = 0, failovers = 0, lost = 0, alone = 0, shipped = 0;
+    std::uint64_t reads = 0, apart = 0, stale = 0, sent_back = 0;  // at standbys; to the primary for own writes
     double bytes = 0, downtime = 0, longest = 0, rpo = 0, lag = 0, longest_lag = 0;
   };
   struct State {
@@ -64,6 +69,7 @@ class Failover {
     bool promoting = false, restoring = false;
     std::uint32_t restores = 0;          // so far
     std::uint64_t next = 1;              // number of the next write
+    std::map<std::uint64_t, std::uint64_t> own;  // last write by client, where reads ask for it
     std::map<std::uint64_t, Write> writes;  // that some standby does not have, or no checkpoint has
     std::map<std::uint32_t, Standby> standbys;  // by replica: those that are ready
     std::map<std::uint64_t, Held> held;  // by write
@@ -81,6 +87,8 @@ class Failover {
 
   const FailoverSpec& spec(std::uint32_t index) const;
   std::uint32_t index_of(std::uint32_t replica) const;
+  bool writes(std::uint32_t index, const Request& request) const;
+  void note_read(std::uint32_t index, const Request& request);
   bool is_ready(std::uint32_t replica) const;
   bool is_alive(std::uint32_t replica) const;
   void after(Duration wait, std::uint32_t index, std::uint32_t kind, std::uint64_t what = 0);

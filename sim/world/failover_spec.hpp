@@ -15,12 +15,21 @@ enum class Durability : std::uint8_t {
   checkpoint,    //!< all data are stored every now and then; whoever takes over loads them
 };
 
+//! Who answers requests that only read.
+enum class ReadsFrom : std::uint8_t {
+  primary,
+  standby,  //!< the one with the fewest requests; the primary when there is none
+  nearest,  //!< of all, by the latency from the client or caller
+};
+
 //! One replica of a service serves it; others take over.
 struct FailoverSpec {
   std::string name;
   std::uint32_t service = 0;
   Durability durability = Durability::asynchronous;
   double write_share = 1;              //!< of the requests
+  ReadsFrom reads = ReadsFrom::primary;
+  bool own_writes = false;             //!< a client's reads go to who has all that it has written
   double record = 0, ack = 0;          //!< bytes of a write on its way, of its acknowledgement
   Duration ship;                       //!< asynchronous: between batches of writes; 0: each at once
   Duration probe;                      //!< between health checks of the primary

@@ -3,8 +3,10 @@
 
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/cluster_autoscaler.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
@@ -233,7 +235,11 @@ void World::fail_node(std::uint32_t node) {
   n.busy_units.set(now_, 0);
   lose_requests(lost);
   lose_handovers(node);
+  if (calls_)
+    for (const std::uint32_t id : here) calls_->forget(id);
   if (visits_) lose_visits(node);
+  if (queues_)
+    for (const std::uint32_t id : here) queues_->replica_lost(id);
   if (updates_) lose_updates(node);
   if (startups_) lose_pulls(node);
   if (outboxes_) outboxes_->node_failed(node);

@@ -1,8 +1,10 @@
 // What clients see of the services, and where their requests go.
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/failover.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -21,6 +23,22 @@ Duration service_estimate(const Service& service, const Request& r, double expec
       .cost->request(std::max<std::int64_t>(1, r.record.prompt_tokens), r.image_tokens,
                      expected_output)
       .time;
+}
+
+// Likewise of the services that it calls, and that they call: one after the other; of parallel ones the
+// longest.
+Duration called_time(const Scenario& s, const Service& service, const Request& r, double expected_output) {
+  Duration sum, longest;
+  if (!service.fetching || service.fetching->queue) return sum;
+  for (const Call& c : service.fetching->calls) {
+    const Service& called = s.services[c.service];
+    Duration one = service_estimate(called, r, expected_output) + called_time(s, called, r, expected_output);
+    const double times = c.chance * (c.parallel ? 1 : c.count);
+    if (times != 1) one = saturated(times * one.seconds());
+    if (!c.parallel) sum = sum + std::exchange(longest, Duration()) + one;
+    else longest = std::max(longest, one);
+  }
+  return sum + longest;
 }
 
 }  // namespace
@@ -46,6 +64,9 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
   if (scenario_.services[service].local) {
     const std::uint32_t id = local_replica(service, requests_[slot].host);
     return id != ~0U && replicas_[id].phase == ReplicaPhase::ready ? id : ~0U;
+  }
+  if (failover_) {
+    if (const std::uint32_t reader = failover_->reader(slot, service); reader != ~0U) return reader;
   }
   ServiceState& s = services_[service];
   const std::uint64_t hop = requests_[slot].visit ? requests_[slot].visit->hops : 0;
@@ -130,11 +151,7 @@ bool World::candidate_view(std::uint32_t slot, std::uint32_t index, std::size_t 
                   ? s.options.front().service
                   : service_estimate(service, r, std::max(1.0, workload.request.output_tokens.mean()));
   if (std::holds_alternative<ServiceLaw>(service.work)) c.service = saturated(c.service.seconds() * work_of(r));
-  for (const Service* caller = &service; caller->fetching && caller->fetching->call;) {
-    caller = &scenario_.services[caller->fetching->call->service];
-    c.service = c.service +
-                service_estimate(*caller, r, std::max(1.0, workload.request.output_tokens.mean()));
-  }
+  c.service = c.service + called_time(scenario_, service, r, std::max(1.0, workload.request.output_tokens.mean()));
   c.parallel_speedup = s.parallel_speedup;
   std::uint32_t node = ~0U;
 

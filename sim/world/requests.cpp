@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/service_levels.hpp"
@@ -160,6 +161,7 @@ void World::on_local_step(Handle h) {
     case Stage::resuming: resume(h.slot); break;
     case Stage::refused: retry_or_fail(h.slot, results::Cause::node_failed); break;
     case Stage::throttled: arrive(h.slot); break;
+    case Stage::pooling: calls_->on_step(h.slot); break;
     default: throw InternalError("request: delay ended in a stage without delays");
   }
 }
@@ -302,6 +304,7 @@ FlowId World::transfer(std::uint32_t replica, std::uint32_t from, std::uint32_t 
 void World::on_request_flow_ended(Handle h, network::Outcome outcome) {
   Request* r = find(h);
   if (!r || outcome == network::Outcome::cancelled) return;  // who cancels does the rest
+  if (r->stage == Stage::pooling) return calls_->on_flow(h.slot, outcome);
   if (r->stage == Stage::calling || r->stage == Stage::returning) return on_call_flow(h.slot, outcome);
   if (r->handover && r->handover->flow.valid()) {
     r->handover->flow = FlowId::none();
@@ -329,7 +332,7 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   end_exchange(slot, false, true);
   if (r.handover) give_up_handover(slot);
   drop_stream(r);
-  if (r.replica != ~0U && r.record.served.is_never()) {
+  if (r.replica != ~0U && r.record.served.is_never() && holds_replica(r)) {
     --replicas_[r.replica].outstanding;
     const std::uint32_t replica = r.replica;
     r.replica = ~0U;
@@ -341,6 +344,7 @@ void World::retry_or_fail(std::uint32_t slot, results::Cause cause) {
   if (slot < tries_.size()) tries_[slot].failed.clear();
   if (r.visit) {
     if (miss_instead(slot)) return;
+    if (calls_ && calls_->branch_failed(slot, results::Status::failed, cause, true)) return;
     abandon_visit(slot);
   }
   if (r.hedge != Hedge::none && lost_to_others(slot)) return;
@@ -390,7 +394,8 @@ void World::arrive(std::uint32_t slot) {
   }
   const ReplicaPhase phase = replicas_[r.replica].phase;
   if (phase == ReplicaPhase::gone || phase == ReplicaPhase::starting) {
-    if (services_[r.serving].health) return retry_or_fail(slot, results::Cause::node_failed);
+    if (services_[r.serving].health || (calls_ && calls_->is_bound(r)))
+      return retry_or_fail(slot, results::Cause::node_failed);
     --replicas_[r.replica].outstanding;
     r.replica = route(slot, r.serving);
     if (r.replica == ~0U) return drop(slot, results::Status::failed, results::Cause::node_failed);
@@ -469,6 +474,7 @@ void World::drop(std::uint32_t slot, results::Status status, results::Cause caus
     if (slot < tries_.size()) tries_[slot].failed.clear();
   }
   if (r.visit && cause != results::Cause::cancelled && miss_instead(slot)) return;
+  if (calls_ && calls_->branch_failed(slot, status, cause, false)) return;
   if (r.hedge != Hedge::none && lost_to_others(slot)) return;
   if (!meters_.empty()) note_failure(slot);
   r.record.status = status;
@@ -522,6 +528,7 @@ void World::on_request_timer(std::uint32_t which, Handle h) {
     return retry_or_fail(h.slot, results::Cause::cancelled);
   }
   if (which == 0) {
+    if (r->stage == Stage::pooling) return calls_->on_timeout(h.slot);
     // Only those who still wait are turned away.
     if (r->stage == Stage::queued && !r->record.started.is_never()) return;
     if (r->stage != Stage::queued && r->stage != Stage::pending) return;
@@ -544,6 +551,8 @@ void World::withdraw(std::uint32_t slot) {
   switch (r.stage) {
     case Stage::handing_over:
     case Stage::coalesced: break;
+    case Stage::joining: calls_->stop_branches(slot); break;
+    case Stage::pooling: calls_->withdraw(slot); break;
     case Stage::looking_up:
     case Stage::resuming:
     case Stage::refused:
@@ -588,7 +597,7 @@ void World::withdraw(std::uint32_t slot) {
       break;
     }
   }
-  if (r.replica != ~0U && r.record.served.is_never()) {
+  if (r.replica != ~0U && r.record.served.is_never() && holds_replica(r)) {
     const std::uint32_t replica = r.replica;
     r.replica = ~0U;
     --replicas_[replica].outstanding;

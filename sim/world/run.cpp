@@ -46,6 +46,7 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
   }
   for (const auto& v : s.services) {
     info.services.push_back(v.name);
+    if (v.fetching) info.calls = info.calls || v.fetching->listed || !v.fetching->pools.empty();
     if (v.fetching)
       for (const CacheTier& c : v.fetching->caches) {
         if (info.caches.empty()) info.caches.emplace_back("none");

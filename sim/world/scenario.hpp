@@ -235,6 +235,7 @@ struct Service {
   PoolRole role = PoolRole::both;      //!< of a pool
   std::optional<GraphSplit> split;
   std::shared_ptr<const Fetching> fetching;  //!< null: neither caches nor calls
+  std::uint32_t max_connections = 0xffffffffU;  //!< that a replica takes from pools of callers
   bool parts = false;                  //!< head or tail of a split: requests may be parts of its graph
   double accuracy = 0;
   bool accuracy_given = false;         //!< by the scenario, for every variant and exit

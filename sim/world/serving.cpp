@@ -209,7 +209,8 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
   b.parts.clear();
   const Request& first = requests_[Handle::unpack(b.tags.front()).slot];
   const auto draws = [&] {
-    return service_draws_.at(first.record.identity,
+    const std::uint64_t path = first.visit ? first.visit->here().path : 0;
+    return service_draws_.at(path == 0 ? first.record.identity : hash_combine(first.record.identity, path),
                              std::uint64_t{first.copy} << 16 | first.record.attempts);
   };
   if (const auto* law = std::get_if<ServiceLaw>(&service.work)) {
@@ -494,7 +495,7 @@ void World::on_span_done(std::uint32_t replica) {
       r->record.first_token = e.at;
       // Only from where the client sent it, and if nothing else is needed for the answer.
       const bool passed_on = r->visit && (r->visit->nested() ||
-                                          scenario_.services[r->serving].fetching->call);
+                                          !scenario_.services[r->serving].fetching->calls.empty());
       if (scenario_.workloads[r->record.workload].request.streaming && !passed_on)
         begin_stream(h.slot);
       continue;

@@ -53,6 +53,8 @@ enum class Stage : std::uint8_t {
   resuming,     //!< goes on at this instant
   throttled,    //!< at a service, which lets it in later
   refused,      //!< at a replica that is dead, which its balancer does not know yet
+  joining,      //!< at a service whose parallel calls are under way
+  pooling,      //!< waits for a connection to the service that is called, or opens one
 };
 
 //! A way to split a graph between a client and services.

@@ -6,8 +6,10 @@
 
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/cluster_autoscaler.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/disruptions.hpp"
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_levels.hpp"
@@ -72,6 +74,8 @@ void World::reset_totals() {
   if (disruptions_) disruptions_->reset_totals();
   if (failover_) failover_->reset_totals();
   if (cluster_) cluster_->reset_totals();
+  if (calls_) calls_->reset_totals();
+  if (queues_) queues_->reset_totals();
   egress_cost_ = egress_bytes_ = 0;
   if (costs_) reset_costs();
   if (startups_) reset_startups();
@@ -145,6 +149,7 @@ results::WorldTotals World::totals() {
   // Whoever has no answer yet is in flight.
   for (Request& r : requests_) {
     if (!r.live || (r.hedge != Hedge::none && !leads(handle_of(r).slot))) continue;
+    if (r.visit && r.visit->branch) continue;
     while (r.visit && r.visit->nested()) return_to(r);
     r.record.status = results::Status::in_flight;
     recorder_.add(r.record);
@@ -174,6 +179,8 @@ results::WorldTotals World::totals() {
   if (disruptions_) disruptions_->add_totals(t.more);
   if (failover_) failover_->add_totals(t.more);
   if (cluster_) cluster_->add_totals(t.more);
+  if (calls_) calls_->add_totals(t.more);
+  if (queues_) queues_->add_totals(t.more);
   if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/world/calls.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -14,7 +16,8 @@ namespace {
 // Bytes that go back from where the request is, if a cache does not say otherwise.
 double answer_bytes(const Scenario& s, const Visit& v, const Request& r) {
   if (!v.nested()) return r.record.download;
-  const Call& call = *s.services[v.levels[v.levels.size() - 2].serving].fetching->call;
+  const Level& caller = v.levels[v.levels.size() - 2];
+  const Call& call = s.services[caller.serving].fetching->calls[caller.call];
   return call.answer.value_or(r.record.download);
 }
 }  // namespace
@@ -24,7 +27,7 @@ bool World::begin_visit(std::uint32_t slot) {
   Request& r = requests_[slot];
   const Fetching& f = *scenario_.services[r.serving].fetching;
   const bool asks = !f.caches.empty() && r.key != 0;
-  if (!asks && !f.call) return false;
+  if (!asks && f.calls.empty()) return false;
   if (!r.visit) {
     r.visit = std::make_unique<Visit>();
     r.visit->levels.emplace_back();
@@ -47,7 +50,10 @@ void World::look(std::uint32_t slot) {
   const Fetching& f = *scenario_.services[r.serving].fetching;
   const Level& l = r.visit->here();
   if (l.tier == f.caches.size()) {
-    if (f.caches_calls) return call_next(slot);
+    if (f.caches_calls) {
+      calls_->next(slot);  // the one call, which always is made
+      return;
+    }
     r.stage = Stage::queued;
     return enqueue(slot);
   }
@@ -71,7 +77,7 @@ void World::look_up(std::uint32_t slot) {
       return look(slot);
     }
     l.asks_cache = true;
-    return call(slot, tier.server, tier.request_bytes);
+    return call(slot, tier.server, tier.request_bytes, l.path);
   }
   const std::uint32_t holder =
       tier.scope == CacheScope::replica ? r.replica : replicas_[r.replica].node;
@@ -93,14 +99,8 @@ void World::look_up(std::uint32_t slot) {
 
 // ---- from one service to another and back ---------------------------------------------------------
 
-void World::call_next(std::uint32_t slot) {
-  Request& r = requests_[slot];
-  const Call& c = *scenario_.services[r.serving].fetching->call;
-  if (const double a = scenario_.services[c.service].accuracy; a > 0) r.record.accuracy = a;
-  call(slot, c.service, c.request.value_or(r.record.upload));
-}
-
-void World::call(std::uint32_t slot, std::uint32_t service, double bytes) {
+// The path tells what is drawn for this visit from what is drawn for others of the request.
+void World::call(std::uint32_t slot, std::uint32_t service, double bytes, std::uint64_t path) {
   Request& r = requests_[slot];
   Visit& v = *r.visit;
   Level& l = v.here();
@@ -110,8 +110,10 @@ void World::call(std::uint32_t slot, std::uint32_t service, double bytes) {
   l.batch = r.record.batch;
   l.arrived = r.record.arrived;
   l.started = r.record.started;
+  const bool leases = l.lease.pool != nullptr;
   v.levels.emplace_back();
   v.levels.back().serving = service;
+  v.levels.back().path = path;
   v.bytes = bytes;
   ++v.hops;
   r.from = replicas_[r.replica].node;
@@ -119,6 +121,7 @@ void World::call(std::uint32_t slot, std::uint32_t service, double bytes) {
   r.record.arrived = r.record.started = Instant::never();
   r.record.batch = 0;
   ++services_[service].calls;
+  if (leases) return calls_->connect(slot);
   approach(slot, service);
 }
 
@@ -189,10 +192,7 @@ void World::go_back(std::uint32_t slot, double bytes) {
 void World::back(std::uint32_t slot) {
   Visit& v = *requests_[slot].visit;
   Level& l = v.here();
-  if (!l.asks_cache) {
-    l.called = true;
-    return leave(slot);
-  }
+  if (!l.asks_cache) return calls_->returned(slot);
   l.asks_cache = false;
   if (v.found) {
     v.found = false;
@@ -220,10 +220,20 @@ bool World::leaves(std::uint32_t slot) {
     }
   }
   const Fetching* f = scenario_.services[r.serving].fetching.get();
-  if (f && f->call && !v.here().called) {
-    if (f->caches_calls && !f->caches.empty() && r.key != 0) look(slot);
-    else call_next(slot);
-    return false;
+  if (f && !f->calls.empty() && !v.here().called) {
+    if (f->caches_calls && !f->caches.empty() && r.key != 0) {
+      look(slot);
+      return false;
+    }
+    if (f->queue) {
+      if (!queues_->publish(slot)) {
+        turn_away(slot, results::Cause::queue_full);
+        return false;
+      }
+    } else if (calls_->next(slot)) {
+      return false;
+    }
+    v.here().called = true;
   }
   return conclude(slot);
 }
@@ -249,7 +259,7 @@ void World::make_answer(std::uint32_t slot) {
   Request& r = requests_[slot];
   Visit& v = *r.visit;
   const Fetching& f = *scenario_.services[r.serving].fetching;
-  v.answer.bytes = f.caches_calls ? f.call->answer.value_or(r.record.download)
+  v.answer.bytes = f.caches_calls ? f.calls.front().answer.value_or(r.record.download)
                                   : answer_bytes(scenario_, v, r);
   v.answer.tokens = r.record.output_tokens;
   v.answer.wrong = r.record.wrong;
@@ -311,6 +321,8 @@ void World::resume(std::uint32_t slot) {
     case Visit::Next::back: return back(slot);
     case Visit::Next::look: return look(slot);
     case Visit::Next::conclude: return found(slot);
+    case Visit::Next::begin: return calls_->begin(slot);
+    case Visit::Next::turn: return calls_->turn(slot);
   }
 }
 
@@ -337,11 +349,16 @@ bool World::miss_instead(std::uint32_t slot) {
   return true;
 }
 
+// The replica where it is counts it, and not the request that it is a branch of.
+bool World::holds_replica(const Request& r) const { return !r.visit || !r.visit->here().borrowed; }
+
 // Forgets the way of a request that has left the replica where it was. Those who wait for its answer
 // fetch it themselves.
 void World::abandon_visit(std::uint32_t slot) {
   Request& r = requests_[slot];
   const std::unique_ptr<Visit> v = std::move(r.visit);
+  if (calls_)
+    for (Level& l : v->levels) calls_->give_back(slot, l, false);
   for (std::size_t i = 0; i < v->levels.size(); ++i) {
     const Level& l = v->levels[i];
     const Fetching* f = scenario_.services[l.serving].fetching.get();
@@ -350,6 +367,7 @@ void World::abandon_visit(std::uint32_t slot) {
     for (std::uint32_t t = 0; l.leads >> t != 0; ++t)
       if (l.leads >> t & 1U) hand_over_lead(f->caches[t], l.holders[t], r.key);
     if (i + 1 == v->levels.size()) break;
+    if (l.borrowed) continue;
     if (l.tried.replica != ~0U) close_try(l.tried, r, schedulers::TryEnd::abandoned);
     --replicas_[l.replica].outstanding;
     if (replicas_[l.replica].phase == ReplicaPhase::draining) release(l.replica);
@@ -378,12 +396,14 @@ void World::lose_visits(std::uint32_t node) {
       return replicas_[l.replica].node == node;
     });
     const bool here = r.stage == Stage::looking_up || r.stage == Stage::coalesced ||
-                      r.stage == Stage::returning ||
-                      (r.stage == Stage::resuming && r.visit->next != Visit::Next::arrive);
+                      r.stage == Stage::returning || r.stage == Stage::joining ||
+                      (r.stage == Stage::resuming && r.visit->next != Visit::Next::arrive &&
+                       r.visit->next != Visit::Next::turn);
     lost = lost || (here && replicas_[r.replica].node == node);
     if (!lost) continue;
     withdraw(slot);
     queue_.cancel(requests_[slot].queue_timer);
+    if (calls_ && calls_->branch_failed(slot, results::Status::failed, results::Cause::node_failed, true)) continue;
     abandon_visit(slot);
     retry_or_fail(slot, results::Cause::node_failed);
   }

@@ -24,6 +24,18 @@ struct OpenTry : Try {
   std::vector<std::uint32_t> failed;    // replicas where the request failed, one after the other
 };
 
+class CallPool;
+
+//! A connection that a call needs, from the wish for it until the call is answered or fails.
+struct Lease {
+  CallPool* pool = nullptr;                 // null: none is needed
+  std::uint32_t connection = 0xffffffffU;   // ~0: it waits in line
+  std::uint32_t half = 0;                   // halves of round trips of the opening that are over
+  bool used = false;                        // the call is under way on it
+  bool waited = false;                      // it was in the line
+  Instant since;                            // of the wish
+};
+
 //! A request at one service. While the service waits for another one's answer, the fields of the
 //! request that are about this service rest here.
 struct Level {
@@ -33,13 +45,20 @@ struct Level {
   std::uint32_t leads = 0;  // bits of those where others may wait for its answer
   Try tried;
   bool asks_cache = false;  // its call is a look-up at a cache server
-  bool called = false;      // the called service has answered
+  bool called = false;      // the called services have answered
+  bool borrowed = false;    // of a branch: its replica counts the request that it belongs to
+  std::uint16_t call = 0;   // the one under way, or the next one
+  std::uint32_t made = 0;   // of its count
+  std::uint64_t path = 0;   // tells visits of one request apart in draws; 0: as if there were one
+  Instant called_at;        // start of the call under way
+  Lease lease;              // of the call under way
   std::array<std::uint32_t, max_cache_tiers> holders{};  // whom it asked: replicas or nodes; ~0: nobody
 };
 
-//! From its first service with caches or calls to the answer.
+//! From its first service with caches or calls to the answer. A branch begins at the service that
+//! calls, and ends when it is back there; so does the delivery of a message.
 struct Visit {
-  enum class Next : std::uint8_t { arrive, back, look, conclude };
+  enum class Next : std::uint8_t { arrive, back, look, conclude, begin, turn };
   std::vector<Level> levels;  // from the outermost service inwards; never empty
   devices::Answer answer;     // found, or made
   double bytes = 0;           // of the call under way
@@ -49,6 +68,10 @@ struct Visit {
   bool found = false;         // `answer` comes back from a cache server
   bool hit = false;           // `answer` comes from a cache
   bool done = false;          // on to the client
+  bool branch = false;        // one of the parallel calls of another request, `parent`
+  std::uint64_t parent = 0;
+  std::uint64_t message = 0;  // of a branch: the one that it delivers, instead of a parent
+  std::vector<std::uint64_t> branches;  // parallel calls without an answer so far
   Next next = Next::look;     // in Stage::resuming
   bool nested() const { return levels.size() > 1; }
   Level& here() { return levels.back(); }

@@ -10,9 +10,11 @@
 #include "sim/core/errors.hpp"
 #include "sim/world/admission_state.hpp"
 #include "sim/world/batch_jobs.hpp"
+#include "sim/world/message_queues.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/cluster_autoscaler.hpp"
 #include "sim/world/disruptions.hpp"
+#include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_levels.hpp"
@@ -82,6 +84,12 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (!scenario.replicated.empty()) replication_ = std::make_unique<Replication>(*this);
   if (!scenario.jobs.empty()) jobs_ = std::make_unique<BatchJobs>(*this);
   if (!scenario.failovers.empty()) failover_ = std::make_unique<Failover>(*this);
+  if (std::any_of(scenario.services.begin(), scenario.services.end(),
+                  [](const Service& v) { return v.fetching && !v.fetching->calls.empty(); }))
+    calls_ = std::make_unique<Calls>(*this);
+  if (std::any_of(scenario.services.begin(), scenario.services.end(),
+                  [](const Service& v) { return v.fetching && v.fetching->queue; }))
+    queues_ = std::make_unique<MessageQueues>(*this);
   if (scenario.count_failures) disruptions_ = std::make_unique<Disruptions>(*this);
   if (cluster_) cluster_->begin();
   if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
@@ -106,7 +114,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
 World::~World() = default;
 
 bool World::finished() const {
-  return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0 && (!jobs_ || jobs_->done());
+  return open_sources_ == 0 && live_requests_ == 0 && live_tasks_ == 0 && (!jobs_ || jobs_->done()) &&
+         (!queues_ || queues_->idle());
 }
 
 Instant World::next() {
@@ -192,6 +201,7 @@ void World::handle(const Event& e) {
     case EventKind::price_change: on_price_change(e.target); break;
     case EventKind::cluster_machine: cluster_->on_event(e.target, e.payload); break;
     case EventKind::cluster_scan: cluster_->scan(); break;
+    case EventKind::message_queue: queues_->on_event(e.target, e.payload); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -34,6 +34,8 @@ class ServiceLevels;
 class Disruptions;
 class Failover;
 class ClusterAutoscaler;
+class Calls;
+class MessageQueues;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -67,6 +69,8 @@ class World final : public network::EventLoop {
   friend class Disruptions;
   friend class Failover;
   friend class ClusterAutoscaler;
+  friend class Calls;
+  friend class MessageQueues;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -357,8 +361,8 @@ class World final : public network::EventLoop {
   bool begin_visit(std::uint32_t slot);
   void look(std::uint32_t slot);
   void look_up(std::uint32_t slot);
-  void call(std::uint32_t slot, std::uint32_t service, double bytes);
-  void call_next(std::uint32_t slot);
+  void call(std::uint32_t slot, std::uint32_t service, double bytes, std::uint64_t path);
+  bool holds_replica(const Request& request) const;
   void send_call(std::uint32_t slot);
   void on_call_flow(std::uint32_t slot, network::Outcome outcome);
   void end_call_transfer(Request& request);
@@ -606,6 +610,8 @@ class World final : public network::EventLoop {
   std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
   std::unique_ptr<Failover> failover_;        // null: no service has a primary
   std::unique_ptr<ClusterAutoscaler> cluster_;  // null: all machines are there all the time
+  std::unique_ptr<Calls> calls_;              // null: no service calls others
+  std::unique_ptr<MessageQueues> queues_;     // null: no service keeps messages
 };
 
 }  // namespace isthmus::world

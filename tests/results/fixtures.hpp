@@ -123,11 +123,12 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   };
   for (const MetricDefinition& d : metric_definitions()) {
     for (const std::string_view part : {"<outbox>", "<data>", "<owner/rule>", "<job>", "<failover>", "<level>",
-                                        "<level/alert>", "<item/of>", "<service/part>", "<nodes>", "<service>"}) {
+                                        "<level/alert>", "<item/of>", "<service/part>", "<service/pool>",
+                                        "<service/pool/reason>", "<nodes>", "<service>"}) {
       const std::size_t at = d.name.find(part);
       if (at == std::string_view::npos) continue;
       if (part == "<nodes>" && !d.name.starts_with("node_")) continue;
-      if (part == "<service>" && !one_of(d.name, {"placement_", "cold_starts.", "warm_starts.", "cold_start_mean.",
+      if (part == "<service>" && !one_of(d.name, {"placement_", "message", "cold_starts.", "warm_starts.", "cold_start_mean.",
                                                   "service_availability.", "crashes.", "requests_lost.",
                                                   "availability."}))
         continue;
