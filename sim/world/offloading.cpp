@@ -3,6 +3,7 @@
 #include <span>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/rollouts.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -50,7 +51,9 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
   ServiceState& s = services_[service];
   const std::uint64_t hop = requests_[slot].visit ? requests_[slot].visit->hops : 0;
   const std::uint32_t id =
-      s.health ? choose_usable(slot, s, hop) : choose_replica(slot, s, s.ready, hop);
+      s.health ? choose_usable(slot, s, hop)
+      : rollouts_ ? choose_replica(slot, s, rollouts_->eligible(slot, service, s.ready), hop)
+                  : choose_replica(slot, s, s.ready, hop);
   if ((s.health || s.routes_by_outcome) && id != ~0U) begin_try(slot, s, id);
   return id;
 }
@@ -99,6 +102,10 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
   // Other services' routers see neither load nor places.
   if (s.routes_by_load || s.routes_by_place || s.health) signals_.clear();
   if (i >= among.size()) throw Error("routing policy: chose a replica that does not exist");
+  if (s.routes_by_place) {
+    ++s.chosen;
+    if (view.zone == scenario_.topology.hosts[replicas_[among[i]].node].zone) ++s.near;
+  }
   return among[i];
 }
 

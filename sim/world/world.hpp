@@ -33,6 +33,7 @@ class BatchJobs;
 class ServiceLevels;
 class Disruptions;
 class Failover;
+class Rollouts;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -65,6 +66,7 @@ class World final : public network::EventLoop {
   friend class ServiceLevels;
   friend class Disruptions;
   friend class Failover;
+  friend class Rollouts;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -257,6 +259,7 @@ class World final : public network::EventLoop {
   void end_try(std::uint32_t slot, schedulers::TryEnd how);
   void close_try(const Try& t, const Request& request, schedulers::TryEnd how);
   void find_usable(ServiceState& service, std::span<const std::uint32_t> failed);
+  void find_usable_for(std::uint32_t slot, ServiceState& service, std::span<const std::uint32_t> failed);
   std::uint32_t choose_usable(std::uint32_t slot, ServiceState& service, std::uint64_t hop);
   void show_places(const Router& router, std::span<const std::uint32_t> among);
   bool meets_nobody(std::uint32_t slot);
@@ -322,7 +325,9 @@ class World final : public network::EventLoop {
                     const schedulers::Parameters& parameters, std::uint32_t service,
                     std::uint64_t scrapes);
   bool start_replica(std::uint32_t service, bool at_once);
-  devices::EngineLimits engine_limits(std::uint32_t service) const;
+  devices::EngineLimits engine_limits(std::uint32_t service, const Service& spec) const;
+  //! What a replica runs: its service, or a version of it.
+  const Service& spec_of(const Replica& p) const { return p.as ? *p.as : scenario_.services[p.service]; }
   void label(devices::EngineRequest& job, const Request& r) const;
   void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
   void on_replica_ready(std::uint32_t replica);
@@ -603,6 +608,7 @@ class World final : public network::EventLoop {
   std::map<std::pair<const models::LlmCost*, double>, std::shared_ptr<const models::LlmCost>> slowed_costs_;
   std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
   std::unique_ptr<Failover> failover_;        // null: no service has a primary
+  std::unique_ptr<Rollouts> rollouts_;        // null: no service gets new versions
 };
 
 }  // namespace isthmus::world
