@@ -27,6 +27,7 @@ const char* unfit(const Resolution& r, std::uint32_t index) {
          : s.placement ? "has a placement; give it one node group"
          : s.pools     ? "has pools"
          : s.fetching  ? "has caches or calls"
+         : is_called(r.scenario, index) ? "is called by other services"
          : s.execution() ? "spreads graphs over units"
                          : nullptr;
 }

@@ -97,7 +97,7 @@ const ObjectSpec& rollout_spec() {
       "rollout",
       "A new version of a service takes over. Of several of one service the next waits until the one before is over. "
       "Its name in results is service/version. See docs/rollouts.md.",
-      {refer("service", Reference::service, "not local, without pools, placement, caches, calls or split").needed(),
+      {refer("service", Reference::service, "not local, without pools, placement, caches, calls or a primary").needed(),
        object("version", version_spec, "the new one").needed(),
        quantity("at", Unit::duration, "date").needed(),
        word("strategy", {"rolling", "blue-green", "canary", "ab"}, "how").needed(),

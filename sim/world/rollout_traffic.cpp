@@ -82,7 +82,7 @@ void Rollouts::sent(std::uint32_t slot, std::uint32_t id) {
   Line* l = find(p.service);
   if (!l || l->current == none) return;
   State& s = states_[l->current];
-  if (s.phase == Phase::promoted) return;
+  if (!s.totals.ended.is_never()) return;
   const bool counted = world_.requests_[slot].record.counted;
   s.totals.tries += counted ? 1 : 0;
   if (p.version != l->fresh) return;

@@ -1122,7 +1122,7 @@ def roll_out(seed: int, scenario: dict) -> None:
     services = scenario["services"]
     unfit = {"pools", "calls", "caches", "placement", "units"}
     primary = scenario.get("failover", {}).get("store", {}).get("service")
-    names = [name for name in ("law", "llm", "tail", "db", "store") if name in services
+    names = [name for name in ("law", "llm", "tail", "store") if name in services
              and not unfit & set(services[name]) and name != primary]
 
     def analysis(count: bool) -> list:

@@ -35,7 +35,7 @@ json station(const json& rollout) {
             {"links", {{"l", {{"bandwidth", "8 Gbps"}, {"latency", "0 s"}}}}},
             {"routes", json::array({{{"from", "c"}, {"to", "a"}, {"links", json::array({"l"})}}})}}},
           {"services",
-           {{"web", {{"service_time", "1 ms"}, {"on", "web"}, {"local", false}, {"replicas", 4}, {"slots", 10}, {"cold_start", "20 s"}, {"accuracy", 0.8}}}}},
+           {{"web", {{"service_time", "1 ms"}, {"on", "web"}, {"local", false}, {"replicas", 4}, {"slots", 10}, {"routing", "random"}, {"cold_start", "20 s"}, {"accuracy", 0.8}}}}},
           {"workload", json::array({{{"name", "w"}, {"source", "deterministic"}, {"rate", "100 /s"}, {"target", "web"}, {"clients", {{"on", "app"}, {"count", 50}}}}})},
           {"rollouts", json::array({r})}};
 }
@@ -148,7 +148,7 @@ TEST(Rollouts, CrashesAndLostMachinesMeanwhileLoseNothing) {
       json r = {{"strategy", strategy}};
       if (strategy == std::string("canary")) r["steps"] = json::array({{{"set_weight", 0.5}}, {{"pause", "20 s"}}});
       json s = station(r);
-      s["crashes"] = json::array({{{"service", "web"}, {"at", "105 s"}, {"replica", 1}}, {{"service", "web"}, {"time_to_failure", {{"distribution", "exponential"}, {"mean", "60 s"}}}}});
+      s["crashes"] = json::array({{{"service", "web"}, {"at", "105 s"}, {"replica", 1}}, {{"service", "web"}, {"time_to_failure", {{"distribution", "exponential"}, {"mean", "300 s"}}}, {"restart_limit", "10 s"}}});
       s["workload"][0]["request"] = {{"retries", 50}, {"retry_backoff", "100 ms"}};
       if (lost)
         for (int i = 0; i < 8; ++i)
@@ -250,7 +250,7 @@ TEST(Rollouts, BlueGreenSwitchesBackWhenItsAnalysisFails) {
   EXPECT_EQ(o.rollout().outcome, "rolled back");
   EXPECT_NEAR(o.value("rollout_detect.web/v2"), 10, 1e-6);
   EXPECT_EQ(o.value("rollout_exposed.web/v2"), 1000);  // all requests of 10 s
-  EXPECT_EQ(o.served(1, 130, 400), 0U);
+  EXPECT_EQ(o.served(1, 130.0001, 400), 0U);
   EXPECT_NEAR(o.value("rollout_errors.web/v2"), 300, 50);
   const Outcome p = run(station({{"strategy", "blue-green"},
                                  {"analysis", json::array({{{"metric", "error-ratio"}, {"at_most", 0.1}, {"interval", "20 s"}, {"count", 3}}})}}));
@@ -353,12 +353,63 @@ TEST(Rollouts, EqualVersionsAreRarelySignificantlyDifferent) {
   EXPECT_LE(significant, 6);  // 5 % of 40; more than 6 has probability 0.01
 }
 
+// ---- parts of different versions -------------------------------------------------------------------
+
+// The device's part is renewed at 100 s, the server's at 200 s: in between they are one version apart.
+json halves(const json& rule) {
+  return {{"isthmus", 1},
+          {"name", "t"},
+          {"duration", "300 s"},
+          {"nodes",
+           {{"pi", {{"device", "raspberry-pi-5"}, {"tier", "device"}, {"zone", "field"}}},
+            {"gpu", {{"device", "nvidia-t4"}, {"count", 2}, {"zone", "metro"}}}}},
+          {"network",
+           {{"model", "fluid"},
+            {"links", {{"cell", {{"bandwidth", "45 Mbps"}, {"latency", "5 ms"}, {"sharing", "split-duplex"}}}}},
+            {"access", {{"pi", {"cell"}}}},
+            {"routes", json::array({{{"from", "field"}, {"to", "metro"}, {"links", json::array()}}})}}},
+          {"services",
+           {{"tail", {{"model", "yolov5s"}, {"on", "gpu"}, {"accuracy", 0.6}, {"split", {{"head", "head"}, {"policy", "min-cut"}}}}},
+            {"head", {{"model", "yolov5s"}, {"on", "pi"}}}}},
+          {"workload", json::array({{{"name", "w"}, {"source", "deterministic"}, {"rate", "0.5 /s"}, {"target", "tail"}, {"clients", {{"on", "pi"}}}, {"request", {{"upload", "1228.8 kB"}, {"download", "2 kB"}}}}})},
+          {"updates", {{"v2", {{"service", "head"}, {"from", "gpu"}, {"size", "1 KB"}, {"message", "0 B"}, {"at", "100 s"}}}}},
+          {"rollouts", json::array({{{"service", "tail"}, {"version", {{"name", "v2"}}}, {"at", "200 s"}, {"strategy", "rolling"}, {"max_surge", 1}, {"max_unavailable", 0}}})},
+          {"compatibility", json::array({rule})}};
+}
+
+TEST(Rollouts, PartsOfSplitGraphsHaveToGoTogether) {
+  const auto rule = [](const json& more) {
+    json c = {{"service", "tail"}};
+    c.update(more);
+    return c;
+  };
+  const Outcome strict = run(halves(rule({})));
+  EXPECT_EQ(strict.rollout().outcome, "completed");
+  EXPECT_NEAR(strict.value("part_incompatible.tail"), 50, 1);
+  EXPECT_EQ(strict.summary.failed, strict.value("part_incompatible.tail"));
+  EXPECT_EQ(strict.summary.by_cause.at("service_error"), strict.summary.failed);
+  const Outcome loose = run(halves(rule({{"max_skew", 1}})));
+  EXPECT_EQ(loose.summary.failed, 0U);
+  EXPECT_EQ(loose.value("part_incompatible.tail"), 0);
+  EXPECT_NEAR(loose.value("part_skew.tail"), 1.0 / 3, 0.02);
+  const Outcome poor = run(halves(rule({{"incompatible", "accuracy"}, {"accuracy_factor", 0.5}})));
+  EXPECT_EQ(poor.summary.failed, 0U);
+  EXPECT_NEAR(poor.value("accuracy"), 0.6 * (2.0 / 3 + 0.5 / 3), 0.005);
+  json s = halves({{"service", "head"}});
+  EXPECT_THAT(first_problem(s), HasSubstr("is not split"));
+  s = halves(rule({}));
+  s["rollouts"][0]["version"]["variant"] = "fp16";
+  EXPECT_THAT(first_problem(s), HasSubstr("parts of a split graph"));
+}
+
 // ---- everything else -------------------------------------------------------------------------------
 
 TEST(Rollouts, SimgridAgrees) {
   json s = station({{"strategy", "canary"}, {"version", {{"name", "v2"}, {"error_rate", 0.1}}}, {"steps", json::array({{{"set_weight", 0.3}}, {{"pause", "30 s"}}})}});
+  s["network"]["links"]["l"]["latency"] = "1 ms";
+  s["workload"][0]["rate"] = "99.7 /s";
   const results::Summary fluid = world::run(*load_json(s).scenario, {});
-  s["network"]["model"] = "cm02";
+  s["network"]["model"] = "simgrid";
   const results::Summary simgrid = world::run(*load_json(s).scenario, {});
   EXPECT_EQ(fluid.value("version_errors.web/v2"), simgrid.value("version_errors.web/v2"));
   ASSERT_EQ(simgrid.rollouts.size(), 1U);
