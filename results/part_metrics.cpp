@@ -113,6 +113,7 @@ void add_service(MetricList& list, const ServiceTotals& v, double seconds) {
       list.share(fmt::format("routed.{}/{}", v.name, i), b->by_replica[i], b->tries);
     list.count("ejections." + v.name, b->ejections + b->opened);
   }
+  if (v.near) list.share("routed_near." + v.name, v.near->first, v.near->second);
   if (v.calls) list.put("load." + v.name, seconds > 0 ? static_cast<double>(*v.calls) / seconds : nan);
   std::uint64_t all = 0, through_exits = 0, answers = 0;
   for (const auto& [name, count] : v.variants) all += count;

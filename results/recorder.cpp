@@ -11,6 +11,7 @@
 #include "results/level_metrics.hpp"
 #include "results/metrics.hpp"
 #include "results/part_metrics.hpp"
+#include "results/rollout_metrics.hpp"
 #include "results/run_directory.hpp"
 #include "results/run_file.hpp"
 #include "results/summary.hpp"
@@ -240,6 +241,9 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   s.updates = totals.updates;
   s.levels = totals.levels;
   s.alerts = totals.alerts;
+  s.rollouts = totals.rollouts;
+  s.versions = totals.versions;
+  s.skews = totals.skews;
   s.ledger = totals.ledger;
   s.events = totals.events;
   s.fingerprint = totals.fingerprint;
@@ -290,6 +294,7 @@ Summary Recorder::Impl::summarize(const WorldTotals& totals) const {
   add_tenants(list, spent.cost);
   add_level_metrics(list, totals);
   add_part_metrics(list, totals, seconds);
+  add_rollout_metrics(list, totals);
   add_ledger_metrics(s);
 
   for (std::size_t w = 0; w < info.workloads.size(); ++w)

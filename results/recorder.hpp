@@ -13,6 +13,7 @@
 
 #include "results/ledger.hpp"
 #include "results/records.hpp"
+#include "results/rollout.hpp"
 #include "results/service_level.hpp"
 
 namespace isthmus::results {
@@ -44,7 +45,7 @@ struct RunInfo {
   bool hedging = false;       //!< requests may get further copies: their rows say how many
   bool streams = false;       //!< answers are streamed: rows of requests say when they were received
   std::vector<std::string> caches;  //!< "none" and the names of all caches of answers; empty: there are none
-  bool versions = false;      //!< updates renew services: rows of requests say which version it was
+  bool versions = false;      //!< services are renewed: rows of requests say which version it was
   bool calls = false;  //!< services make lists of calls, or through pools: rows of requests say how long
   bool kv_transfers = false;  //!< KV caches travel between replicas: rows of requests say when
   std::vector<Objective> objectives;
@@ -116,6 +117,9 @@ struct WorldTotals {
   std::vector<UpdateTotals> updates;
   std::vector<LevelTotals> levels;
   std::vector<AlertEvent> alerts;           //!< by date
+  std::vector<RolloutTotals> rollouts;
+  std::vector<VersionTotals> versions;      //!< of services with rollouts
+  std::vector<SkewTotals> skews;
   std::optional<OffloadTotals> offload;     //!< none: nobody asks for it
   std::optional<std::uint64_t> outages;     //!< failures and brown-outs that began; none: no faults
   std::vector<std::pair<std::string, double>> more;  //!< further metrics by name, of parts with names
@@ -142,6 +146,9 @@ struct Summary {
   std::vector<UpdateTotals> updates;
   std::vector<LevelTotals> levels;
   std::vector<AlertEvent> alerts;
+  std::vector<RolloutTotals> rollouts;
+  std::vector<VersionTotals> versions;
+  std::vector<SkewTotals> skews;
   std::optional<Ledger> ledger;
   std::uint64_t events = 0, fingerprint = 0;
   double cpu_seconds = 0;

@@ -24,7 +24,7 @@ std::string_view name_of(Cause cause) {
   static constexpr std::array<std::string_view, static_cast<std::size_t>(Cause::count_)> names{
       "none",       "queue_full",     "queue_timeout", "too_large",
       "no_replica", "network_failed", "node_failed",   "cancelled",
-      "not_admitted", "pool_timeout", "refused"};
+      "not_admitted", "pool_timeout", "refused", "service_error"};
   const auto i = static_cast<std::size_t>(cause);
   if (i >= names.size()) throw InternalError("request cause without a name");
   return names[i];

@@ -30,6 +30,7 @@ enum class Cause : std::uint8_t {
   not_admitted,    //!< a rule at the front of the service turned it away
   pool_timeout,    //!< waited too long for a connection to a service that its service calls
   refused,         //!< that service takes no more connections
+  service_error,   //!< its replica ended the work on it with an error
   count_
 };
 std::string_view name_of(Status status);
@@ -67,7 +68,7 @@ struct RequestRecord {
   Instant first_received = Instant::never(), last_received = Instant::never();
   std::uint32_t batch = 0;  //!< size of the batch that served it (batch servers)
   std::uint16_t attempts = 1;
-  std::uint16_t version = 0;        //!< of the service on the client's machine, in UpdateTotals' order
+  std::uint16_t version = 0;        //!< of the service that answered: number of its update or rollout; 0 before
   double upload = 0, download = 0;  //!< bytes
   double client_energy = 0;         //!< J spent by the client's node for this request
   double accuracy = 0;              //!< of the variant that answered
@@ -194,6 +195,8 @@ struct ServiceTotals {
     std::vector<std::uint64_t> by_replica;   //!< tries, by number
   };
   std::optional<Balancing> balancing;
+  //! Of a balancer that goes by places: choices in the zone of the request, and all.
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> near;
   std::optional<std::uint64_t> calls;        //!< from other services; none: no service calls it
   //! Tokens of language models: of prompts; of these from the prefix cache, from slower KV tiers and
   //! from swap space; guessed ahead, and guessed right.

@@ -7,6 +7,7 @@
 #include "results/comparison.hpp"
 #include "results/format.hpp"
 #include "results/level_metrics.hpp"
+#include "results/rollout_metrics.hpp"
 #include "results/text_table.hpp"
 
 namespace isthmus::results {
@@ -355,7 +356,7 @@ std::string run_report(const Summary& s) {
                     seconds(s.value("task_duration.mean")), seconds(s.value("task_duration.p95")));
   out += service_section(s) + engine_section(s) + cache_section(s) + balancing_section(s) + tenant_section(s) +
          startup_section(s) + node_section(s) + cost_section(s) + link_section(s) + update_section(s) +
-         offline_section(s) + level_section(s) + objective_section(s);
+         rollout_section(s) + offline_section(s) + level_section(s) + objective_section(s);
   if (!std::isnan(s.value("accuracy")))
     out += fmt::format("\naccuracy {}\n", format_percent(s.value("accuracy")));
   out += "\n";

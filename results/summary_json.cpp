@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "results/level_metrics.hpp"
+#include "results/rollout_json.hpp"
 #include "results/summary.hpp"
 #include "results/version.hpp"
 
@@ -190,6 +191,7 @@ Json from_service(const ServiceTotals& s) {
     j["balancing"] = {{"tries", b->tries},         {"failures", b->failures}, {"retries", b->retries},
                       {"ejections", b->ejections}, {"returns", b->returns},   {"opened", b->opened},
                       {"turned_away", b->turned_away}, {"by_replica", b->by_replica}};
+  if (s.near) j["near"] = {s.near->first, s.near->second};
   if (s.calls) j["calls"] = *s.calls;
   if (s.engine)
     j["engine"] = {{"prompt_tokens", s.engine->prompt_tokens},
@@ -262,6 +264,7 @@ ServiceTotals to_service(const Json& j) {
                    b.at("returns"), b.at("opened"),   b.at("turned_away"),
                    b.at("by_replica").get<std::vector<std::uint64_t>>()};
   }
+  if (j.contains("near")) s.near = {j.at("near").at(0), j.at("near").at(1)};
   if (j.contains("calls")) s.calls = j.at("calls").get<std::uint64_t>();
   if (j.contains("variants"))
     for (const Json& v : j.at("variants")) s.variants.emplace_back(v[0], v[1]);
@@ -478,6 +481,11 @@ Json from_summary(const Summary& s) {
     j["service_levels"] = from_list(s.levels, from_level);
     j["alerts"] = from_list(s.alerts, from_alert);
   }
+  if (!s.rollouts.empty()) {
+    j["rollouts"] = from_list(s.rollouts, from_rollout);
+    j["versions"] = from_list(s.versions, from_version);
+  }
+  if (!s.skews.empty()) j["part_skews"] = from_list(s.skews, from_skew);
   if (s.ledger) j["ledger"] = from_ledger(*s.ledger);
   return j;
 }
@@ -546,6 +554,11 @@ Summary summary_from_json(const std::string& text) {
       s.levels = to_list<LevelTotals>(j.at("service_levels"), to_level);
       s.alerts = to_list<AlertEvent>(j.at("alerts"), to_alert);
     }
+    if (j.contains("rollouts")) {
+      s.rollouts = to_list<RolloutTotals>(j.at("rollouts"), to_rollout);
+      s.versions = to_list<VersionTotals>(j.at("versions"), to_version);
+    }
+    if (j.contains("part_skews")) s.skews = to_list<SkewTotals>(j.at("part_skews"), to_skew);
     if (j.contains("ledger")) s.ledger = to_ledger(j.at("ledger"));
     s.events = j.at("events");
     const std::string fingerprint = j.at("fingerprint");

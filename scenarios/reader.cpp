@@ -142,6 +142,7 @@ std::shared_ptr<const world::Scenario> resolve_with(const Catalogue& catalogue, 
   resolve_jobs(r, root);
   resolve_levels(r, root);
   resolve_failover(r, root);
+  if (!problems.any()) resolve_rollouts(r, root);
   resolve_disruptions(r, root);
   resolve_costs(r, root);
   resolve_cluster(r, root);

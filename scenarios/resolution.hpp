@@ -115,6 +115,8 @@ void resolve_descheduler(Resolution& r, const ObjectView& root);
 void resolve_cluster(Resolution& r, const ObjectView& root);
 void resolve_levels(Resolution& r, const ObjectView& root);
 void resolve_failover(Resolution& r, const ObjectView& root);
+//! New versions of services. After services and failovers.
+void resolve_rollouts(Resolution& r, const ObjectView& root);
 //! Crashes, maintenance and chaos. After the faults and failovers.
 void resolve_disruptions(Resolution& r, const ObjectView& root);
 //! The parts of a service's cold start, after read_loading().

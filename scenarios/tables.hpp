@@ -90,6 +90,8 @@ const ObjectSpec& crash_spec();
 const ObjectSpec& maintenance_spec();
 const ObjectSpec& chaos_spec();
 const ObjectSpec& failover_spec();  //!< tables_failover.cpp
+const ObjectSpec& rollout_spec();   //!< tables_rollouts.cpp
+const ObjectSpec& compatibility_spec();
 const ObjectSpec& service_level_spec();  //!< tables_levels.cpp
 const ObjectSpec& startup_spec();  //!< tables_startup.cpp
 const ObjectSpec& costs_spec();    //!< tables_costs.cpp

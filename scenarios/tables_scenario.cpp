@@ -121,6 +121,10 @@ const ObjectSpec& scenario_spec() {
        list("chaos", object("", chaos_spec, "a chaos experiment"), "random failures").default_is("none"),
        map("failover", object("", failover_spec, "a failover"), "services with a primary and standbys, by name")
            .default_is("none"),
+       list("rollouts", object("", rollout_spec, "a rollout"), "new versions of services; see docs/rollouts.md")
+           .default_is("none"),
+       list("compatibility", object("", compatibility_spec, "a rule"), "which versions of the parts of split services go together")
+           .default_is("none: all"),
        pointers("compare",
                 "alternatives: a list of values per JSON pointer, all combinations; or "
                 "\"variants\": {\"name\": {\"/pointer\": value, ...}, ...}")

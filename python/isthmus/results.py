@@ -153,6 +153,29 @@ class Result:
         return pd.DataFrame(rows, columns=columns)
 
     @property
+    def rollouts(self) -> pd.DataFrame:
+        """Each rollout: outcome, dates in s, requests exposed and errors (docs/rollouts.md).
+
+        Without events, which are ``summary["rollouts"][i]["events"]``, and A/B tests, ``[i]["test"]``.
+        """
+        rows = [
+            {
+                k.removesuffix("_ns"): (np.nan if v is None else v * 1e-9) if k.endswith("_ns") else v
+                for k, v in rollout.items()
+                if k not in ("events", "test")
+            }
+            for rollout in self.summary.get("rollouts", [])
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["name"]).set_index("name")
+
+    @property
+    def versions(self) -> pd.DataFrame:
+        """What each version of a service with rollouts did: answers, errors, latencies in s, accuracy."""
+        rows = self.summary.get("versions", [])
+        names = ["service", "version"]
+        return pd.DataFrame(rows, columns=None if rows else names).set_index(names)
+
+    @property
     def ledger(self) -> pd.DataFrame:
         """The bill, a row per item: quantity x unit_price = amount; ``attrs`` has currency and hours.
 

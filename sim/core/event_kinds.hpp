@@ -42,6 +42,7 @@ enum class EventKind : std::uint8_t {
   cluster_machine,   //!< a machine arrives, is taken back or has been drained long enough
   cluster_scan,      //!< the cluster autoscaler looks at replicas that wait and at machines
   message_queue,     //!< a message is due again, or its consumer is late
+  rollout,           //!< a new version of a service begins, gets on or is measured
   count_
 };
 
@@ -87,6 +88,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::cluster_machine, 0, "cluster_machine"},
     {EventKind::cluster_scan, 8, "cluster_scan"},
     {EventKind::message_queue, 4, "message_queue"},
+    {EventKind::rollout, 8, "rollout"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

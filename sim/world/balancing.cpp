@@ -2,6 +2,7 @@
 // a replica ends, and where a failed request goes next.
 #include <algorithm>
 
+#include "sim/world/rollouts.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -59,7 +60,7 @@ void World::find_usable(ServiceState& s, std::span<const std::uint32_t> failed) 
   const std::vector<std::uint32_t>& all = spec.knows_failures ? s.ready : s.listed;
   const auto left_out = [&](std::uint32_t id) {
     return spec.server(replicas_[id].number).down ||
-           std::find(failed.begin(), failed.end(), id) != failed.end();
+           std::find(failed.begin(), failed.end(), id) != failed.end() || (rollouts_ && !rollouts_->may_get(id));
   };
   usable_.clear();
   for (const bool backup : {false, true}) {
@@ -76,6 +77,13 @@ void World::find_usable(ServiceState& s, std::span<const std::uint32_t> failed) 
   }
 }
 
+// Of the version that the request is to get, else of any that it may get.
+void World::find_usable_for(std::uint32_t slot, ServiceState& s, std::span<const std::uint32_t> failed) {
+  if (rollouts_) rollouts_->aim(slot, static_cast<std::uint32_t>(&s - services_.data()));
+  find_usable(s, failed);
+  if (usable_.empty() && rollouts_ && rollouts_->aim_elsewhere()) find_usable(s, failed);
+}
+
 // A replica of a service whose balancer watches their health; ~0: none that it would send to.
 std::uint32_t World::choose_usable(std::uint32_t slot, ServiceState& s, std::uint64_t hop) {
   schedulers::ReplicaHealth& health = *s.health;
@@ -86,7 +94,7 @@ std::uint32_t World::choose_usable(std::uint32_t slot, ServiceState& s, std::uin
     health.turned_away();
     return ~0U;
   }
-  find_usable(s, failed);
+  find_usable_for(slot, s, failed);
   if (usable_.empty()) return ~0U;
   // Each failed try is a decision of its own.
   if (!failed.empty()) hop = hash_combine(hop, failed.size());
@@ -94,7 +102,7 @@ std::uint32_t World::choose_usable(std::uint32_t slot, ServiceState& s, std::uin
   shown_.clear();
   for (const std::uint32_t id : health.spec().knows_failures ? s.ready : s.listed)
     if (!health.spec().server(replicas_[id].number).down &&
-        std::find(failed.begin(), failed.end(), id) == failed.end())
+        std::find(failed.begin(), failed.end(), id) == failed.end() && (!rollouts_ || rollouts_->may_get(id)))
       shown_.push_back(id);
   return choose_replica(slot, s, shown_, hop);
 }
@@ -141,7 +149,7 @@ bool World::try_elsewhere(std::uint32_t slot) {
     s.health->turned_away();
     return false;
   }
-  find_usable(s, tries_[slot].failed);
+  find_usable_for(slot, s, tries_[slot].failed);
   if (usable_.empty()) return false;
   forget_attempt(r);
   approach(slot, r.serving);

@@ -9,6 +9,7 @@
 #include "sim/world/disruptions.hpp"
 #include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
+#include "sim/world/rollouts.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -139,8 +140,7 @@ bool World::start_replica(std::uint32_t service, bool at_once) {
   return false;
 }
 
-devices::EngineLimits World::engine_limits(std::uint32_t service) const {
-  const Service& spec = scenario_.services[service];
+devices::EngineLimits World::engine_limits(std::uint32_t service, const Service& spec) const {
   const models::LlmCost& cost = *std::get<LlmModel>(spec.work).cost;
   const ContinuousBatching& c = spec.batching.continuous;
   devices::EngineLimits limits;
@@ -187,18 +187,19 @@ std::function<Duration(std::uint32_t)> World::batch_time(std::uint32_t service) 
 }
 
 void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once) {
-  const Service& spec = scenario_.services[service];
   ServiceState& s = services_[service];
   const auto id = static_cast<std::uint32_t>(replicas_.size());
   Replica& p = replicas_.emplace_back();
   p.service = service;
+  if (rollouts_) rollouts_->made(p);
+  const Service& spec = spec_of(p);
   p.number = services_[front_of(service)].next_number++;
   if (front_of(service) != service) ++s.next_number;  // machines are taken in turn
   p.node = node;
   p.started_at = now_;
   p.busy.reset(now_);
   if (const auto* llm = std::get_if<LlmModel>(&spec.work)) {
-    const devices::EngineLimits limits = engine_limits(service);
+    const devices::EngineLimits limits = engine_limits(service, spec);
     p.kv_blocks = limits.kv_blocks;
     p.engine = std::make_unique<devices::ServingEngine>(llm->cost, limits);
   } else {
@@ -256,6 +257,7 @@ void World::update_ready(std::uint32_t service) {
   s.total_slots.set(now_, static_cast<double>(working) * s.slots_per_replica);
   s.max_ready = std::max(s.max_ready, static_cast<std::uint32_t>(s.ready.size()));
   if (disruptions_) disruptions_->ready_changed(service);
+  if (rollouts_) rollouts_->changed(service);
   if (scenario_.services[service].front != ~0U) count_ready(scenario_.services[service].front);
 }
 
@@ -271,6 +273,7 @@ void World::on_replica_ready(std::uint32_t id) {
   if (placer_) placer_->ready(id);
   if (queues_) queues_->replica_ready(id);
   if (disruptions_) disruptions_->replica_ready(id);
+  if (rollouts_) rollouts_->ready(id);
 }
 
 // Requests that waited for a first replica go now.
@@ -305,7 +308,7 @@ void World::retire(std::uint32_t id) {
 void World::release(std::uint32_t id) {
   if (busy(id)) return;
   if (disruptions_ && disruptions_->keeps(id)) return disruptions_->idle(id);
-  if (!(startups_ && keep_alive(id))) remove_replica(id);
+  if (!(startups_ && !(rollouts_ && rollouts_->obsolete(id)) && keep_alive(id))) remove_replica(id);
   else if (cluster_) cluster_->calmed(replicas_[id].node);
 }
 
@@ -356,6 +359,7 @@ void World::set_replicas(std::uint32_t service, std::uint32_t desired) {
   desired = std::clamp(desired, spec.min_replicas, spec.max_replicas);
   ask_for(service, desired);
   if (spec.placement) return placer_->set_replicas(service, desired);
+  if (rollouts_ && rollouts_->scales(service)) return rollouts_->changed(service);
   const auto alive = [&] {
     return static_cast<std::uint32_t>(std::count_if(
         s.replicas.begin(), s.replicas.end(),

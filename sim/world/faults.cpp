@@ -271,12 +271,12 @@ void World::recover_node(std::uint32_t node) {
   for (const std::uint32_t id : here) {
     Replica& p = replicas_[id];
     if (p.phase != ReplicaPhase::starting) continue;
-    if (scenario_.services[p.service].startup) {
+    if (spec_of(p).startup) {
       begin_start(id, false);
       continue;
     }
     ++services_[p.service].cold_starts;
-    p.ready = queue_.push(now_ + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
+    p.ready = queue_.push(now_ + spec_of(p).cold_start, EventKind::replica_ready, id);
   }
   if (updates_) resume_updates(node);
   if (outboxes_) outboxes_->node_recovered(node);

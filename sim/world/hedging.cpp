@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/world/rollouts.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -122,10 +123,10 @@ std::uint32_t World::replica_for_copy(const Hedge& h, std::uint32_t service) {
   const std::uint64_t hop = 1ULL << 32 | h.sent;
   if (s.health) {
     if (!s.health->admits()) return ~0U;
-    find_usable(s, h.tried);
+    find_usable_for(h.leader, s, h.tried);
     return choose_replica(h.leader, s, usable_, hop);
   }
-  std::vector<std::uint32_t> left = s.ready;
+  std::vector<std::uint32_t> left = rollouts_ ? rollouts_->eligible(h.leader, service, s.ready) : s.ready;
   std::erase_if(left, tried);
   return choose_replica(h.leader, s, left, hop);
 }

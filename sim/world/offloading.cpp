@@ -5,6 +5,7 @@
 
 #include "devices/unit_power.hpp"
 #include "sim/world/failover.hpp"
+#include "sim/world/rollouts.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -71,7 +72,9 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
   ServiceState& s = services_[service];
   const std::uint64_t hop = requests_[slot].visit ? requests_[slot].visit->hops : 0;
   const std::uint32_t id =
-      s.health ? choose_usable(slot, s, hop) : choose_replica(slot, s, s.ready, hop);
+      s.health ? choose_usable(slot, s, hop)
+      : rollouts_ ? choose_replica(slot, s, rollouts_->eligible(slot, service, s.ready), hop)
+                  : choose_replica(slot, s, s.ready, hop);
   if ((s.health || s.routes_by_outcome) && id != ~0U) begin_try(slot, s, id);
   return id;
 }
@@ -80,8 +83,16 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
 std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
                                     const std::vector<std::uint32_t>& among, std::uint64_t hop) {
   if (among.empty()) return ~0U;
-  if (among.size() == 1 && !s.routes_single) return among.front();
   const Request& r = requests_[slot];
+  const auto went_to = [&](std::uint32_t replica) {
+    if (!s.routes_by_place) return replica;
+    const std::uint32_t from = r.from != ~0U ? r.from : r.host;
+    const auto& hosts = scenario_.topology.hosts;
+    ++s.chosen;
+    if (from != ~0U && hosts[from].zone == hosts[replicas_[replica].node].zone) ++s.near;
+    return replica;
+  };
+  if (among.size() == 1 && !s.routes_single) return went_to(among.front());
   signals_.resize(among.size());  // what is not set below has its default
   for (std::size_t k = 0; s.routes_by_outstanding && k < signals_.size(); ++k) {
     signals_[k].replica = replicas_[among[k]].number;
@@ -120,7 +131,7 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
   // Other services' routers see neither load nor places.
   if (s.routes_by_load || s.routes_by_place || s.health) signals_.clear();
   if (i >= among.size()) throw Error("routing policy: chose a replica that does not exist");
-  return among[i];
+  return went_to(among[i]);
 }
 
 // What the router knows of its replicas from now on.

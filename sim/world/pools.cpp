@@ -49,7 +49,7 @@ void World::open_pools(std::uint32_t service) {
                for_decode_router);
   for (const std::uint32_t pool : pools.decode)
     services_[pool].sample = std::make_unique<devices::ServingEngine>(
-        std::get<LlmModel>(scenario_.services[pool].work).cost, engine_limits(pool));
+        std::get<LlmModel>(scenario_.services[pool].work).cost, engine_limits(pool, scenario_.services[pool]));
 }
 
 // Routers see replicas in order of their number.

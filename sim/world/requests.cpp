@@ -7,6 +7,7 @@
 
 #include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
+#include "sim/world/rollouts.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -222,6 +223,7 @@ void World::go_to(std::uint32_t slot, std::uint32_t replica) {
   if (scenario_.services[r.serving].pools)
     r.record.accuracy = scenario_.services[replicas_[replica].service].accuracy;
   if (r.hedge < Hedge::late) hedges_[r.hedge].tried.push_back(replica);
+  if (rollouts_) rollouts_->sent(slot, replica);
   if (meets_nobody(slot)) return;
   send(slot);
 }
@@ -411,6 +413,7 @@ void World::arrive(std::uint32_t slot) {
 
 // The service is done with it: the answer travels back.
 void World::served(std::uint32_t slot, Instant at) {
+  if (rollouts_ && rollouts_->fails(slot, at)) return;
   if (failover_ && failover_->hold(slot)) return;
   Request& r = requests_[slot];
   if (r.split && r.part < r.split->last) return next_part(slot);
@@ -495,6 +498,7 @@ void World::finish_record(std::uint32_t slot) {
     r.record.client_energy += g.base_power * (now_ - r.record.created).seconds();
   }
   if (updates_ && r.record.counted && r.record.status == results::Status::completed) count_version(r);
+  if (rollouts_) rollouts_->observe(r);
   recorder_.add(r.record);
   if (levels_ && r.record.counted) levels_->observe(r.record);
   if (offload_ && r.candidate != ~0U) report_outcome(r);

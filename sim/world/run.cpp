@@ -55,6 +55,7 @@ results::RunInfo info_of(const Scenario& s, const RunOptions& o, std::string net
     info.kv_transfers = info.kv_transfers || (v.pools && !v.pools->decode.empty());
   }
   for (const UpdateLine& line : s.update_lines) info.versions = info.versions || line.service != ~0U;
+  info.versions = info.versions || !s.rollouts.empty();
   for (const auto& n : s.nodes) info.nodes.push_back(n.name);
   if (s.record_operators) {
     OperatorCodes codes = operator_codes(s);

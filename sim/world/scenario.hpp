@@ -43,6 +43,7 @@
 #include "sim/world/tenant_spec.hpp"
 #include "sim/world/update_spec.hpp"
 #include "sim/world/replication_spec.hpp"
+#include "sim/world/rollout_spec.hpp"
 #include "sim/world/service_level_spec.hpp"
 #include "sim/world/startup_spec.hpp"
 
@@ -448,6 +449,9 @@ struct Scenario {
   std::vector<Maintenance> maintenance;
   std::vector<ChaosSpec> chaos;
   std::vector<FailoverSpec> failovers;
+  std::vector<ServiceVersions> versions;  //!< of services with rollouts, by rising service
+  std::vector<RolloutSpec> rollouts;
+  std::vector<CompatibilitySpec> compatibilities;
   bool count_failures = false;         //!< what they did to machines and services is in the results
 
   std::uint32_t node_count() const {

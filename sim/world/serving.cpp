@@ -205,7 +205,7 @@ void World::dispatch(std::uint32_t replica) {
 
 // Nanoseconds of a batch on a unit at its highest clock, without waiting for weights.
 std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_share) {
-  const Service& service = scenario_.services[replicas_[replica].service];
+  const Service& service = spec_of(replicas_[replica]);
   b.parts.clear();
   const Request& first = requests_[Handle::unpack(b.tags.front()).slot];
   const auto draws = [&] {
@@ -226,16 +226,23 @@ std::int64_t World::service_ns(std::uint32_t replica, Batch& b, double& compute_
     return saturated(seconds / replicas_[replica].speed).ns();
   }
   const std::int64_t ns = graph_ns(replica, b, compute_share);
-  if (service.time_cv <= 0) return ns;
-  Rng g = draws();
-  const double spread = service.time_cv * service.time_cv;
-  b.factor = sample_gamma(g, 1 / spread, spread);
+  const double speed = replicas_[replica].speed;
+  if (service.time_cv <= 0 && speed == 1) {
+    b.factor = 1;
+    return ns;
+  }
+  b.factor = 1 / speed;
+  if (service.time_cv > 0) {
+    Rng g = draws();
+    const double spread = service.time_cv * service.time_cv;
+    b.factor *= sample_gamma(g, 1 / spread, spread);
+  }
   return saturated(b.factor * static_cast<double>(ns) * 1e-9).ns();
 }
 
 // What the model says of its graphs.
 std::int64_t World::graph_ns(std::uint32_t replica, Batch& b, double& compute_share) {
-  const Service& service = scenario_.services[replicas_[replica].service];
+  const Service& service = spec_of(replicas_[replica]);
   const auto& graph = std::get<GraphModel>(service.work);
   if (service.parts) group_by_cut(graph, b);
   else if (graph.choices.empty()) b.parts.push_back({graph.cost.get(), static_cast<std::int64_t>(b.tags.size()), 1});
@@ -452,10 +459,10 @@ void World::dispatch_engine(std::uint32_t replica) {
 // Its next iterations run at the clock of its unit and the speed of its machine.
 void World::clock_engine(std::uint32_t replica) {
   Replica& p = replicas_[replica];
-  const Service& service = scenario_.services[p.service];
+  const Service& service = spec_of(p);
   const auto& llm = std::get<LlmModel>(service.work);
-  if (llm.by_point.empty() && slow_.empty()) return;
-  const double speed = slow(p.node);
+  if (llm.by_point.empty() && slow_.empty() && p.speed == 1) return;
+  const double speed = slow(p.node) * p.speed;
   const auto& cost = llm.by_point.empty() ? llm.cost : llm.by_point[nodes_[p.node].physics->point(service.unit)];
   if (llm.by_point.empty() && std::exchange(engine_speeds_.try_emplace(replica, 1.0).first->second, speed) == speed)
     return;

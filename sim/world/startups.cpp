@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/world/rollouts.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/startup_state.hpp"
 #include "sim/world/world.hpp"
@@ -53,12 +54,12 @@ void World::end_part(StartupState::Start& start, StartPart which) const {
 // A replica that is there when the run begins has its image.
 void World::start_complete(std::uint32_t id) {
   const Replica& p = replicas_[id];
-  for (const ImageLayer& l : scenario_.services[p.service].startup->layers) startups_->held.emplace(p.node, l.id);
+  for (const ImageLayer& l : spec_of(p).startup->layers) startups_->held.emplace(p.node, l.id);
 }
 
 void World::begin_start(std::uint32_t id, bool on_new_machine) {
   Replica& p = replicas_[id];
-  const Startup& spec = *scenario_.services[p.service].startup;
+  const Startup& spec = *spec_of(p).startup;
   ++services_[p.service].cold_starts;
   StartupState::Start& s = startups_->starts[id];
   s = {};
@@ -73,7 +74,7 @@ void World::begin_start(std::uint32_t id, bool on_new_machine) {
 // Its machine is there: the image is next.
 void World::provisioned(std::uint32_t id) {
   const Replica& p = replicas_[id];
-  const Startup& spec = *scenario_.services[p.service].startup;
+  const Startup& spec = *spec_of(p).startup;
   StartupState::Start& s = startups_->starts.at(id);
   end_part(s, StartPart::provision);
   s.pulling = true;
@@ -138,7 +139,7 @@ std::vector<std::uint32_t> World::waiting_for(const StartupState::Pull& pull) co
   for (const std::uint32_t id : nodes_[pull.node].replicas) {
     const auto at = startups_->starts.find(id);
     if (at == startups_->starts.end() || !at->second.pulling) continue;
-    const auto& layers = scenario_.services[replicas_[id].service].startup->layers;
+    const auto& layers = spec_of(replicas_[id]).startup->layers;
     if (std::any_of(layers.begin(), layers.end(), [&](const ImageLayer& l) {
           return std::any_of(pull.layers.begin(), pull.layers.end(),
                              [&](const ImageLayer& q) { return q.id == l.id; });
@@ -164,7 +165,7 @@ void World::unpacked(std::uint32_t slot) {
 // Once all layers are there, the rest has fixed times.
 void World::image_there(std::uint32_t id) {
   Replica& p = replicas_[id];
-  const Startup& spec = *scenario_.services[p.service].startup;
+  const Startup& spec = *spec_of(p).startup;
   StartupState::Start& s = startups_->starts.at(id);
   for (const ImageLayer& l : spec.layers)
     if (!startups_->held.contains({p.node, l.id})) return;
@@ -208,7 +209,7 @@ void World::forget_start(std::uint32_t id) {
 // An idle replica that nobody asks for stays for a while.
 bool World::keep_alive(std::uint32_t id) {
   Replica& p = replicas_[id];
-  const auto& spec = scenario_.services[p.service].startup;
+  const auto& spec = spec_of(p).startup;
   if (!spec || spec->keep_alive == Duration::zero() || !nodes_[p.node].up) return false;
   if (startups_->starts.contains(id)) return false;  // it never was ready
   if (startups_->kept.insert(id).second)
@@ -223,7 +224,7 @@ bool World::revive(std::uint32_t service) {
   for (auto it = startups_->kept.rbegin(); it != startups_->kept.rend(); ++it) {
     const std::uint32_t id = *it;
     Replica& p = replicas_[id];
-    if (p.service != service) continue;
+    if (p.service != service || (rollouts_ && rollouts_->obsolete(id))) continue;
     queue_.cancel(p.ready);
     startups_->kept.erase(id);
     if (warm_) ++startups_->totals[service].revived;
@@ -237,7 +238,7 @@ bool World::revive(std::uint32_t service) {
 // After a crash: its machine is there, and so is its image.
 void World::restart(std::uint32_t id, Duration wait) {
   Replica& p = replicas_[id];
-  if (scenario_.services[p.service].startup) {
+  if (spec_of(p).startup) {
     startups_->starts[id] = {};  // not ready: nothing to keep alive
     p.ready = queue_.push(now_ + wait, EventKind::startup, static_cast<std::uint32_t>(StartStep::restart), id);
     return;

@@ -189,7 +189,8 @@ struct Replica {
   double span_units = 0;               // that it keeps busy
   Batch span;                          // its meters, on nodes with clocks
   Instant span_start, span_end;
-  std::uint16_t version = 0;           // of updates of its machine
+  std::uint16_t version = 0;           // of updates of its machine, or of rollouts of its service
+  const struct Service* as = nullptr;  // of that version; null: the scenario's
   double accuracy = -1, speed = 1;     // of that version; below 0: as ever
   double energy_per_sequence = 0;      // J, running sum over spans of energy / sequences
   TimeAverage busy;                    // busy share of slots since the last scrape
@@ -208,8 +209,8 @@ struct Replica {
 //! Payload of a scrape for the router of a service, or for that of its decode pools; those for its
 //! autoscaler have none.
 inline constexpr std::uint64_t for_router = 1, for_decode_router = 2;
-//! Of a scrape: the balancer probes its replicas.
-inline constexpr std::uint64_t for_probes = 3;
+//! Of a scrape: the balancer probes its replicas; the counters of versions are looked at.
+inline constexpr std::uint64_t for_probes = 3, for_rollouts = 4;
 
 //! Payload of a control event out of turn.
 inline constexpr std::uint64_t for_waking = 1;
@@ -243,6 +244,7 @@ struct Router {
        routes_single = false, routes_by_place = false, routes_unhealthy = false,
        routes_by_outcome = false;
   Instant scraped_at;
+  std::uint64_t chosen = 0, near = 0;    // choices; of these in the request's zone, where it goes by places
   // Of a balancer that finds out by itself who is alive; null: it always knows.
   std::unique_ptr<schedulers::ReplicaHealth> health;
   std::vector<std::uint32_t> listed;     // replicas that it was told of, by number; some may be dead

@@ -12,6 +12,7 @@
 #include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
+#include "sim/world/rollouts.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
@@ -40,6 +41,7 @@ void World::reset_totals() {
     s.sampled_busy = s.sampled_slots = 0;
     s.max_ready = static_cast<std::uint32_t>(s.ready_count.value());
     s.batches = s.batched = s.calls = s.displaced = 0;
+    s.near = s.chosen = 0;
     if (s.health) s.health->reset_counts();
     s.engines = {};
     s.busy_stages = s.all_stages = 0;
@@ -181,6 +183,7 @@ results::WorldTotals World::totals() {
   if (cluster_) cluster_->add_totals(t.more);
   if (calls_) calls_->add_totals(t.more);
   if (queues_) queues_->add_totals(t.more);
+  if (rollouts_) rollouts_->add_totals(t);
   if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;
@@ -246,6 +249,7 @@ results::WorldTotals World::totals() {
     out.load_peak = spec.load_host_peak;
     if (spec.cached != ~0U) out.weight_cache = cache_totals(spec);
     add_cache_totals(i, out);
+    if (s.routes_by_place) out.near = std::pair{s.near, s.chosen};
     if (s.health) {
       const schedulers::ReplicaHealth::Counts& c = s.health->counts();
       out.balancing = {c.tries,   c.failures, c.retries,     c.ejections,

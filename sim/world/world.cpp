@@ -17,6 +17,7 @@
 #include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
+#include "sim/world/rollouts.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/service_meter.hpp"
 #include "sim/world/store_and_forward.hpp"
@@ -90,6 +91,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (std::any_of(scenario.services.begin(), scenario.services.end(),
                   [](const Service& v) { return v.fetching && v.fetching->queue; }))
     queues_ = std::make_unique<MessageQueues>(*this);
+  if (!scenario.rollouts.empty() || !scenario.compatibilities.empty()) rollouts_ = std::make_unique<Rollouts>(*this);
   if (scenario.count_failures) disruptions_ = std::make_unique<Disruptions>(*this);
   if (cluster_) cluster_->begin();
   if (!scenario.levels.empty()) levels_ = std::make_unique<ServiceLevels>(*this);
@@ -163,6 +165,8 @@ void World::handle(const Event& e) {
         probe(e.target);
         queue_.push(now_ + services_[e.target].health->spec().active->interval, EventKind::scrape,
                     e.target, for_probes);
+      } else if (e.payload == for_rollouts) {
+        rollouts_->scrape(e.target);
       } else if (e.payload == for_router || e.payload == for_decode_router) {
         ServiceState& s = services_[e.target];
         Router& router = e.payload == for_router ? s : *s.decode;
@@ -198,6 +202,7 @@ void World::handle(const Event& e) {
     case EventKind::disruption: disruptions_->on_event(e.target, e.payload); break;
     case EventKind::failover: failover_->on_event(e.target, e.payload); break;
     case EventKind::startup: on_startup_event(e.target, e.payload); break;
+    case EventKind::rollout: rollouts_->on_event(e.target, e.payload); break;
     case EventKind::price_change: on_price_change(e.target); break;
     case EventKind::cluster_machine: cluster_->on_event(e.target, e.payload); break;
     case EventKind::cluster_scan: cluster_->scan(); break;

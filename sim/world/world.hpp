@@ -36,6 +36,7 @@ class Failover;
 class ClusterAutoscaler;
 class Calls;
 class MessageQueues;
+class Rollouts;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -71,6 +72,7 @@ class World final : public network::EventLoop {
   friend class ClusterAutoscaler;
   friend class Calls;
   friend class MessageQueues;
+  friend class Rollouts;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -263,6 +265,7 @@ class World final : public network::EventLoop {
   void end_try(std::uint32_t slot, schedulers::TryEnd how);
   void close_try(const Try& t, const Request& request, schedulers::TryEnd how);
   void find_usable(ServiceState& service, std::span<const std::uint32_t> failed);
+  void find_usable_for(std::uint32_t slot, ServiceState& service, std::span<const std::uint32_t> failed);
   std::uint32_t choose_usable(std::uint32_t slot, ServiceState& service, std::uint64_t hop);
   void show_places(const Router& router, std::span<const std::uint32_t> among);
   bool meets_nobody(std::uint32_t slot);
@@ -328,7 +331,9 @@ class World final : public network::EventLoop {
                     const schedulers::Parameters& parameters, std::uint32_t service,
                     std::uint64_t scrapes);
   bool start_replica(std::uint32_t service, bool at_once);
-  devices::EngineLimits engine_limits(std::uint32_t service) const;
+  devices::EngineLimits engine_limits(std::uint32_t service, const Service& spec) const;
+  //! What a replica runs: its service, or a version of it.
+  const Service& spec_of(const Replica& p) const { return p.as ? *p.as : scenario_.services[p.service]; }
   void label(devices::EngineRequest& job, const Request& r) const;
   void make_replica(std::uint32_t service, std::uint32_t node, bool at_once);
   void on_replica_ready(std::uint32_t replica);
@@ -612,6 +617,7 @@ class World final : public network::EventLoop {
   std::unique_ptr<ClusterAutoscaler> cluster_;  // null: all machines are there all the time
   std::unique_ptr<Calls> calls_;              // null: no service calls others
   std::unique_ptr<MessageQueues> queues_;     // null: no service keeps messages
+  std::unique_ptr<Rollouts> rollouts_;        // null: no service gets new versions
 };
 
 }  // namespace isthmus::world

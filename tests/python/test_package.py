@@ -106,6 +106,19 @@ def test_other_tables():
     assert "created" in result.report()
 
 
+def test_rollouts_and_versions():
+    assert isthmus.run(small()).rollouts.empty
+    assert isthmus.run(small()).versions.empty
+    rollout = {"service": "s", "version": {"name": "v2", "error_rate": 0.5}, "at": "2 s", "strategy": "rolling",
+               "max_surge": 1, "max_unavailable": 0}
+    result = isthmus.run(small(rollouts=[rollout]))
+    row = result.rollouts.loc["s/v2"]
+    assert (row["outcome"], row["began"], row["service"]) == ("completed", 2.0, "s")
+    assert list(result.versions.index) == [("s", "before"), ("s", "v2")]
+    assert result.versions.loc[("s", "v2"), "errors"] > 10
+    assert set(result.requests["version"]) == {0, 1}
+
+
 @pytest.mark.parametrize("network", ["fluid", "simgrid"])
 def test_same_seed_same_fingerprint_everywhere(network):
     here = isthmus.run(small(network)).fingerprint

@@ -1271,6 +1271,71 @@ def random_metric_alerts(r: random.Random) -> list:
                 alert["season"] = "20 s"
         alerts.append(alert)
     return alerts
+def roll_out(seed: int, scenario: dict) -> None:
+    """New versions by every strategy, some bad, some without room, several of one service."""
+    r = random.Random(f"rollouts {seed}")
+    services = scenario["services"]
+    unfit = {"pools", "calls", "caches", "placement", "units"}
+    primary = scenario.get("failover", {}).get("store", {}).get("service")
+    names = [name for name in ("law", "llm", "tail", "store") if name in services
+             and not unfit & set(services[name]) and name != primary]
+
+    def analysis(count: bool) -> list:
+        metrics = [
+            {"metric": "error-ratio", **r.choice([{"at_most": 0.1}, {"above_old": 0.05}])},
+            {"metric": "latency", "percentile": r.choice([50, 99]), **r.choice([{"at_most": "100 ms"}, {"times_old": 1.5}])}]
+        return [m | {"interval": r.choice(["400 ms", "2 s"]), "failure_limit": r.choice([0, 1]),
+                     "least_requests": r.choice([1, 5]), "inconclusive_limit": r.choice([0, 20]),
+                     **({"count": 3} if count else {})}
+                for m in r.sample(metrics, r.choice([1, 2]))]
+
+    limits = [{}, {"max_surge": 1, "max_unavailable": 0}, {"max_surge": 0, "max_unavailable": "50 %"},
+              {"max_surge": "100 %", "max_unavailable": "100 %"}]
+    scenario["rollouts"] = []
+    for number in range(r.choice([0, 1, 1, 2, 3])):
+        if not names:
+            break
+        name = r.choice(names)
+        version = {"name": f"v{number + 2}", "error_rate": r.choice([0, 0, 0.3, 1]), "time_factor": r.choice([1, 0.5, 3])}
+        if r.random() < 0.3:
+            version["accuracy"] = r.choice([0, 0.5])
+        if "startup" not in services[name] and r.random() < 0.5:
+            version["cold_start"] = r.choice(["0 s", "700 ms"])
+        if "service_time" in services[name] and r.random() < 0.3:
+            version["service_time"] = "2 ms"
+        kind = r.choice([
+            {"strategy": "rolling", **r.choice(limits), **r.choice([{}, {"analysis": analysis(False)}])},
+            {"strategy": "blue-green", "scale_down_delay": r.choice(["0 s", "1 s"]), "abort_delay": r.choice(["0 s", "1 s"]),
+             **r.choice([{}, {"analysis": analysis(True)}])},
+            {"strategy": "canary", "steps": r.sample(
+                [{"set_weight": 0.1}, {"set_weight": 0.6}, {"pause": "1 s"}, {"analysis": analysis(True)}], r.randint(1, 4)),
+             **r.choice([{"weights": "replicas", **r.choice(limits)}, {"abort_delay": "0 s"}]),
+             **r.choice([{}, {"analysis": analysis(False)}])},
+            {"strategy": "ab", "share": r.choice([0.1, 0.5]), "lasts": r.choice(["1 s", "5 s", "50 s"]),
+             "promote": r.random() < 0.5}])
+        scenario["rollouts"].append({
+            "service": name, "version": version, "at": f"{r.randint(0, 12)} s", "scrape_period": r.choice(["100 ms", "400 ms"]),
+            "min_ready": r.choice(["0 s", "300 ms"]), "progress_deadline": r.choice(["1 s", "5 s"]),
+            "on_deadline": r.choice(["report", "abort"]), **kind})
+    if "tail" in services and r.random() < 0.5:
+        scenario["compatibility"] = [{"service": "tail", "max_skew": r.choice([0, 1]),
+                                      **r.choice([{}, {"incompatible": "accuracy", "accuracy_factor": 0.1}])}]
+
+
+def check_rollouts(run: "isthmus.Result") -> None:
+    """Versions share what their service answered, and whoever met an error met the new version."""
+    for name, versions in run.versions.groupby("service"):
+        rows = run.requests[(run.requests["service"] == name) & run.requests["counted"]]
+        answered = rows[rows["status"] == "completed"]
+        if "cache" in rows:
+            continue  # a cache's answer has no version
+        assert versions["answered"].sum() == len(answered)
+        assert versions["failed"].sum() == (rows["cause"] == "service_error").sum()
+    for name, rollout in run.rollouts.iterrows():
+        assert 0 <= rollout["errors"] and 0 <= rollout["exposed"] <= rollout["tries"]
+        assert rollout["outcome"] in ("waiting", "running", "stalled", "completed", "rolling back", "rolled back"), name
+        assert not rollout["ended"] < rollout["began"]
+        assert (rollout["outcome"] in ("completed", "rolled back")) <= (rollout["ended"] <= 20)
 
 
 @pytest.mark.parametrize("make", [
@@ -1282,6 +1347,8 @@ def test_laws(seed, make):
     hedge(seed, scenario)
     if seed % 2 and make is not placed_scenario:
         trouble(seed, scenario)
+    if seed % 3 != 2:
+        roll_out(seed, scenario)
     add_costs(seed, scenario)
     try:
         run = isthmus.run(scenario)
@@ -1290,6 +1357,7 @@ def test_laws(seed, make):
         assert "machines can take it" in str(error) or "no machine is what it requires" in str(error)
         return
     check_ledger(run.summary)
+    check_rollouts(run)
 
     # Conservation: every request is somewhere, and has a row.
     counts = run.conservation

@@ -172,6 +172,7 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   cache.similar_counted = true;
   edge.caches.push_back(cache);
   edge.calls = 60;
+  edge.near = std::pair<std::uint64_t, std::uint64_t>{15, 20};
   edge.balancing = ServiceTotals::Balancing{60, 3, 2, 1, 1, 0, 4, {40, 20}};
   edge.versions = {{"before", 5}, {"v2", 15}};
   edge.skewed = 4;
@@ -212,6 +213,25 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
   update.progress = {{0, 0}, {1.5, 0.025}, {12, 0.25}};
   t.updates = {update};
   t.offload = OffloadTotals{4, 2, 8, 6, 0.4};
+  RolloutTotals rollout;
+  rollout.name = "edge/v2";
+  rollout.service = "edge";
+  rollout.version = "v2";
+  rollout.strategy = "ab";
+  rollout.outcome = "completed";
+  rollout.reason = "the new version is more accurate";
+  rollout.began = Instant::from_seconds(3);
+  rollout.ended = Instant::from_seconds(9);
+  rollout.detect = 1.5;
+  rollout.tries = 40;
+  rollout.exposed = 10;
+  rollout.errors = 2;
+  rollout.deadlines = 1;
+  rollout.test = RolloutTotals::Test{{100, 80, 0.5, 0.9}, {90, 81, 0.4, 0.8}, 0.95, true};
+  rollout.events = {{Instant::from_seconds(3), "begins"}, {Instant::from_seconds(9), "completed"}};
+  t.rollouts = {rollout};
+  t.versions = {{"edge", "v1", 30, 1, 2, 0.5, 0.4, 0.9, 1.0, 0.75}, {"edge", "v2", 10, 0, 0, 0.25, 0.25, 0.5, 0.5, 0.875}};
+  t.skews = {{"cloud", 20, 5, 1}};
   return t;
 }
 
