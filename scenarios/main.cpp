@@ -129,7 +129,7 @@ void add_offload_commands(CLI::App& app, Options& o, int& code) {
   tournament->callback([&o, &code] { code = command_tournament(o.tournament); });
 
   auto* decision = app.add_subcommand("explain-decision",
-                                      "what the offload policy saw and chose for a request of a run");
+                                      "what policies saw and chose for a request of a run: offloading, routing, admission, variants");
   decision->add_option("run", o.name, "run directory")->required();
   decision->add_option("request", o.request, "number of the request, from 0")->required();
   decision->add_option("--folder", o.folder,

@@ -39,6 +39,7 @@ enum class EventKind : std::uint8_t {
   failover,          //!< a primary is probed or replaced, writes or checkpoints are sent
   startup,           //!< a part of a replica's start is over, or it was kept long enough
   price_change,      //!< a price or carbon intensity of power changes
+  sharing,           //!< replicas on one accelerator have begun or ended to work
   count_
 };
 
@@ -81,6 +82,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::failover, 4, "failover"},
     {EventKind::startup, 3, "startup"},
     {EventKind::price_change, 9, "price_change"},
+    {EventKind::sharing, 8, "sharing"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

@@ -10,6 +10,7 @@
 #include "sim/world/failover.hpp"
 #include "sim/world/replication.hpp"
 #include "sim/world/service_levels.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
@@ -70,6 +71,7 @@ void World::reset_totals() {
   if (placer_) placer_->reset_totals();
   if (disruptions_) disruptions_->reset_totals();
   if (failover_) failover_->reset_totals();
+  if (sharing_) sharing_->reset_totals();
   egress_cost_ = egress_bytes_ = 0;
   if (costs_) reset_costs();
   if (startups_) reset_startups();
@@ -171,6 +173,7 @@ results::WorldTotals World::totals() {
   if (replication_) replication_->add_totals(t.more);
   if (disruptions_) disruptions_->add_totals(t.more);
   if (failover_) failover_->add_totals(t.more);
+  if (sharing_) sharing_->add_totals(t.more);
   if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;

@@ -33,6 +33,8 @@ class BatchJobs;
 class ServiceLevels;
 class Disruptions;
 class Failover;
+class Sharing;
+struct DecisionEyes;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -48,6 +50,7 @@ class World final : public network::EventLoop {
   void begin_with(const std::string& learned);
   //! Before run(): shows every offload decision.
   void watch_decisions(DecisionWatch watch);
+  void watch_decisions(DecisionEyes eyes);
 
   //! Runs to the end and reports everything; call once.
   results::WorldTotals run();
@@ -65,6 +68,7 @@ class World final : public network::EventLoop {
   friend class ServiceLevels;
   friend class Disruptions;
   friend class Failover;
+  friend class Sharing;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -231,6 +235,8 @@ class World final : public network::EventLoop {
   void look_at_pending(std::uint32_t node);
   void take_over_clocks(std::uint32_t node, double before = 1);
   double slow(std::uint32_t node) const { return slow_.empty() ? 1.0 : slow_[node]; }
+  double pace(std::uint32_t replica) const;
+  void change_pace(std::uint32_t replica, double factor);
   void take_samples(std::uint32_t node);
   double batch_seconds(const Replica& replica, const Batch& batch, double speed);
   void occupy(std::uint32_t node, std::uint32_t unit, double units, double watts);
@@ -246,6 +252,9 @@ class World final : public network::EventLoop {
   LoadSignal load_of(const ServiceState& service) const;
   void publish_signals();
   std::uint32_t route(std::uint32_t slot, std::uint32_t service);
+  bool watched(const Request& request) const;
+  void show_routing(std::uint32_t slot, const Router& router, const schedulers::RoutingView* view,
+                    std::span<const std::uint32_t> among, std::size_t chosen) const;
   std::uint32_t choose_replica(std::uint32_t slot, Router& router,
                                const std::vector<std::uint32_t>& among, std::uint64_t hop);
   void scrape_for_router(Router& router);
@@ -603,6 +612,8 @@ class World final : public network::EventLoop {
   std::map<std::pair<const models::LlmCost*, double>, std::shared_ptr<const models::LlmCost>> slowed_costs_;
   std::unique_ptr<Disruptions> disruptions_;  // null: nobody asks what failures do
   std::unique_ptr<Failover> failover_;        // null: no service has a primary
+  std::unique_ptr<Sharing> sharing_;          // null: every replica has its units alone
+  std::unique_ptr<DecisionEyes> eyes_;        // null: nobody watches
 };
 
 }  // namespace isthmus::world
