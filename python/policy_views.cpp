@@ -235,6 +235,8 @@ void bind_devices(py::module_& m) {
       .def_property_readonly("slots", of_view<V>(&S::slots))
       .def_property_readonly("battery", of_view<V>(&S::battery))
       .def_property_readonly("alerts", of_view<V>(&S::alerts))
+      .def_property_readonly("priority", of_view<V>(&S::priority))
+      .def_property_readonly("over_quota", of_view<V>(&S::over_quota))
       .def_property_readonly("options", parts_of(&V::options));
   using G = GovernorViewCopy;
   using T = schedulers::GovernorView;

@@ -186,6 +186,9 @@ void Recorder::Impl::add_tenants(MetricList& list, double cost) const {
         for (const RequestTally* tally : tallies(w, {})) served.back() += tally->timed(Timed::service_time).sum();
     all += served.back();
   }
+  bool degraded = false;
+  for (std::size_t w = 0; w < info.workloads.size(); ++w)
+    for (const RequestTally* tally : tallies(w, {})) degraded = degraded || tally->degraded > 0;
   double sum = 0, squares = 0;
   for (std::uint32_t t = 0; t < info.tenants.size(); ++t) {
     MetricSource m;
@@ -215,6 +218,11 @@ void Recorder::Impl::add_tenants(MetricList& list, double cost) const {
       list.put(fmt::format("tenant_latency.{}.{}", name, what), figure(fmt::format("latency.{}", what).c_str()));
     list.share("tenant_attainment." + name, good, created);
     list.put("tenant_accuracy." + name, figure("accuracy"));
+    if (degraded) {
+      std::uint64_t smaller = 0;
+      for (const RequestTally* tally : m.requests) smaller += tally->degraded;
+      list.share("tenant_degraded." + name, smaller, completed);
+    }
     const double part = all > 0 ? served[t] / all : nan;
     list.put("tenant_share." + name, part);
     list.put("tenant_cost." + name, part * cost);

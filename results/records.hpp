@@ -51,6 +51,7 @@ struct RequestRecord {
   Status status = Status::completed;
   Cause cause = Cause::none;
   std::uint8_t copies = 1;                 //!< sent, the first included (hedging)
+  bool degraded = false;                   //!< answered by a variant below its service's most accurate one
   std::uint8_t winner = 0;                 //!< copy that answered; 0: the first
   float wasted = 0;                        //!< s at servers of the others, until the answer
   Instant created;                         //!< the client wants an answer from here on

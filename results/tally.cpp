@@ -111,6 +111,7 @@ void RequestTally::add(const RequestRecord& r) {
     timed(Timed::kv_transfer).add(between(std::max(r.kv_sent, r.first_token), r.kv_received));
     kv_bytes += r.kv_bytes;
   }
+  degraded += r.degraded ? 1 : 0;
   output_tokens += r.output_tokens;
   bytes += r.upload + r.download;
   fallbacks += r.first_choice != ~0U && r.first_choice != r.service ? 1 : 0;

@@ -57,6 +57,7 @@ class RequestTally {
   std::uint64_t created = 0, completed = 0, rejected = 0, failed = 0, in_flight = 0;
   std::uint64_t fallbacks = 0;      //!< completed by another service than the policy's choice
   std::uint64_t retried = 0;        //!< needed more than one attempt
+  std::uint64_t degraded = 0;       //!< completed by a variant below the most accurate one
   std::uint64_t good = 0;           //!< completed and met every objective of a request
   std::uint64_t output_tokens = 0;  //!< of completed requests
   std::uint64_t gaps = 0;           //!< between neighbouring output tokens

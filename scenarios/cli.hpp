@@ -144,8 +144,8 @@ int command_train(const RunFlags& flags, const TrainFlags& train);
 //! What `tournament` is told; seeds as "1..8".
 struct TournamentFlags {
   std::vector<std::string> scenarios, policies;
-  std::string training = "1..4", evaluation = "101..120";
-  std::size_t passes = 4;
+  std::string training = "1..4", evaluation = "101..110";
+  std::size_t passes = 2;
   unsigned threads = 1;
   std::string out, markdown;  //!< files to write, "" = none
   bool json = false;

@@ -230,6 +230,8 @@ std::string decide(VariantPolicy& policy, const ObjectView& v) {
   view.slots = v.count("slots");
   view.battery = v.number("battery");
   view.alerts = v.count("alerts");
+  view.priority = static_cast<std::int32_t>(v.number("priority"));
+  view.over_quota = v.flag("over_quota");
   view.options = options;
   const VariantDecision d = policy.choose(view);
   return fmt::format("{{\"variant\": {}, \"index\": {}, \"reason\": {}}}",

@@ -4,11 +4,8 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "results/format.hpp"
 #include "results/run_input.hpp"
-#include "results/text_table.hpp"
 #include "scenarios/reader.hpp"
 #include "schedulers/offload_estimates.hpp"
 #include "sim/core/errors.hpp"
@@ -50,6 +47,75 @@ SeenDecision seen(const schedulers::OffloadView& view, const schedulers::Offload
   return out;
 }
 
+SeenRouting seen(const world::RoutingSeen& r, const std::string& service) {
+  SeenRouting out;
+  out.at = r.at.seconds();
+  out.service = service;
+  out.policy = r.policy;
+  out.decode = r.decode;
+  out.asked = r.view != nullptr;
+  const bool scraped = out.asked && r.load;
+  for (std::size_t k = 0; k < r.replicas.size(); ++k) {
+    SeenReplica replica{r.replicas[k], nan, nan, nan, nan, nan, nan, nan, true};
+    if (out.asked) {
+      const schedulers::ReplicaSignal& s = r.view->replicas[k];
+      if (r.outstanding) replica.outstanding = s.outstanding;
+      if (scraped) replica.waiting = s.waiting, replica.kv_usage = s.kv_usage;
+      if (r.health) replica.weight = s.weight, replica.penalty = s.penalty, replica.priority = s.priority;
+      if (r.places) replica.zone = s.zone;
+      replica.healthy = s.healthy;
+    }
+    out.replicas.push_back(replica);
+  }
+  out.chosen = r.chosen < r.replicas.size() ? static_cast<int>(r.chosen) : -1;
+  out.uniform = out.asked ? r.view->uniform : nan;
+  out.signal_age = scraped ? r.view->signal_age.seconds() : nan;
+  out.zone = out.asked && r.places && r.view->zone != ~0U ? r.view->zone : nan;
+  out.session = out.asked ? r.view->session : 0;
+  out.prefix_blocks = out.asked && r.prefix ? r.view->prefix.size() : 0;
+  for (const auto& [number, why] : r.left_out) out.left_out.emplace_back(number, std::string(why));
+  return out;
+}
+
+SeenAdmission seen(const world::AdmissionSeen& a, const std::string& service) {
+  SeenAdmission out;
+  out.at = a.view->now.seconds();
+  out.service = service;
+  out.rule = a.rule;
+  out.reason = a.decision.reason;
+  out.admitted = a.decision.admitted;
+  out.degraded = a.degraded;
+  out.later = a.decision.at.is_never() ? nan : (a.decision.at - a.view->now).seconds();
+  out.tokens = a.view->tokens;
+  out.waiting = a.view->waiting;
+  out.running = a.view->running;
+  out.slots = a.view->slots;
+  out.priority = a.view->priority;
+  out.inside = a.inside;
+  return out;
+}
+
+SeenVariant seen(const world::VariantSeen& v, const std::string& service) {
+  SeenVariant out;
+  out.at = v.view->now.seconds();
+  out.service = service;
+  out.policy = v.policy;
+  out.reason = v.decision.reason;
+  for (const schedulers::VariantOption& o : v.view->options)
+    out.options.push_back({std::string(o.name), o.service.seconds(), o.energy, o.accuracy});
+  out.chosen = v.decision.option;
+  out.exit = v.exit;
+  out.exits = v.exits;
+  out.waiting = v.view->waiting;
+  out.slots = v.view->slots;
+  out.alerts = v.view->alerts;
+  out.left = v.policy.empty() || v.view->deadline.is_never() ? nan : (v.view->deadline - v.view->now).seconds();
+  out.battery = v.view->battery;
+  out.priority = v.view->priority;
+  out.over_quota = v.view->over_quota;
+  return out;
+}
+
 std::string_view word_of(results::Status s) {
   switch (s) {
     case results::Status::completed: return "completed";
@@ -57,11 +123,6 @@ std::string_view word_of(results::Status s) {
     case results::Status::failed: return "failed";
     default: return "in flight at the end of the run";
   }
-}
-
-// "-375 ms": that long ago.
-std::string ago(double seconds) {
-  return (seconds > 0 ? "-" : "") + results::format_quantity(seconds, "s");
 }
 
 }  // namespace
@@ -75,13 +136,10 @@ DecisionExplanation explain_decision(const std::filesystem::path& run, std::uint
   const LoadedScenario loaded =
       load_text(input.scenario_json, {}, (run / "run.h5").string() + ": scenario", folder);
   const world::Scenario& scenario = *loaded.scenario;
-  if (!scenario.offload.policy)
-    throw InputError(fmt::format("{}: the scenario has no offload section: nothing was decided",
-                                 run.string()));
   DecisionExplanation out;
   out.run = run.string();
   out.request = request;
-  out.policy = scenario.offload.policy->name;
+  if (scenario.offload.policy) out.policy = scenario.offload.policy->name;
   out.latency = nan;
   out.status = "unknown";
   bool ended = false;
@@ -96,16 +154,23 @@ DecisionExplanation explain_decision(const std::filesystem::path& run, std::uint
     out.client = r.client;
     if (r.status == results::Status::completed) out.latency = (r.completed - r.created).seconds();
   };
-  options.on_decision = [&](const schedulers::OffloadView& view,
+  if (scenario.offload.policy) options.on_decision = [&](const schedulers::OffloadView& view,
                             const schedulers::OffloadDecision& d, std::size_t used) {
     if (view.request == request) out.decisions.push_back(seen(view, d, used));
     return ended;
   };
+  const auto name_of = [&](std::uint32_t service) { return scenario.services[service].name; };
+  options.eyes.request = request;
+  options.eyes.routing = [&](const world::RoutingSeen& r) { out.routings.push_back(seen(r, name_of(r.service))); };
+  options.eyes.admission = [&](const world::AdmissionSeen& a) {
+    out.admissions.push_back(seen(a, name_of(a.service)));
+  };
+  options.eyes.variant = [&](const world::VariantSeen& v) { out.variants.push_back(seen(v, name_of(v.service))); };
   world::run(scenario, options);
 
-  if (out.decisions.empty())
-    throw InputError(fmt::format("{}: no policy decided about request {}: it went to a fixed service",
-                                 run.string(), request));
+  if (out.decisions.empty() && out.routings.empty() && out.admissions.empty() && out.variants.empty())
+    throw InputError(fmt::format("{}: nothing was decided about request {}: it went to a fixed service{}",
+                                 run.string(), request, ended ? "" : ", or had not got there when the run ended"));
   // What the run kept must have come out again.
   bool same = !input.has_decisions || input.dates.size() == out.decisions.size();
   for (std::size_t i = 0; same && i < input.dates.size(); ++i)
@@ -117,80 +182,6 @@ DecisionExplanation explain_decision(const std::filesystem::path& run, std::uint
         "files that its scenario names (weights, traces) have changed",
         run.string()));
   return out;
-}
-
-std::string decision_text(const DecisionExplanation& e) {
-  using results::format_figure;
-  using results::format_quantity;
-  std::string out = fmt::format("request {}: workload {}, client {}, {}{}\n", e.request, e.workload,
-                                e.client, e.status,
-                                std::isnan(e.latency) ? std::string()
-                                                      : " after " + format_quantity(e.latency, "s"));
-  for (std::size_t i = 0; i < e.decisions.size(); ++i) {
-    const SeenDecision& d = e.decisions[i];
-    out += fmt::format("\ndecision {} of {} by {} at {:.6f} s; upload {}, download {}\n", i + 1,
-                       e.decisions.size(), e.policy, d.at, format_quantity(d.upload, "B"),
-                       format_quantity(d.download, "B"));
-    results::TextTable table({"candidate", "tier", "healthy", "load", "queued", "running", "slots",
-                              "signals of", "service", "network", "estimate", "uplink", "measured",
-                              "energy", "cost", "accuracy", "reward"});
-    for (std::size_t k = 0; k < d.candidates.size(); ++k) {
-      const SeenCandidate& c = d.candidates[k];
-      table.add_row({(k == d.chosen ? "> " : "  ") + c.name, c.tier, c.healthy ? "yes" : "no",
-                     format_figure(c.load), fmt::format("{}", c.queued), fmt::format("{}", c.running),
-                     fmt::format("{}", c.slots), ago(c.signal_age),
-                     format_quantity(c.service, "s"), format_quantity(c.network, "s"),
-                     format_quantity(c.estimate, "s"),
-                     c.uplink > 0 ? format_quantity(c.uplink * 8e-6, "Mbit/s") : "-",
-                     std::isnan(c.measured_age) ? "-" : ago(c.measured_age),
-                     format_quantity(c.energy, "J"), fmt::format("{:.3g} USD", c.cost),
-                     format_figure(c.accuracy), format_figure(c.reward)});
-    }
-    out += table.text();
-    out += fmt::format("chose {} (score {:.6g}): {}\n", d.candidates[d.chosen].name, d.score, d.reason);
-    if (d.used != d.chosen)
-      out += fmt::format("used {}: the choice was not healthy or overloaded\n",
-                         d.candidates[d.used].name);
-  }
-  return out;
-}
-
-std::string decision_json(const DecisionExplanation& e) {
-  using nlohmann::ordered_json;
-  const auto known = [](double v) { return std::isnan(v) ? ordered_json() : ordered_json(v); };
-  ordered_json out{{"run", e.run},           {"request", e.request}, {"workload", e.workload},
-                   {"client", e.client},     {"status", e.status},   {"latency_s", known(e.latency)},
-                   {"policy", e.policy},     {"decisions", ordered_json::array()}};
-  for (const SeenDecision& d : e.decisions) {
-    ordered_json candidates = ordered_json::array();
-    for (const SeenCandidate& c : d.candidates)
-      candidates.push_back({{"name", c.name},
-                            {"tier", c.tier},
-                            {"healthy", c.healthy},
-                            {"load", c.load},
-                            {"queued", c.queued},
-                            {"running", c.running},
-                            {"slots", c.slots},
-                            {"signal_age_s", c.signal_age},
-                            {"service_s", c.service},
-                            {"network_s", c.network},
-                            {"estimated_latency_s", c.estimate},
-                            {"uplink_bytes_per_s", c.uplink},
-                            {"measured_age_s", known(c.measured_age)},
-                            {"client_energy_J", c.energy},
-                            {"cost_USD", c.cost},
-                            {"accuracy", c.accuracy},
-                            {"estimated_reward", c.reward}});
-    out["decisions"].push_back({{"at_s", d.at},
-                                {"upload_bytes", d.upload},
-                                {"download_bytes", d.download},
-                                {"candidates", candidates},
-                                {"chosen", d.candidates[d.chosen].name},
-                                {"used", d.candidates[d.used].name},
-                                {"score", d.score},
-                                {"reason", d.reason}});
-  }
-  return out.dump(2) + "\n";
 }
 
 }  // namespace isthmus::scenarios

@@ -118,8 +118,8 @@ void add_offload_commands(CLI::App& app, Options& o, int& code) {
       ->type_size(1)
       ->allow_extra_args(false);
   tournament->add_option("--training-seeds", t.training, "to tune and train on (1..4)");
-  tournament->add_option("--seeds", t.evaluation, "to judge on (101..120)");
-  tournament->add_option("--passes", t.passes, "of training over its seeds (4)")
+  tournament->add_option("--seeds", t.evaluation, "to judge on (101..110)");
+  tournament->add_option("--passes", t.passes, "of training over its seeds (2)")
       ->check(CLI::Range(1, 10000));
   tournament->add_option("--threads", t.threads, "runs at the same time; 0 = one per core")
       ->check(CLI::Range(0, 1024));
@@ -129,7 +129,7 @@ void add_offload_commands(CLI::App& app, Options& o, int& code) {
   tournament->callback([&o, &code] { code = command_tournament(o.tournament); });
 
   auto* decision = app.add_subcommand("explain-decision",
-                                      "what the offload policy saw and chose for a request of a run");
+                                      "what policies saw and chose for a request of a run: offloading, routing, admission, variants");
   decision->add_option("run", o.name, "run directory")->required();
   decision->add_option("request", o.request, "number of the request, from 0")->required();
   decision->add_option("--folder", o.folder,

@@ -110,6 +110,13 @@ void read_rules(Resolution& r, const ObjectView& s, world::Service& out,
                 std::vector<std::pair<std::uint32_t, std::string>> excluded);
 //! Affinity and anti-affinity, once all services are known.
 void resolve_neighbours(Resolution& r, const ObjectView& s, world::Service& out);
+//! How replicas share the accelerators of a node.
+void read_accelerator_sharing(Resolution& r, const ObjectView& node, world::NodeGroup& group);
+//! What a replica of the service wants of an accelerator that it shares, and whether it may. After its work.
+void read_shared_use(Resolution& r, const ObjectView& s, world::Service& out);
+void check_shared_pools(Resolution& r, const ObjectView& root);
+//! Bytes of its unit that a replica needs; 0 for a law.
+double replica_memory(const world::NodeGroup& group, const world::Service& service, const ObjectView& s);
 void resolve_descheduler(Resolution& r, const ObjectView& root);
 //! Node groups whose machines come and go. After everything that stands on machines, and after costs.
 void resolve_cluster(Resolution& r, const ObjectView& root);

@@ -218,6 +218,18 @@ void read_cached(Resolution& r, const ObjectView& s, const ObjectView& node, wor
   }
 }
 
+double replica_memory(const world::NodeGroup& group, const world::Service& s, const ObjectView& v) {
+  if (const auto* llm = std::get_if<world::LlmModel>(&s.work)) {
+    const world::ContinuousBatching& c = s.batching.continuous;
+    const Value* batching = v.find("batching");
+    const Value* stated = batching && batching->is(JsonKind::object) ? batching->find("kv_tokens") : nullptr;
+    if (!stated || number_of(*stated, Unit::none) == 0) return c.memory_utilization * group.units[s.unit].memory;
+    return llm->cost->weight_bytes() + static_cast<double>(c.kv_tokens) * llm->cost->kv_bytes_per_token();
+  }
+  const auto* graph = std::get_if<world::GraphModel>(&s.work);
+  return graph ? weights_of(*graph) + activations_of(*graph, s) : 0.0;
+}
+
 // Graphs that run on the same units are there together.
 void check_shared_memory(Resolution& r, const ObjectView& root) {
   if (r.problems.any()) return;

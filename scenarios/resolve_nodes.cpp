@@ -265,6 +265,7 @@ void resolve_nodes(Resolution& r, const ObjectView& root) {
     }
 
     if (v.has("mig")) partition(r, v, g, clocks);
+    read_accelerator_sharing(r, v, g);
     g.physics = physics_of(v, g, std::move(clocks), leakages, r.problems);
     g.core_speed = v.number("core_speed");
     read_model_cache(r, v, g);

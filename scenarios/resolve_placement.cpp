@@ -166,7 +166,7 @@ void check_capacity(Resolution& r, const ObjectView& s, const world::Service& ou
                    fmt::format("instances of a partitioned GPU cannot share a model; \"{}\" has \"mig\"", group.name));
     return;
   }
-  const std::uint32_t there = group.count_of(out.unit);
+  const std::uint32_t there = group.places_of(out.unit);
   const std::uint32_t per_node = there / out.parallel;
   const std::uint64_t most = static_cast<std::uint64_t>(per_node) * group.count;
   if (per_node == 0) {

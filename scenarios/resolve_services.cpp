@@ -444,6 +444,7 @@ world::Service resolve_service(Resolution& r, const ObjectView& root, const std:
     read_cached(r, s, node, out);
   }
   read_startup(r, s, out);
+  read_shared_use(r, s, out);
   return out;
 }
 
@@ -479,6 +480,7 @@ void resolve_services(Resolution& r, const ObjectView& root) {
     read_rules(r, s, placed, {});
   }
   check_shared_memory(r, root);
+  if (!r.problems.any()) check_shared_pools(r, root);
   if (!r.problems.any()) check_brokers(r, root);
   if (r.problems.any()) return;
   for (const Member& m : root.find("services")->members) {

@@ -31,6 +31,10 @@ std::vector<world::AdmissionRule> read_admission(Resolution& r, const ObjectView
     }
     rule.per_tenant = v.text("per") == "tenant";
     rule.retry_after = v.flag("retry_after");
+    rule.degrades = v.text("otherwise") == "degrade";
+    if (rule.degrades && rule.retry_after)
+      r.problems.add(v.at("retry_after"), v.pointer_to("retry_after"),
+                     "nobody is turned away with \"otherwise\": \"degrade\"");
     if (v.has("tenants")) {
       rule.tenants.resize(r.tenants.size());
       for (const std::string& name : v.texts("tenants")) rule.tenants[r.tenants.at(name)] = true;

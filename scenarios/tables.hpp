@@ -12,6 +12,7 @@ const ObjectSpec& node_spec();  //!< tables_nodes.cpp
 const ObjectSpec& unit_spec();
 const ObjectSpec& peak_spec();
 const ObjectSpec& unit_transfer_spec();
+const ObjectSpec& accelerator_sharing_spec();
 const ObjectSpec& operating_point_spec();  //!< tables_physics.cpp
 const ObjectSpec& thermal_spec();
 const ObjectSpec& battery_spec();

@@ -112,6 +112,9 @@ std::vector<Field> machine_fields() {
           .at_least(1)
           .at_most(7)
           .default_is("none: accelerators are whole"),
+      object("sharing", accelerator_sharing_spec,
+             "several replicas stand on each accelerator (or each of its instances), of one service or of "
+             "several. See docs/sharing_gpus.md."),
       quantity("memory_share", Unit::fraction,
                "of the memory's bandwidth that all units reach together; one unit alone reaches "
                "its bandwidth_efficiency")
@@ -182,6 +185,28 @@ const ObjectSpec& unit_transfer_spec() {
            .default_is("none: all units share one memory and nothing is copied"),
        quantity("latency", Unit::duration,
                 "per tensor that goes to another unit: synchronization, and setting up the copy")
+           .by_default("0 s")},
+      "",
+      {}};
+  return spec;
+}
+
+const ObjectSpec& accelerator_sharing_spec() {
+  static const ObjectSpec spec{
+      "accelerator sharing",
+      "How replicas share one accelerator without partitions of its memory: what all of them need must fit.",
+      {word("kind", {"time_slicing", "mps"},
+            "in turns, each time the whole of it; or at the same time, each a part of its multiprocessors "
+            "(Multi-Process Service)")
+           .by_default("time_slicing"),
+       integer("replicas", "at most, on one accelerator; `replicas` of the device plugin for Kubernetes")
+           .at_least(1)
+           .at_most(1024)
+           .needed(),
+       quantity("slice", Unit::duration, "of one turn, of time slicing; 2 ms is `nvidia-smi compute-policy`'s short one")
+           .above(0)
+           .by_default("2 ms"),
+       quantity("context_switch", Unit::duration, "after each turn if others have work too, of time slicing")
            .by_default("0 s")},
       "",
       {}};

@@ -292,6 +292,10 @@ const ObjectSpec& admission_spec() {
              "a request that is turned away is told when to come again, where the rule knows that, and "
              "does so while it has `retries` left")
             .by_default("false"),
+        word("otherwise", {"reject", "degrade"},
+             "what becomes of requests that the rule does not admit: they are turned away, or let in as over their "
+             "quota, for variant policies that know it (`class-degrade`)")
+            .by_default("reject"),
     };
     add_policies(s, schedulers::admission_policies());
     return s;

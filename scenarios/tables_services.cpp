@@ -306,6 +306,18 @@ const ObjectSpec& service_spec() {
             .at_most(10)
             .by_default("0"),
     };
+    s.fields.push_back(quantity("active_thread_percentage", Unit::none,
+                                "of an accelerator that a replica may use at most, on machines whose accelerators "
+                                "are shared by MPS (CUDA_MPS_ACTIVE_THREAD_PERCENTAGE)")
+                           .above(0)
+                           .at_most(100)
+                           .by_default("100"));
+    s.fields.push_back(quantity("occupancy", Unit::fraction,
+                                "share of an accelerator that its kernels can use, on such machines; what they "
+                                "leave, others can use at the same time")
+                           .above(0)
+                           .at_most(1)
+                           .by_default("1"));
     for (const Field& f : service_cost_fields()) s.fields.push_back(f);
     for (const Field& f : caching_fields()) s.fields.push_back(f);
     return s;

@@ -240,6 +240,8 @@ const ObjectSpec& variant_view_spec() {
        integer("slots", "batches that the replica serves at once").at_least(1).by_default("1"),
        quantity("battery", Unit::fraction, "charge of the machine").at_most(1).by_default("1"),
        integer("alerts", "of service levels, active and about the service").by_default("0"),
+       integer("priority", "of the request; larger is more important").at_least(-1e6).at_most(1e6).by_default("0"),
+       flag("over_quota", "a rule of admission that degrades would have turned it away").by_default("false"),
        list("options", object("", option, "a variant"), "to choose from").at_least(1).needed()},
       "",
       {}};

@@ -59,7 +59,9 @@ struct Trial {
   std::size_t policy = 0;
   Settings settings;
   std::string learned;
-  double reward = 0;
+  double reward = 0;                   // mean so far
+  std::vector<double> rewards;         // of rules, by training seed
+  bool out = false;                    // others of its policy were better on the first seeds
 };
 
 class Contest {
@@ -72,6 +74,10 @@ class Contest {
 
  private:
   void try_out(Trial& trial) const;
+  void race(std::vector<Trial>& trials) const;
+  const schedulers::PolicyEntry<schedulers::OffloadPolicy>& entry_of(const Trial& trial) const {
+    return schedulers::find_entry(schedulers::offload_policies(), policies_[trial.policy]);
+  }
   double reward_of(const Trial& trial, const Settings& settings, std::uint64_t seed) const;
 
   const TournamentOptions& options_;
@@ -86,20 +92,15 @@ double Contest::reward_of(const Trial& trial, const Settings& settings, std::uin
       .value("offload_reward");
 }
 
-// Trains where there is something to train, then takes the mean over the training seeds. A learner is
-// tried with what it has learned, both as it is and learning on; the better way is kept.
+// Trains, then takes the mean over the training seeds, with what was learned, both as it is and learning on; the
+// better way is kept.
 void Contest::try_out(Trial& trial) const {
   const auto mean = [&](const Settings& settings) {
     double sum = 0;
     for (const std::uint64_t seed : options_.training) sum += reward_of(trial, settings, seed);
     return sum / static_cast<double>(options_.training.size());
   };
-  const auto& entry =
-      schedulers::find_entry(schedulers::offload_policies(), policies_[trial.policy]);
-  if (kind_of(entry) != EntrantKind::learner) {
-    trial.reward = mean(trial.settings);
-    return;
-  }
+  const auto& entry = entry_of(trial);
   trial.learned = train_policy(scenario_, entry.name, trial.settings, options_.training,
                                options_.passes, nullptr);
   Settings still = trial.settings;
@@ -109,20 +110,45 @@ void Contest::try_out(Trial& trial) const {
   if (off >= on) trial.settings = std::move(still);
 }
 
+// Rules, one training seed after another: after each, the better half of the configurations of a policy stays in, at
+// least three (successive halving).
+void Contest::race(std::vector<Trial>& trials) const {
+  for (const std::uint64_t seed : options_.training) {
+    std::vector<Trial*> in;
+    for (Trial& t : trials)
+      if (!t.out && kind_of(entry_of(t)) != EntrantKind::learner) in.push_back(&t);
+    for_each_job(in.size(), options_.threads, [&](std::size_t i) {
+      in[i]->rewards.push_back(reward_of(*in[i], in[i]->settings, seed));
+      in[i]->reward = results::mean_of(in[i]->rewards);
+    });
+    for (std::size_t p = 0; p < policies_.size(); ++p) {
+      std::vector<Trial*> own;
+      for (Trial* t : in)
+        if (t->policy == p) own.push_back(t);
+      std::stable_sort(own.begin(), own.end(), [](const Trial* a, const Trial* b) { return a->reward > b->reward; });
+      for (std::size_t k = std::max<std::size_t>(3, (own.size() + 1) / 2); k < own.size(); ++k) own[k]->out = true;
+    }
+  }
+}
+
 std::vector<Standing> Contest::standings() {
   std::vector<Trial> trials;
   std::vector<std::size_t> counts;
   for (std::size_t p = 0; p < policies_.size(); ++p) {
     const auto grid = tuning_grid(policies_[p]);
-    for (const Settings& settings : grid) trials.push_back({p, settings, "", 0});
+    for (const Settings& settings : grid) trials.push_back({p, settings, "", 0, {}, false});
     counts.push_back(grid.size());
   }
-  for_each_job(trials.size(), options_.threads, [&](std::size_t i) { try_out(trials[i]); });
+  race(trials);
+  std::vector<Trial*> learners;
+  for (Trial& t : trials)
+    if (kind_of(entry_of(t)) == EntrantKind::learner) learners.push_back(&t);
+  for_each_job(learners.size(), options_.threads, [&](std::size_t i) { try_out(*learners[i]); });
 
   // The best configuration of each, the first of equals.
   std::vector<const Trial*> best(policies_.size());
   for (const Trial& t : trials)
-    if (!best[t.policy] || t.reward > best[t.policy]->reward) best[t.policy] = &t;
+    if (!t.out && (!best[t.policy] || t.reward > best[t.policy]->reward)) best[t.policy] = &t;
 
   const std::size_t seeds = options_.evaluation.size();
   std::vector<results::Summary> runs(policies_.size() * seeds);

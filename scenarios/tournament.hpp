@@ -17,7 +17,7 @@ struct TournamentOptions {
   std::vector<std::string> policies;             //!< empty: all; oracle and random always take part
   std::vector<std::uint64_t> training{1, 2, 3, 4};
   std::vector<std::uint64_t> evaluation{101, 102, 103, 104, 105};
-  std::size_t passes = 4;                        //!< over the training seeds
+  std::size_t passes = 2;                        //!< over the training seeds
   unsigned threads = 1;                          //!< 0 = one per core
   std::function<void(const std::string&)> progress;
 };
@@ -34,7 +34,7 @@ struct Estimate {
 struct Standing {
   std::string policy, settings;  //!< settings: what tuning chose, "" = nothing to choose
   EntrantKind kind = EntrantKind::rule;
-  std::size_t configurations = 1;       //!< tried on the training seeds
+  std::size_t configurations = 1;       //!< tried on the training seeds, bad ones on the first of them only
   double training_reward = 0;           //!< of the best of them, which was taken
   Estimate reward, regret;              //!< regret: oracle's reward minus this one's, paired by seed
   double agreement = 0;                 //!< share of decisions that the oracle shares

@@ -118,8 +118,8 @@ std::string tournament_json(const Tournament& t) {
 std::string tournament_markdown(const Tournament& t, const std::string& command) {
   std::string out = fmt::format(
       "# Tournament of offload policies\n\nMade by `{}`. Every policy plays the shipped conditions "
-      "(`scenarios/tournament/`). Rules with parameters are tuned over a grid and learners are trained "
-      "({} passes) on the seeds {}; of each policy the configuration with the best mean reward there is "
+      "(`scenarios/tournament/`). Rules with parameters are tuned over a grid, of which the better half stays in after "
+      "each training seed, and learners are trained ({} passes) on the seeds {}; of each policy the configuration with the best mean reward there is "
       "taken. The figures are of the seeds {}, which nobody has seen before, with 95 % intervals; all "
       "policies get the same requests. The reward (0 to 1) is that of the scenarios: it falls with "
       "latency and with the client's energy, and is 0 without an answer. Regret is what the oracle gets "

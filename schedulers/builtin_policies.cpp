@@ -117,6 +117,7 @@ PolicyEntry<ReplacementPolicy> replacement_fifo();
 PolicyEntry<ReplacementPolicy> replacement_s3_fifo();
 
 PolicyEntry<VariantPolicy> variant_alert_degrade();
+PolicyEntry<VariantPolicy> variant_class_degrade();
 PolicyEntry<VariantPolicy> variant_fixed();
 PolicyEntry<VariantPolicy> variant_most_accurate();
 PolicyEntry<VariantPolicy> variant_fastest();
@@ -271,7 +272,7 @@ const std::vector<PolicyEntry<VariantPolicy>>& variant_policies() {
   static const std::vector<PolicyEntry<VariantPolicy>> table{
       variant_fixed(),         variant_most_accurate(), variant_fastest(),  variant_deadline(),
       variant_load_adaptive(), variant_energy(),        variant_weighted(),
-      variant_alert_degrade(),
+      variant_alert_degrade(), variant_class_degrade(),
   };
   return table;
 }

@@ -40,6 +40,22 @@ bool ReplicaHealth::usable(std::uint32_t number, std::uint32_t outstanding, Inst
   return s.circuit != Circuit::half_open || s.probing < spec_.breaker->probes;
 }
 
+std::string_view ReplicaHealth::why_out(std::uint32_t number, std::uint32_t outstanding, Instant now,
+                                        bool alone) const {
+  const ServerSpec& server = spec_.server(number);
+  if (server.down) return "down by configuration";
+  if (server.max_conns > 0 && outstanding >= server.max_conns) return "max_conns reached";
+  if (number >= states_.size()) return {};
+  const State& s = states_[number];
+  if (s.ejected) return "ejected as an outlier";
+  if (s.out) return "failed its probes";
+  if (!alone && server.max_fails > 0 && s.fails >= server.max_fails && now - s.checked <= server.fail_timeout)
+    return "max_fails reached";
+  if (s.circuit == Circuit::open && now - s.opened < spec_.breaker->open_for) return "circuit open";
+  if (s.circuit == Circuit::half_open && s.probing >= spec_.breaker->probes) return "circuit half open, probed by others";
+  return {};
+}
+
 double ReplicaHealth::weight(std::uint32_t number, Instant now) const {
   const double weight = spec_.server(number).weight;
   if (!spec_.slow_start || number >= states_.size()) return weight;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "sim/core/time.hpp"
@@ -101,6 +102,8 @@ class ReplicaHealth {
 
   //! Whether it may be chosen; `alone`: there is no other, so failures do not take it out.
   bool usable(std::uint32_t number, std::uint32_t outstanding, Instant now, bool alone);
+  //! Why usable() says no at that date, after it was asked; empty: it says yes.
+  std::string_view why_out(std::uint32_t number, std::uint32_t outstanding, Instant now, bool alone) const;
   //! Weight by configuration and slow start.
   double weight(std::uint32_t number, Instant now) const;
   //! What failures take from it (nginx's effective weight); each look gives back 1.

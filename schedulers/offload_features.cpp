@@ -37,10 +37,20 @@ OffloadFeatures features_of(const OffloadView& view, const OffloadCandidate& c) 
     }
   const double upload = c.uplink > 0 ? worth(view.upload / rate, scale) : 1;
   const double newest_fresh = c.uplink > 0 ? freshness(view.now, newest, measurement_half) : 1;
+  // The reward at another rate of the path: the radio is on for as much longer.
+  const double wait = estimated_latency(c);
+  const auto reward_at = [&](double r) {
+    if (c.uplink <= 0 || r <= 0) return view.reward.of(wait, c.client_energy, c.accuracy);
+    const double more = view.upload / r - view.upload / c.uplink;
+    const double radio = c.client_energy > 0 && c.network.seconds() > 0 ? c.client_energy / c.network.seconds() : 0.0;
+    return view.reward.of(std::max(0.0, wait + more), std::max(0.0, c.client_energy + radio * more), c.accuracy);
+  };
+  const double own = reward_at(c.uplink), now = reward_at(rate), nominal = reward_at(c.nominal_uplink);
   OffloadFeatures x;
   x << 1, worth(estimated_latency(c), scale), network, worth(c.client_energy, view.reward.energy_scale),
       slots / (slots + ahead), c.accuracy, freshness(view.now, c.observed_at, signal_half), fresh,
-      network * fresh, upload, upload * newest_fresh;
+      network * fresh, upload, upload * newest_fresh, own, now, own * fresh, now * newest_fresh,
+      nominal * (1 - newest_fresh);
   return x;
 }
 

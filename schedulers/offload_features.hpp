@@ -11,8 +11,11 @@ namespace isthmus::schedulers {
 //! as the reward has it; share of free slots; accuracy; how fresh the load signals and the
 //! measurement of the path are; the worth of the network where it is fresh; the worth of the upload at
 //! the rate that the client has measured last, to whichever candidate, and that times its freshness
-//! (paths to several candidates mostly share the client's own link).
-inline constexpr Eigen::Index offload_features = 11;
+//! (paths to several candidates mostly share the client's own link); and the estimated reward at the
+//! candidate's own measured rate, at the newest one of all, both of these times their freshness, and at the rate
+//! from before anything was measured times what the newest lacks in freshness. Their linear mixture is what no fixed
+//! rule has: how far to trust an old measurement.
+inline constexpr Eigen::Index offload_features = 16;
 using OffloadFeatures = Eigen::Matrix<double, offload_features, 1>;
 
 OffloadFeatures features_of(const OffloadView& view, const OffloadCandidate& candidate);

@@ -31,6 +31,8 @@ struct VariantView {
   std::uint32_t slots = 1;    //!< batches that the replica serves at once
   double battery = 1;         //!< of the machine, [0, 1]
   std::uint32_t alerts = 0;   //!< of service levels, active and about the service
+  std::int32_t priority = 0;  //!< of the request; larger: more important
+  bool over_quota = false;    //!< a rule of admission with `degrade` would have turned it away
   std::span<const VariantOption> options;  //!< never empty, order of the scenario
 };
 

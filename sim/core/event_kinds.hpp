@@ -43,6 +43,7 @@ enum class EventKind : std::uint8_t {
   cluster_scan,      //!< the cluster autoscaler looks at replicas that wait and at machines
   message_queue,     //!< a message is due again, or its consumer is late
   rollout,           //!< a new version of a service begins, gets on or is measured
+  sharing,           //!< replicas on one accelerator have begun or ended to work
   count_
 };
 
@@ -89,6 +90,7 @@ inline constexpr std::array<EventKindRow, static_cast<std::size_t>(EventKind::co
     {EventKind::cluster_scan, 8, "cluster_scan"},
     {EventKind::message_queue, 4, "message_queue"},
     {EventKind::rollout, 8, "rollout"},
+    {EventKind::sharing, 8, "sharing"},
 }};
 
 //! The table is indexed by kind, and a rank fits the six bits that the event queue gives it.

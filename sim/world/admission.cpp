@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "sim/world/admission_state.hpp"
+#include "sim/world/decision_watch.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -64,6 +65,7 @@ bool World::admit(std::uint32_t slot) {
   if (slot >= a.passes.size()) a.passes.resize(std::max<std::size_t>(requests_.size(), slot + 1));
   if (!a.passes[slot].empty()) return true;  // it has been let in, and came back within
 
+  r.over_quota = false;
   const schedulers::AdmissionView seen = admission_view(slot);
   Instant at = now_;
   for (std::size_t i = 0; i < first.size() + then.size(); ++i) {
@@ -75,6 +77,14 @@ bool World::admit(std::uint32_t slot) {
     schedulers::AdmissionView view = seen;
     if (s.policy->wants_estimates()) view.service = estimate_alone(slot);
     const schedulers::AdmissionDecision d = s.policy->decide(view);
+    const bool degraded = !d.admitted && g.rule->degrades;
+    if (eyes_ && eyes_->admission && watched(r))
+      eyes_->admission({r.record.request, r.serving, g.name, &view, d, s.inside, degraded});
+    if (degraded) {
+      r.over_quota = true;
+      if (r.record.counted) ++g.degraded;
+      continue;
+    }
     if (!d.admitted) {
       if (r.record.counted) ++g.turned_away;
       refuse_entry(slot, g.rule->retry_after ? d.at : Instant::never());
@@ -170,6 +180,7 @@ void World::add_admission_totals(std::vector<std::pair<std::string, double>>& mo
     more.emplace_back("admitted." + g.name, static_cast<double>(g.admitted));
     more.emplace_back("held_back." + g.name, static_cast<double>(g.held_back));
     more.emplace_back("turned_away." + g.name, static_cast<double>(g.turned_away));
+    if (g.rule->degrades) more.emplace_back("over_quota." + g.name, static_cast<double>(g.degraded));
   }
 }
 

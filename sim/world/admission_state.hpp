@@ -21,6 +21,7 @@ struct AdmissionGate {
   std::string name;                    // in results
   std::vector<State> states;           // per tenant: the last one for those without
   std::uint64_t admitted = 0, held_back = 0, turned_away = 0;  // after the warm-up
+  std::uint64_t degraded = 0;          // let in over the quota, where the rule says so
 };
 
 struct AdmissionState {

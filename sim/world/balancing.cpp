@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/world/rollouts.hpp"
+#include "sim/world/decision_watch.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -90,12 +91,17 @@ std::uint32_t World::choose_usable(std::uint32_t slot, ServiceState& s, std::uin
   const std::span<const std::uint32_t> failed =
       slot < tries_.size() ? std::span<const std::uint32_t>(tries_[slot].failed)
                            : std::span<const std::uint32_t>();
+  const bool seen = eyes_ && eyes_->routing && watched(requests_[slot]);
   if (!health.admits()) {
     health.turned_away();
+    if (seen) show_routing(slot, s, nullptr, {}, 0);
     return ~0U;
   }
   find_usable_for(slot, s, failed);
-  if (usable_.empty()) return ~0U;
+  if (usable_.empty()) {
+    if (seen) show_routing(slot, s, nullptr, {}, 0);
+    return ~0U;
+  }
   // Each failed try is a decision of its own.
   if (!failed.empty()) hop = hash_combine(hop, failed.size());
   if (!s.routes_unhealthy) return choose_replica(slot, s, usable_, hop);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sim/world/saturated.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -162,6 +163,31 @@ void World::take_over_clocks(std::uint32_t node, double before) {
     }
   }
   if (n.physics) show_activity(node);
+}
+
+// Share of their speed that slow machines and neighbours on its accelerator leave to what the replica runs.
+double World::pace(std::uint32_t replica) const {
+  return slow(replicas_[replica].node) * (sharing_ ? sharing_->speed(replica) : 1.0);
+}
+
+// What it runs on a shared accelerator takes `factor` times as long from now on; engines follow between two
+// iterations.
+void World::change_pace(std::uint32_t id, double factor) {
+  Replica& p = replicas_[id];
+  if (p.engine) {
+    if (p.engine->busy() && engine_speeds_[id] != pace(id) * p.speed) end_span_at(id, std::max(now_, p.engine->cut(now_)));
+    return;
+  }
+  if (factor == 1) return;
+  for (std::uint32_t i = 0; i < p.batches.size(); ++i) {
+    Batch& b = p.batches[i];
+    if (!b.live) continue;
+    b.left = std::max(0.0, b.left - (now_ - b.since).seconds() / b.seconds);
+    b.since = now_;
+    b.seconds *= factor;
+    queue_.cancel(b.done);
+    b.done = queue_.push(now_ + saturated(b.left * b.seconds), EventKind::work_done, id, i);
+  }
 }
 
 // A batch at a relative clock: arithmetic stretches, memory traffic and launches do not.

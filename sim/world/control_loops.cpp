@@ -10,6 +10,7 @@
 #include "sim/world/calls.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/rollouts.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -90,8 +91,13 @@ void World::start_services() {
             "service \"{}\": only {} of {} replicas fit on \"{}\" ({} nodes with {} of unit \"{}\", {} "
             "per replica, shared with the services placed before)",
             spec.name, n, spec.replicas, group.name, group.count,
-            group.units.empty() ? group.accelerators : group.count_of(spec.unit),
-            group.units.empty() ? "" : group.units[spec.unit].name, spec.parallel));
+            group.units.empty() ? group.accelerators : group.places_of(spec.unit),
+            group.units.empty() ? "" : group.units[spec.unit].name, spec.parallel) +
+                         (sharing_ && sharing_->concerns(i)
+                              ? fmt::format("; replicas that share an accelerator must fit its memory of {:.3g} GB "
+                                            "together, one of this service needs {:.3g} GB",
+                                            group.units[spec.unit].memory / 1e9, spec.shared_use.memory / 1e9)
+                              : std::string()));
     ask_for(i, spec.replicas);
     if (spec.autoscaling.policy) open_autoscaling(i);
   }
@@ -132,7 +138,7 @@ bool World::start_replica(std::uint32_t service, bool at_once) {
   }
   for (std::uint32_t n = group.first; n < group.first + group.count; ++n) {
     if (!nodes_[n].up || (disruptions_ && disruptions_->cordoned(n)) ||
-        nodes_[n].free_units[spec.unit] < spec.units_held())
+        nodes_[n].free_units[spec.unit] < spec.units_held() || (sharing_ && !sharing_->has_room(service, n)))
       continue;
     make_replica(service, n, at_once);
     return true;
@@ -235,6 +241,7 @@ void World::make_replica(std::uint32_t service, std::uint32_t node, bool at_once
   if (spec.local) {
     replica_of_node_[local_offset_[service] + (node - scenario_.nodes[spec.group].first)] = id;
   }
+  if (sharing_) sharing_->placed(id);
   if (disruptions_) disruptions_->units_taken(id);
   if (spec.startup && !at_once) {
     begin_start(id, n.hosted == 1);
@@ -338,6 +345,7 @@ void World::remove_replica(std::uint32_t id) {
   if (visits_) forget_caches(id);
   if (calls_) calls_->forget(id);
   if (disruptions_) disruptions_->units_given_back(id);
+  if (sharing_) sharing_->removed(id);
   NodeState& n = nodes_[p.node];
   const Service& spec = scenario_.services[p.service];
   if (spec.takes_units() && !n.free_units.empty())

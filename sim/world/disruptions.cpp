@@ -7,6 +7,7 @@
 
 #include "sim/world/saturated.hpp"
 #include "sim/world/service_levels.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -22,7 +23,7 @@ constexpr std::uint32_t target_of(std::uint32_t kind, std::uint32_t index) { ret
 // Stages of a machine under maintenance.
 constexpr std::uint32_t waits = 0, drains = 1, is_down = 2, comes_back = 3, is_done = 4;
 
-constexpr std::uint32_t nobody = 0xffffffffU, broken = 0xfffffffeU;  // of an accelerator
+constexpr std::uint32_t nobody = 0xffffffffU;
 
 }  // namespace
 
@@ -46,10 +47,13 @@ Disruptions::Disruptions(World& world) : world_(world), draws_(world.seed_, "dis
     if (s.chaos[i].action == ChaosSpec::Action::crash) services_[s.chaos[i].service].crashing = true;
     schedule_experiment(i);
   }
-  for (const Fault& f : s.faults)
-    if (f.accelerator != nobody)
-      for (const std::uint32_t node : f.nodes)
-        owners_.try_emplace(node, s.nodes[world.nodes_[node].group].accelerators, nobody);
+  for (const Fault& f : s.faults) {
+    if (f.accelerator == nobody) continue;
+    for (const std::uint32_t node : f.nodes) {
+      const NodeGroup& group = s.nodes[world.nodes_[node].group];
+      accelerators_.try_emplace(node, group.accelerators, Accelerator{places_of_accelerator(group), {}, false});
+    }
+  }
   for (std::uint32_t id = 0; id < world.replicas_.size(); ++id) {
     units_taken(id);
     if (world.replicas_[id].phase == ReplicaPhase::ready) replica_ready(id);
@@ -260,27 +264,38 @@ void Disruptions::end_experiment(std::uint32_t number) {
 
 // ---- accelerators ----------------------------------------------------------------------------------
 
-// Replicas take the first accelerators that are free.
+// Replicas take the first accelerators that are free; those that share one know theirs.
 void Disruptions::units_taken(std::uint32_t id) {
   const Replica& p = world_.replicas_[id];
   const Service& spec = world_.scenario_.services[p.service];
-  const auto it = owners_.find(p.node);
-  if (it == owners_.end() || !spec.takes_units()) return;
+  const auto it = accelerators_.find(p.node);
+  if (it == accelerators_.end() || !spec.takes_units()) return;
   if (world_.scenario_.nodes[world_.nodes_[p.node].group].units[spec.unit].kind == models::UnitKind::cpu) return;
-  std::uint32_t left = spec.parallel;
-  for (std::uint32_t& owner : it->second)
-    if (left > 0 && owner == nobody) owner = id, --left;
+  std::uint32_t left = spec.units_held();
+  const std::uint32_t known = world_.sharing_ ? world_.sharing_->accelerator_of(id) : nobody;
+  for (std::uint32_t i = 0; i < it->second.size(); ++i) {
+    Accelerator& a = it->second[i];
+    if (left == 0 || a.broken || a.free[spec.unit] == 0 || (known != nobody && i != known)) continue;
+    a.owners.push_back(id);
+    --a.free[spec.unit];
+    --left;
+  }
 }
 
 void Disruptions::units_given_back(std::uint32_t id) {
-  const auto it = owners_.find(world_.replicas_[id].node);
-  if (it != owners_.end()) std::replace(it->second.begin(), it->second.end(), id, nobody);
+  const auto it = accelerators_.find(world_.replicas_[id].node);
+  if (it == accelerators_.end()) return;
+  const std::uint32_t unit = world_.scenario_.services[world_.replicas_[id].service].unit;
+  for (Accelerator& a : it->second) a.free[unit] += static_cast<std::uint32_t>(std::erase(a.owners, id));
 }
 
 void Disruptions::accelerator_fails(std::uint32_t node, std::uint32_t accelerator) {
   if (++broken_[{node, accelerator}] > 1) return;
-  const std::uint32_t owner = owners_[node][accelerator];
-  if (owner != nobody) {
+  Accelerator& a = accelerators_[node][accelerator];
+  a.broken = true;
+  if (world_.sharing_) world_.sharing_->accelerator_fails(node, accelerator, true);
+  const std::vector<std::uint32_t> owners = a.owners;
+  for (const std::uint32_t owner : owners) {
     const std::uint32_t service = world_.replicas_[owner].service;
     if (world_.replicas_[owner].phase == ReplicaPhase::ready || world_.replicas_[owner].phase == ReplicaPhase::draining)
       world_.end_process(owner);
@@ -288,14 +303,14 @@ void Disruptions::accelerator_fails(std::uint32_t node, std::uint32_t accelerato
     world_.remove_replica(owner);
     if (!world_.scenario_.services[service].autoscaling.policy) missing_.push_back(service);
   }
-  owners_[node][accelerator] = broken;
   world_.take_accelerator(node, true);
   replace_missing();
 }
 
 void Disruptions::accelerator_recovers(std::uint32_t node, std::uint32_t accelerator) {
   if (--broken_[{node, accelerator}] > 0) return;
-  owners_[node][accelerator] = nobody;
+  accelerators_[node][accelerator].broken = false;
+  if (world_.sharing_) world_.sharing_->accelerator_fails(node, accelerator, false);
   world_.take_accelerator(node, false);
   replace_missing();
 }

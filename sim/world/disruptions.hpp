@@ -98,7 +98,12 @@ class Disruptions {
   };
   std::vector<Victims> victims_;
   std::vector<std::uint64_t> experiments_;                   // so far, by chaos
-  std::map<std::uint32_t, std::vector<std::uint32_t>> owners_;  // by machine: replicas that have its accelerators
+  // An accelerator: free places by unit, and replicas that have the others.
+  struct Accelerator {
+    std::vector<std::uint32_t> free, owners;
+    bool broken = false;
+  };
+  std::map<std::uint32_t, std::vector<Accelerator>> accelerators_;  // by machine, where they may fail
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> broken_;  // holds by machine and accelerator
   std::vector<std::uint32_t> missing_;                       // services that lost a replica to one
 };

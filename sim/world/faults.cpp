@@ -11,6 +11,7 @@
 #include "sim/world/replication.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/service_levels.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
@@ -114,12 +115,20 @@ void World::hold_node(std::uint32_t node, bool begins) {
 // One that nobody has is there no more, or again.
 void World::take_accelerator(std::uint32_t node, bool fails) {
   NodeState& n = nodes_[node];
-  const auto& units = scenario_.nodes[n.group].units;
-  for (std::size_t u = 0; u < units.size(); ++u)
-    if (units[u].kind != models::UnitKind::cpu) {
-      n.free_units[u] += fails ? ~0U : 1;
-      return;
-    }
+  const std::vector<std::uint32_t> places = places_of_accelerator(scenario_.nodes[n.group]);
+  for (std::size_t u = 0; u < places.size(); ++u) n.free_units[u] += fails ? 0U - places[u] : places[u];
+}
+
+// Places for replicas that one accelerator of a machine stands for, by unit: its instances, and those who share
+// it.
+std::vector<std::uint32_t> places_of_accelerator(const NodeGroup& group) {
+  std::vector<std::uint32_t> places(group.units.size());
+  for (std::size_t u = 0; u < places.size(); ++u) {
+    if (group.units[u].kind == models::UnitKind::cpu) continue;
+    places[u] = group.places_of(u) / group.accelerators;
+    if (group.unit_counts.empty()) break;  // the first one, of several accelerators
+  }
+  return places;
 }
 
 // The process of a replica is gone, with all that it ran and all that waited there.
@@ -151,6 +160,7 @@ void World::end_process(std::uint32_t id) {
 void World::lose_work(std::uint32_t id, std::vector<std::uint64_t>& lost) {
   Replica& p = replicas_[id];
   if (failover_) failover_->take_held(id, lost);
+  if (sharing_) sharing_->touched(id);
   if (p.engine) {
     p.engine->clear(lost);
     queue_.cancel(p.work);
@@ -233,6 +243,7 @@ void World::fail_node(std::uint32_t node) {
     n.power.set(now_, Watts(0));
   }
   n.busy_units.set(now_, 0);
+  if (sharing_) sharing_->node_failed(node);
   lose_requests(lost);
   lose_handovers(node);
   if (calls_)

@@ -6,6 +6,7 @@
 #include "devices/unit_power.hpp"
 #include "sim/world/failover.hpp"
 #include "sim/world/rollouts.hpp"
+#include "sim/world/decision_watch.hpp"
 #include "sim/world/saturated.hpp"
 #include "sim/world/world.hpp"
 
@@ -82,8 +83,8 @@ std::uint32_t World::route(std::uint32_t slot, std::uint32_t service) {
 // One of some ready replicas of the router. `hop` tells the decisions about a request apart.
 std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
                                     const std::vector<std::uint32_t>& among, std::uint64_t hop) {
-  if (among.empty()) return ~0U;
   const Request& r = requests_[slot];
+  const bool seen = eyes_ && eyes_->routing && watched(r);
   const auto went_to = [&](std::uint32_t replica) {
     if (!s.routes_by_place) return replica;
     const std::uint32_t from = r.from != ~0U ? r.from : r.host;
@@ -92,7 +93,10 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
     if (from != ~0U && hosts[from].zone == hosts[replicas_[replica].node].zone) ++s.near;
     return replica;
   };
-  if (among.size() == 1 && !s.routes_single) return went_to(among.front());
+  if (among.size() <= 1 && (among.empty() || !s.routes_single)) {
+    if (seen) show_routing(slot, s, nullptr, among, 0);
+    return among.empty() ? ~0U : went_to(among.front());
+  }
   signals_.resize(among.size());  // what is not set below has its default
   for (std::size_t k = 0; s.routes_by_outstanding && k < signals_.size(); ++k) {
     signals_[k].replica = replicas_[among[k]].number;
@@ -128,6 +132,7 @@ std::uint32_t World::choose_replica(std::uint32_t slot, Router& s,
     view.block_tokens = blocks.tokens;
   }
   const std::size_t i = s.routing->choose(view);
+  if (seen) show_routing(slot, s, &view, among, i);
   // Other services' routers see neither load nor places.
   if (s.routes_by_load || s.routes_by_place || s.health) signals_.clear();
   if (i >= among.size()) throw Error("routing policy: chose a replica that does not exist");

@@ -500,6 +500,7 @@ void World::finish_record(std::uint32_t slot) {
   if (updates_ && r.record.counted && r.record.status == results::Status::completed) count_version(r);
   if (rollouts_) rollouts_->observe(r);
   recorder_.add(r.record);
+  if (eyes_ && watched(r)) ended_ = true;
   if (levels_ && r.record.counted) levels_->observe(r.record);
   if (offload_ && r.candidate != ~0U) report_outcome(r);
   close_request(slot);

@@ -83,6 +83,7 @@ results::Summary run_here(const Scenario& s, const RunOptions& o) {
   World world(s, seed_of(s, o.replication), std::move(network), recorder);
   if (!o.learned.empty()) world.begin_with(o.learned);
   if (o.on_decision) world.watch_decisions(o.on_decision);
+  if (o.eyes.routing || o.eyes.admission || o.eyes.variant) world.watch_decisions(o.eyes);
   results::Summary summary = recorder.finish(world.run());
   if (o.keep_learned) *o.keep_learned = world.learned();
   return summary;
@@ -176,7 +177,7 @@ results::Summary run_in_worker(const Scenario& s, const RunOptions& o) {
 void guard_forks(const ForkGuard& guard) { fork_guard = guard; }
 
 results::Summary run(const Scenario& scenario, const RunOptions& options) {
-  if (scenario.simgrid && !options.in_process && (options.on_request || options.on_decision))
+  if (scenario.simgrid && !options.in_process && (options.on_request || options.on_decision || options.eyes.routing || options.eyes.admission || options.eyes.variant))
     throw InternalError("requests of a worker process cannot be seen here");
   if (scenario.simgrid && !options.in_process) return run_in_worker(scenario, options);
   return run_here(scenario, options);

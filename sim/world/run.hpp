@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "results/recorder.hpp"
+#include "sim/world/decision_watch.hpp"
 #include "sim/world/offload_state.hpp"
 #include "sim/world/scenario.hpp"
 
@@ -24,6 +25,7 @@ struct RunOptions {
   std::string learned;                   //!< of an earlier run: the offload policy begins with it
   std::string* keep_learned = nullptr;   //!< where to put what it knows at the end; may be null
   DecisionWatch on_decision;             //!< sees every offload decision; as on_request
+  DecisionEyes eyes;                     //!< see every other decision about requests; as on_request
   bool in_process = false;               //!< SimGrid in this very process (only once; used by workers)
 };
 

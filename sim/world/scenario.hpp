@@ -45,6 +45,7 @@
 #include "sim/world/replication_spec.hpp"
 #include "sim/world/rollout_spec.hpp"
 #include "sim/world/service_level_spec.hpp"
+#include "sim/world/sharing_spec.hpp"
 #include "sim/world/startup_spec.hpp"
 
 namespace isthmus::world {
@@ -85,8 +86,18 @@ struct NodeGroup {
     if (!unit_counts.empty()) return unit_counts[unit];
     return units[unit].kind == models::UnitKind::cpu ? 1 : accelerators;
   }
+  //! Of its accelerators; none: one replica each.
+  std::optional<AcceleratorSharing> sharing;
+  bool shared(std::size_t unit) const {
+    return sharing && !units.empty() && units[unit].kind != models::UnitKind::cpu;
+  }
+  //! Replicas of one unit each that a node has room for.
+  std::uint32_t places_of(std::size_t unit) const {
+    return count_of(unit) * (shared(unit) ? sharing->replicas : 1);
+  }
   double part_of(std::size_t unit) const {
-    return unit_parts.empty() ? 1.0 / std::max(1U, accelerators) : unit_parts[unit];
+    const double whole = unit_parts.empty() ? 1.0 / std::max(1U, accelerators) : unit_parts[unit];
+    return shared(unit) ? whole / sharing->replicas : whole;
   }
   double base_power = 0;               //!< W, whole node without its units (screen, board)
   double upload_power = 0, download_power = 0;  //!< W on top while a transfer is in flight
@@ -228,6 +239,7 @@ struct Service {
   std::uint32_t parallel = 1;          //!< units per replica
   std::uint32_t reserves = 0;          //!< likewise, of services that do not take whole units by themselves
   double reserves_memory = 0;          //!< bytes of the machine, for placement
+  SharedUse shared_use;                //!< of accelerators with `sharing`
   std::shared_ptr<const Placement> placement;  //!< null: the first machine with room
   bool local = false;                  //!< one replica on every node; serves that node's clients only
   std::variant<ServiceLaw, GraphModel, LlmModel> work;
@@ -463,6 +475,9 @@ struct Scenario {
 //! cannot run there, such as an operator that no unit supports.
 devices::ExecutionPlan execution_plan(const GraphExecution& execution, const NodeGroup& group,
                                       std::int64_t batch);
+
+//! Places for replicas that one accelerator of a machine stands for, by unit of the group.
+std::vector<std::uint32_t> places_of_accelerator(const NodeGroup& group);
 
 //! What one unit holds of a graph, bytes.
 struct UnitMemory {

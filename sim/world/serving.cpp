@@ -4,6 +4,7 @@
 
 #include "devices/unit_power.hpp"
 #include "sim/world/saturated.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/world.hpp"
 
 namespace isthmus::world {
@@ -163,12 +164,13 @@ void World::displace(std::uint32_t replica) {
   b.live = false;
   p.server->finish(1);
   occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
+  if (sharing_) sharing_->touched(replica);
   b.nominal = b.watts * (now_ - b.start).seconds();
   if (const Request* r = find(Handle::unpack(*tag))) {
     if (service.local)
       requests_[Handle::unpack(*tag).slot].record.client_energy += joules_of(nodes_[p.node], b);
     Duration left = b.since + saturated(b.left * b.seconds) - now_;
-    if (slow(p.node) != 1) left = saturated(left.seconds() * slow(p.node));
+    if (pace(replica) != 1) left = saturated(left.seconds() * pace(replica));
     p.line->put_back(*tag, left);
     if (r->record.counted) ++services_[front_of(p.service)].displaced;
   } else {
@@ -346,11 +348,12 @@ void World::occupy_unit(std::uint32_t replica, std::uint32_t index) {
     b.law_seconds = std::holds_alternative<ServiceLaw>(service.work) ? b.seconds - b.extra : 0.0;
     b.seconds = batch_seconds(p, b, n.physics->speed(service.unit)) / slow(p.node);
     takes = saturated(b.seconds);
-  } else if (slow(p.node) != 1) {
-    b.seconds /= slow(p.node);
+  } else if (pace(replica) != 1) {
+    b.seconds /= pace(replica);
     takes = saturated(b.seconds);
   }
   occupy(p.node, service.unit, static_cast<double>(service.parallel) / service.slots, b.watts);
+  if (sharing_) sharing_->touched(replica);
   b.done = queue_.push(now_ + takes, EventKind::work_done, replica, index);
 }
 
@@ -363,6 +366,7 @@ void World::on_batch_done(std::uint32_t replica, std::uint32_t index) {
   if (p.line) p.line->end(b.tags.front());
   b.live = false;
   give_back_weights(p.node, p.service);
+  if (sharing_) sharing_->touched(replica);
   if (!service.execution())
     occupy(p.node, service.unit, -static_cast<double>(service.parallel) / service.slots, -b.watts);
   if (!service.execution()) b.nominal = b.watts * (now_ - b.start).seconds();
@@ -413,6 +417,7 @@ void World::stop_serving(std::uint32_t slot) {
   b.nominal = b.watts * (now_ - b.start).seconds();
   if (service.local)
     requests_[slot].record.client_energy += joules_of(nodes_[p.node], b) / static_cast<double>(b.tags.size());
+  if (sharing_) sharing_->touched(r.replica);
   if (p.server->can_start() || (p.line && !p.line->empty())) request_dispatch(r.replica);
 }
 
@@ -440,6 +445,7 @@ void World::dispatch_engine(std::uint32_t replica) {
     queue_.cancel(r->queue_timer);
     if (service.role == PoolRole::prefill) prefill_began(Handle::unpack(a.tag).slot, end);
   }
+  if (sharing_) sharing_->touched(replica);
   if (end.is_never()) return;
   const NodeGroup& group = scenario_.nodes[nodes_[p.node].group];
   p.span_units = service.parallel * p.engine->busy_share();
@@ -461,8 +467,8 @@ void World::clock_engine(std::uint32_t replica) {
   Replica& p = replicas_[replica];
   const Service& service = spec_of(p);
   const auto& llm = std::get<LlmModel>(service.work);
-  if (llm.by_point.empty() && slow_.empty() && p.speed == 1) return;
-  const double speed = slow(p.node) * p.speed;
+  if (llm.by_point.empty() && slow_.empty() && p.speed == 1 && !sharing_) return;
+  const double speed = slow(p.node) * p.speed * (sharing_ ? sharing_->next_speed(replica) : 1.0);
   const auto& cost = llm.by_point.empty() ? llm.cost : llm.by_point[nodes_[p.node].physics->point(service.unit)];
   if (llm.by_point.empty() && std::exchange(engine_speeds_.try_emplace(replica, 1.0).first->second, speed) == speed)
     return;
@@ -517,6 +523,7 @@ void World::on_span_done(std::uint32_t replica) {
   if (replicas_[replica].phase == ReplicaPhase::draining) release(replica);
   if (replicas_[replica].phase == ReplicaPhase::gone) return;
   if (replicas_[replica].engine->has_work()) request_dispatch(replica);
+  if (sharing_) sharing_->touched(replica);
   if (service.role == PoolRole::decode) fill_room(replica);
   show_load(replica);
 }

@@ -124,6 +124,7 @@ struct Request {
   std::uint64_t key = 0;               // equal requests have equal ones; 0: unlike all others
   std::unique_ptr<Visit> visit;        // at services with caches or calls
   double input_bytes = -1;             // drawn upload of a split request; below 0: not split yet
+  bool over_quota = false;             // a rule of admission let it in for a smaller variant only
 };
 
 //! Nothing has become of the request at services yet.

@@ -16,6 +16,7 @@ struct AdmissionRule {
   std::optional<schedulers::Parameters> parameters;
   bool per_tenant = false;             //!< a state of its own for each tenant
   bool retry_after = false;            //!< those turned away are told when to come again
+  bool degrades = false;               //!< those turned away are let in all the same, for a smaller variant
   std::vector<bool> tenants;           //!< whom it concerns, by index; empty: everybody
 };
 

@@ -14,6 +14,7 @@
 #include "sim/world/replication.hpp"
 #include "sim/world/rollouts.hpp"
 #include "sim/world/service_levels.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/store_and_forward.hpp"
 #include "sim/world/world.hpp"
 
@@ -78,6 +79,7 @@ void World::reset_totals() {
   if (cluster_) cluster_->reset_totals();
   if (calls_) calls_->reset_totals();
   if (queues_) queues_->reset_totals();
+  if (sharing_) sharing_->reset_totals();
   egress_cost_ = egress_bytes_ = 0;
   if (costs_) reset_costs();
   if (startups_) reset_startups();
@@ -184,6 +186,7 @@ results::WorldTotals World::totals() {
   if (calls_) calls_->add_totals(t.more);
   if (queues_) queues_->add_totals(t.more);
   if (rollouts_) rollouts_->add_totals(t);
+  if (sharing_) sharing_->add_totals(t.more);
   if (levels_) levels_->add_totals(t.levels, t.alerts);
   if (offload_state_ && (scenario_.offload.rewarded || offload_state_->oracle))
     t.offload = offload_state_->totals;

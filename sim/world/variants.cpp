@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "devices/unit_power.hpp"
+#include "sim/world/decision_watch.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/world.hpp"
 
@@ -51,19 +52,25 @@ void World::choose_variants(std::uint32_t replica, Batch& b) {
     view.battery = n.physics->battery_charge(now_);
   view.options = s.options;
   if (levels_) view.alerts = levels_->active(p.service);
+  double best = 0;
+  for (const schedulers::VariantOption& o : s.options) best = std::max(best, o.accuracy);
   std::vector<std::vector<std::int64_t>> leave(
       graph.choices.size());  // requests by choice and exit
   for (const std::uint64_t tag : b.tags) {
     Request& r = requests_[Handle::unpack(tag).slot];
     const Workload& w = scenario_.workloads[r.record.workload];
     std::size_t choice = 0;
+    schedulers::VariantDecision decision;
     if (p.variants) {
       view.created = r.record.created;
+      view.priority = w.priority;
+      view.over_quota = r.over_quota;
       Duration limit = w.request.deadline;
       for (const results::Objective& o : scenario_.objectives)
         if (o.metric == "latency") limit = std::min(limit, o.target);
       view.deadline = r.record.created + limit;
-      choice = p.variants->choose(view).option;
+      decision = p.variants->choose(view);
+      choice = decision.option;
       if (choice >= graph.choices.size())
         throw Error("variant policy: chose a variant that does not exist");
     }
@@ -78,7 +85,12 @@ void World::choose_variants(std::uint32_t replica, Batch& b) {
     }
     leave[choice].resize(exits.size(), 0);
     ++leave[choice][exit];
+    if (eyes_ && eyes_->variant && watched(r))
+      eyes_->variant({r.record.request, front_of(p.service),
+                      p.variants ? std::string_view(graph.policy->name) : std::string_view(), &view, decision, exit,
+                      exits.size()});
     r.record.variant = static_cast<std::uint16_t>(choice);
+    r.record.degraded = s.options[choice].accuracy < best;
     r.record.exit = static_cast<std::uint16_t>(exit);
     r.record.accuracy = service.accuracy_given ? service.accuracy : exits[exit].accuracy;
     if (r.record.counted) {

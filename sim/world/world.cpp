@@ -11,6 +11,7 @@
 #include "sim/world/admission_state.hpp"
 #include "sim/world/batch_jobs.hpp"
 #include "sim/world/message_queues.hpp"
+#include "sim/world/decision_watch.hpp"
 #include "sim/world/placer.hpp"
 #include "sim/world/cluster_autoscaler.hpp"
 #include "sim/world/disruptions.hpp"
@@ -20,6 +21,7 @@
 #include "sim/world/rollouts.hpp"
 #include "sim/world/service_levels.hpp"
 #include "sim/world/service_meter.hpp"
+#include "sim/world/sharing.hpp"
 #include "sim/world/store_and_forward.hpp"
 
 namespace isthmus::world {
@@ -63,7 +65,7 @@ World::World(const Scenario& scenario, std::uint64_t seed,
       n.group = g;
       if (group.physics) open_physics(group.first + i);
       else n.power.set(now_, Watts(idle));
-      for (std::size_t u = 0; u < group.units.size(); ++u) n.free_units.push_back(group.count_of(u));
+      for (std::size_t u = 0; u < group.units.size(); ++u) n.free_units.push_back(group.places_of(u));
       n.billed.set(now_, group.billed_when_idle ? 1 : 0);
       if (group.model_cache) open_model_cache(group.first + i);
     }
@@ -77,6 +79,8 @@ World::World(const Scenario& scenario, std::uint64_t seed,
   if (std::any_of(scenario.services.begin(), scenario.services.end(),
                   [](const Service& s) { return s.placement != nullptr; }))
     placer_ = std::make_unique<Placer>(*this);
+  if (std::any_of(scenario.nodes.begin(), scenario.nodes.end(), [](const NodeGroup& g) { return g.sharing.has_value(); }))
+    sharing_ = std::make_unique<Sharing>(*this);
   start_services();
   open_workloads();
   schedule_faults();
@@ -207,6 +211,7 @@ void World::handle(const Event& e) {
     case EventKind::cluster_machine: cluster_->on_event(e.target, e.payload); break;
     case EventKind::cluster_scan: cluster_->scan(); break;
     case EventKind::message_queue: queues_->on_event(e.target, e.payload); break;
+    case EventKind::sharing: sharing_->on_event(e.target); break;
     case EventKind::count_: throw InternalError("event without a kind");
   }
 }

@@ -37,6 +37,8 @@ class ClusterAutoscaler;
 class Calls;
 class MessageQueues;
 class Rollouts;
+class Sharing;
+struct DecisionEyes;
 
 //! One run of a scenario. The scenario and the recorder must outlive it.
 class World final : public network::EventLoop {
@@ -52,6 +54,7 @@ class World final : public network::EventLoop {
   void begin_with(const std::string& learned);
   //! Before run(): shows every offload decision.
   void watch_decisions(DecisionWatch watch);
+  void watch_decisions(DecisionEyes eyes);
 
   //! Runs to the end and reports everything; call once.
   results::WorldTotals run();
@@ -73,6 +76,7 @@ class World final : public network::EventLoop {
   friend class Calls;
   friend class MessageQueues;
   friend class Rollouts;
+  friend class Sharing;
 
   // world.cpp: the clock and the switch
   void handle(const Event& event);
@@ -239,6 +243,8 @@ class World final : public network::EventLoop {
   void look_at_pending(std::uint32_t node);
   void take_over_clocks(std::uint32_t node, double before = 1);
   double slow(std::uint32_t node) const { return slow_.empty() ? 1.0 : slow_[node]; }
+  double pace(std::uint32_t replica) const;
+  void change_pace(std::uint32_t replica, double factor);
   void take_samples(std::uint32_t node);
   double batch_seconds(const Replica& replica, const Batch& batch, double speed);
   void occupy(std::uint32_t node, std::uint32_t unit, double units, double watts);
@@ -254,6 +260,9 @@ class World final : public network::EventLoop {
   LoadSignal load_of(const ServiceState& service) const;
   void publish_signals();
   std::uint32_t route(std::uint32_t slot, std::uint32_t service);
+  bool watched(const Request& request) const;
+  void show_routing(std::uint32_t slot, const Router& router, const schedulers::RoutingView* view,
+                    std::span<const std::uint32_t> among, std::size_t chosen) const;
   std::uint32_t choose_replica(std::uint32_t slot, Router& router,
                                const std::vector<std::uint32_t>& among, std::uint64_t hop);
   void scrape_for_router(Router& router);
@@ -618,6 +627,8 @@ class World final : public network::EventLoop {
   std::unique_ptr<Calls> calls_;              // null: no service calls others
   std::unique_ptr<MessageQueues> queues_;     // null: no service keeps messages
   std::unique_ptr<Rollouts> rollouts_;        // null: no service gets new versions
+  std::unique_ptr<Sharing> sharing_;          // null: every replica has its units alone
+  std::unique_ptr<DecisionEyes> eyes_;        // null: nobody watches
 };
 
 }  // namespace isthmus::world

@@ -253,7 +253,7 @@ def random_device(seed: int) -> tuple[dict, dict]:
          "scheduler": r.choice(["fifo", "critical-path", "heft", "cpop", "peft", "dls", "min-min",
                                 "lookahead", "memory-bounded"])},
         {"model": "mobilenet-v2", "variants": ["fp32", "int8"], "loading": r.choice(["eager", "mmap"]),
-         "variant_policy": r.choice(["fastest", "deadline", "load-adaptive", "energy", "weighted"]),
+         "variant_policy": r.choice(["fastest", "deadline", "load-adaptive", "energy", "weighted", "class-degrade"]),
          "batching": {"policy": "greedy", "max_batch": 4}},
     ])
     if "units" in service and r.random() < 0.6:
@@ -438,8 +438,8 @@ def random_tenants(seed: int, services: dict, workloads: list) -> dict:
             {"policy": "codel", "target": "1 ms", "interval": "50 ms", "spare_priority": 2},
             {"policy": "shed", "thresholds": r.choice([[0.5, 1], [1, 2, 3]])},
             {"policy": "deadline", "margin": r.choice([-0.5, 0, 1])}])
-        return kind | {"per": r.choice(["all", "tenant"]), "retry_after": r.random() < 0.4,
-                       **({"tenants": ["gold"]} if r.random() < 0.3 else {})}
+        otherwise = r.choice([{"retry_after": r.random() < 0.6}] * 2 + [{"otherwise": "degrade"}])
+        return kind | otherwise | {"per": r.choice(["all", "tenant"]), **({"tenants": ["gold"]} if r.random() < 0.3 else {})}
 
     tenants = {"gold": {"weight": 3, "priority": 2}, "free": {"weight": r.choice([0.1, 1])}}
     if r.random() < 0.4:
@@ -1336,6 +1336,44 @@ def check_rollouts(run: "isthmus.Result") -> None:
         assert rollout["outcome"] in ("waiting", "running", "stalled", "completed", "rolling back", "rolled back"), name
         assert not rollout["ended"] < rollout["began"]
         assert (rollout["outcome"] in ("completed", "rolled back")) <= (rollout["ended"] <= 20)
+def share_accelerators(seed: int, scenario: dict) -> None:
+    """Machines with several replicas on each accelerator, and what can happen to these."""
+    r = random.Random(f"shared {seed}")
+    if r.random() < 0.5:
+        return
+    how = r.choice([{"kind": "time_slicing", "slice": r.choice(["1 ms", "20 ms"]),
+                     "context_switch": r.choice(["0 s", "1 ms"])}, {"kind": "mps"}])
+    scenario["nodes"]["shared"] = {
+        "device": "nvidia-a100-80g", "count": r.randint(1, 2), "accelerators": r.choice([1, 2]), "zone": "region",
+        "sharing": how | {"replicas": 8}}
+    if r.random() < 0.3:
+        scenario["nodes"]["shared"]["mig"] = ["3g.40gb", "3g.40gb"]
+    for i in range(r.randint(1, 3)):
+        service = r.choice([
+            {"service_time": {"distribution": "exponential", "mean": r.choice(["20 ms", "300 ms"])},
+             "queue": r.choice([{}, {"capacity": 3}, {"order": "priority", "preemption": True}]),
+             "slots": r.choice([1, 3])},
+            {"model": "resnet-50", "variant": "fp32", "batching": {"policy": "greedy", "max_batch": 8}},
+            {"model": "llama-3.1-8b", "batching": {"policy": "continuous", "memory_utilization": 0.3, "max_batch": 16}}])
+        if "mig" in scenario["nodes"]["shared"] and service.get("model") == "llama-3.1-8b":
+            service = {"service_time": "10 ms"}  # weights and a cache do not fit three times
+        service |= {"on": "shared", "local": False, "cold_start": r.choice(["0 s", "500 ms"])}
+        if "model" in service and "mig" in scenario["nodes"]["shared"]:
+            service["unit"] = "3g.40gb"
+        if "llama-3.1-8b" != service.get("model"):
+            service["replicas"] = r.choice([1, 2])
+        if how["kind"] == "mps" and r.random() < 0.6:
+            service |= {"occupancy": r.choice([0.3, 1]), "active_thread_percentage": r.choice([40, 100])}
+        scenario["services"][f"shared{i}"] = service
+        scenario["workload"].append({
+            "name": f"shared{i}", "source": "poisson", "rate": f"{r.choice([2, 10])} /s", "target": f"shared{i}",
+            "clients": {"on": "phone", "count": 2}, "priority": r.choice([0, 1]),
+            "request": {"prompt_tokens": 200, "output_tokens": 20, "retries": r.choice([0, 2]),
+                        **({"deadline": "1 s"} if r.random() < 0.3 else {})}})
+    scenario["faults"] += r.sample([
+        {"node": "shared", "index": 0, "accelerator": 0, "at": "4 s", "lasts": "3 s"},
+        {"node": "shared", "speed": 0.4, "at": "6 s", "lasts": "2 s"},
+        {"node": "shared", "at": "10 s", "lasts": "1 s"}], r.randint(0, 3))
 
 
 @pytest.mark.parametrize("make", [
@@ -1345,6 +1383,7 @@ def check_rollouts(run: "isthmus.Result") -> None:
 def test_laws(seed, make):
     scenario = make(seed)
     hedge(seed, scenario)
+    share_accelerators(seed, scenario)
     if seed % 2 and make is not placed_scenario:
         trouble(seed, scenario)
     if seed % 3 != 2:
@@ -1441,6 +1480,12 @@ def test_laws(seed, make):
     assert (run.services[["mean_queue", "mean_in_system"]] >= -1e-9).all().all()
     assert (run.nodes["energy"] >= 0).all()
     assert (run.nodes["hours"] <= run.nodes["count"] * 20 / 3600 + 1e-12).all()
+
+    for name, m in run.summary["metrics"].items():
+        if name.startswith(("accelerator_busy.", "accelerator_switching.")):
+            assert -1e-9 <= m["value"] <= 1 + 1e-9
+        if name.startswith("sharing_slowdown.") and m["value"] is not None:
+            assert m["value"] >= 1 - 1e-9
 
     # Links draw between idle and full power; a Wi-Fi cell has one second of air time per second.
     seconds = 20 - float(scenario["warmup"].split()[0])

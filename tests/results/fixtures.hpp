@@ -127,9 +127,10 @@ inline WorldTotals totals(std::uint64_t created, double end = 12) {
                                         "<service/pool/reason>", "<nodes>", "<service>"}) {
       const std::size_t at = d.name.find(part);
       if (at == std::string_view::npos) continue;
-      if (part == "<nodes>" && !d.name.starts_with("node_")) continue;
+      if (part == "<nodes>" && !one_of(d.name, {"node_", "accelerator_"})) continue;
       if (part == "<service>" && !one_of(d.name, {"placement_", "message", "cold_starts.", "warm_starts.", "cold_start_mean.",
                                                   "service_availability.", "crashes.", "requests_lost.",
+                                                  "sharing_slowdown.",
                                                   "availability."}))
         continue;
       t.more.emplace_back(std::string(d.name).replace(at, part.size(), "logs"), 1.5);

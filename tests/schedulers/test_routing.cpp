@@ -326,6 +326,31 @@ TEST(WeightedRoundRobin, KeepsTheTurnOfReplicasThatAreLeftOutForNow) {
   EXPECT_EQ(sequence(*policy, three, 3), (std::vector<int>{0, 2, 1}));
 }
 
+TEST(HashPolicies, KeysStayAsFarAsTheirRuleSays) {
+  const auto all = replicas(std::vector<double>(10, 1.0));
+  const std::vector<ReplicaSignal> fewer(all.begin(), all.end() - 1);
+  constexpr int keys = 20'000;
+  // Keys of replicas that are still there and moved all the same when the last of ten has gone.
+  const std::map<std::string, std::pair<double, double>> moved{
+      {"jump-hash", {0, 0}}, {"consistent-hash", {0, 0}}, {"maglev", {0, 0.1}}, {"modulo-hash", {0.87, 0.91}}};
+  for (const auto& [name, limits] : moved) {
+    const auto policy = make(name), without = make(name);
+    std::vector<int> count(10);
+    double stayed = 0, moves = 0;
+    for (std::uint64_t key = 0; key < keys; ++key) {
+      const std::size_t before = choose(*policy, all, 0.5, hash_combine(1, key));
+      ASSERT_EQ(choose(*policy, all, 0.9, hash_combine(1, key)), before) << name;
+      ++count[before];
+      if (before == 9) continue;
+      ++stayed;
+      moves += choose(*without, fewer, 0.5, hash_combine(1, key)) != before ? 1 : 0;
+    }
+    EXPECT_GE(moves / stayed, limits.first) << name;
+    EXPECT_LE(moves / stayed, limits.second) << name;
+    for (const int c : count) EXPECT_NEAR(c, keys / 10, keys / 10 * 0.35) << name;
+  }
+}
+
 TEST(BoundedLoad, OverflowsToTheNextReplicaOnTheRing) {
   const auto ring = make("consistent-hash");
   const auto policy = make("bounded-load-hash", {{"load_factor", 1.5}});

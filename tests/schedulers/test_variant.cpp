@@ -69,5 +69,49 @@ TEST(Variants, WeightsTradeAccuracyForTime) {
   EXPECT_EQ(choose(*policy("weighted", {{"latency", 10}})), 2U);
 }
 
+TEST(Variants, AlertsDegradeToTheFastestAboveTheFloor) {
+  const auto ask = [](VariantPolicy& p, std::uint32_t alerts) {
+    VariantView v;
+    v.alerts = alerts;
+    v.options = options;
+    return p.choose(v).option;
+  };
+  EXPECT_EQ(ask(*policy("alert-degrade"), 0), 0U);
+  EXPECT_EQ(ask(*policy("alert-degrade"), 1), 2U);
+  EXPECT_EQ(ask(*policy("alert-degrade", {{"accuracy_floor", 0.75}}), 2), 1U);
+  EXPECT_EQ(ask(*policy("alert-degrade", {{"accuracy_floor", 0.95}}), 2), 0U);
+}
+
+TEST(Variants, ClassesDegradeOverTheLimitOnly) {
+  const auto ask = [](VariantPolicy& p, std::uint32_t waiting, std::int32_t priority, bool over_quota) {
+    VariantView v;
+    v.waiting = waiting;
+    v.slots = 2;
+    v.priority = priority;
+    v.over_quota = over_quota;
+    v.options = options;
+    return p.choose(v).option;
+  };
+  const auto p = policy("class-degrade", {{"queue", 4}, {"keep_priority", 2}, {"accuracy_floor", 0.75}});
+  EXPECT_EQ(ask(*p, 7, 0, true), 0U);   // 3.5 per slot: within the limit
+  EXPECT_EQ(ask(*p, 8, 0, false), 1U);  // low class; tiny is not accurate enough
+  EXPECT_EQ(ask(*p, 8, 1, false), 1U);
+  EXPECT_EQ(ask(*p, 8, 2, false), 0U);  // high class
+  EXPECT_EQ(ask(*p, 8, 2, true), 1U);   // but over its quota
+  // By the estimated wait: 0.1 s for each full answer that waits per slot.
+  const auto wait = policy("class-degrade", {{"queue", 0}, {"wait", 0.5}});
+  EXPECT_EQ(ask(*wait, 9, 0, false), 0U);
+  EXPECT_EQ(ask(*wait, 10, 0, false), 2U);
+  EXPECT_EQ(ask(*wait, 10, 1, false), 0U);
+  // Quotas that count always.
+  const auto& entry = find_entry(variant_policies(), "class-degrade");
+  Parameters always(entry.parameters);
+  always.set("over_quota", std::string("always"));
+  EXPECT_EQ(ask(*entry.make(always), 0, 5, true), 2U);
+  EXPECT_EQ(ask(*entry.make(always), 0, 0, false), 0U);
+  // Nothing is faster and accurate enough: the full one.
+  EXPECT_EQ(ask(*policy("class-degrade", {{"accuracy_floor", 0.9}}), 100, 0, false), 0U);
+}
+
 }  // namespace
 }  // namespace isthmus::schedulers
