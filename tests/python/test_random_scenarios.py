@@ -930,6 +930,8 @@ def hedge(seed: int, scenario: dict) -> None:
             hedging["budget"] = r.choice([0, 0.1, 1])
         if r.random() < 0.3:
             hedging["to"] = r.choice(["law", "llm"])
+            if workload.get("clients", {}).get("on") == "box":  # from there no route leads to the GPUs
+                hedging["to"] = "law"
         workload["request"] = workload.get("request", {}) | {"hedging": hedging}
 
 
