@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "schedulers/forecast.hpp"
+#include "schedulers/forecast_spec.hpp"
 
 namespace isthmus::schedulers {
 

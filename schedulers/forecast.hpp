@@ -3,22 +3,13 @@
 
 #include <cstddef>
 #include <deque>
-#include <memory>
-#include <string>
 #include <vector>
 
 #include <Eigen/Core>
 
-namespace isthmus::schedulers {
+#include "schedulers/forecast_spec.hpp"
 
-//! Learns one value at a time.
-class Forecast {
- public:
-  virtual ~Forecast() = default;
-  virtual void add(double value) = 0;
-  //! Of the value `steps` > 0 after the last one; 0 before the first.
-  virtual double ahead(std::size_t steps) const = 0;
-};
+namespace isthmus::schedulers {
 
 //! The last value, or with a season the value of the last season at that place.
 class NaiveForecast final : public Forecast {
@@ -85,16 +76,6 @@ class KalmanTrend final : public Forecast {
   Eigen::Vector2d state_ = Eigen::Vector2d::Zero();
   Eigen::Matrix2d covariance_ = Eigen::Matrix2d::Zero();
 };
-
-//! What a forecaster is told by its users.
-struct ForecastSpec {
-  std::string model = "holt-winters";  //!< naive, holt-winters, autoregression, kalman
-  double alpha = 0.5, beta = 0.1, gamma = 0.3;
-  std::size_t season = 0;
-  std::size_t order = 4, window = 120;
-  double level_noise = 0.1, slope_noise = 0.01;
-};
-std::unique_ptr<Forecast> make_forecast(const ForecastSpec& spec);
 
 //! Mean square of one-step errors so far, with exponential forgetting.
 class ForecastError {
