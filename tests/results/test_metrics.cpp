@@ -39,6 +39,7 @@ Summary small_run(bool streaming = false) {
   recorder.add(moved);
   RequestRecord slow = answered(3, 5);
   slow.completed = slow.completed + ms(60);  // 100 ms
+  slow.degraded = true;
   recorder.add(slow);
   RequestRecord sent = answered_llm(4, 6);  // 80 ms: ttft 36, tpot 4
   sent.kv_bytes = 3e6;  // on its way 2 ms before the first token, there 5 ms after it
@@ -74,6 +75,7 @@ TEST(Metrics, CountsAndRates) {
   EXPECT_DOUBLE_EQ(s.value("rejected_rate"), 1.0 / 8);
   EXPECT_DOUBLE_EQ(s.value("failed_rate"), 1.0 / 8);
   EXPECT_DOUBLE_EQ(s.value("fallback_rate"), 1.0 / 4);
+  EXPECT_DOUBLE_EQ(s.value("tenant_degraded.gold"), 1.0 / 4);
   EXPECT_DOUBLE_EQ(s.value("retry_rate"), 1.0 / 8);
   EXPECT_DOUBLE_EQ(s.value("output_token_throughput"), 1.1);
 }
