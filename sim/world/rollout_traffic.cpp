@@ -158,6 +158,8 @@ void Rollouts::observe(const Request& request) {
     t.failed += r.cause == results::Cause::service_error ? 1 : 0;
     return;
   }
+  // Of a split service, its device may have answered alone.
+  if (request.replica == ~0U || world_.replicas_[request.replica].service != l->service) return;
   const double ns = static_cast<double>((r.completed - r.created).ns());
   ++t.answered;
   t.latency.add(ns);

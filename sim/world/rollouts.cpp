@@ -146,6 +146,7 @@ bool Rollouts::available(const Line& l, std::uint32_t id) const {
 
 schedulers::VersionCounts Rollouts::count(const Line& l, std::uint16_t version) const {
   schedulers::VersionCounts c;
+  if (const auto waiting = l.unplaced.find(version); waiting != l.unplaced.end()) c.replicas = waiting->second;
   for (const std::uint32_t id : world_.services_[l.service].replicas) {
     if (world_.replicas_[id].version != version || !alive(id)) continue;
     ++c.replicas;
@@ -186,32 +187,46 @@ void Rollouts::ready(std::uint32_t id) {
   const std::uint32_t there = count(*l, l->stable).replicas;
   const bool stale = p.version != l->stable;
   if (stale || there > wanted(*l)) world_.retire(id);
-  if (stale && there < wanted(*l)) bring(*l, l->stable, there, wanted(*l));
+  if (!stale || there >= wanted(*l)) return;
+  bring(*l, l->stable, there, wanted(*l));
+  place(*l);
+  l->unplaced.clear();
 }
 
-// More replicas of the version, or fewer: those that do not serve yet go first, then the newest. False: nothing
-// could be done.
+// More replicas of the version, or fewer: those that do not serve yet go first, then the newest.
 bool Rollouts::bring(Line& l, std::uint16_t version, std::uint32_t have, std::uint32_t want) {
-  bool moved = false;
-  for (; have > want; --have, moved = true) {
-    const std::vector<std::uint32_t>& all = world_.services_[l.service].replicas;
+  bool moved = have != want;
+  if (have < want) l.unplaced[version] += want - have;
+  for (; have > want; --have) {
+    if (std::uint32_t& none_yet = l.unplaced[version]; none_yet > 0) {
+      --none_yet;
+      continue;
+    }
     std::uint32_t victim = none;
-    for (const std::uint32_t id : all)
+    for (const std::uint32_t id : world_.services_[l.service].replicas)
       if (world_.replicas_[id].version == version && alive(id) &&
           (victim == none || !available(l, id) || available(l, victim)))
         victim = id;
     if (victim == none) return moved;
     world_.retire(victim);
   }
-  for (; have < want; ++have, moved = true) {
-    l.making = version;
-    const bool room = world_.start_replica(l.service, false);
-    l.making = l.stable;
-    if (room) continue;
-    if (!std::exchange(l.retrying, true)) push(look_again_after, l.service, look_again);
-    return moved;
-  }
   return moved;
+}
+
+// Machines for replicas that have none, as far as there is room. False: for none of them.
+bool Rollouts::place(Line& l) {
+  bool placed = false, waits = false;
+  for (auto& [version, count] : l.unplaced) {
+    for (; count > 0; --count, placed = true) {
+      l.making = version;
+      const bool room = world_.start_replica(l.service, false);
+      l.making = l.stable;
+      if (!room) break;
+    }
+    waits = waits || count > 0;
+  }
+  if (waits && !std::exchange(l.retrying, true)) push(look_again_after, l.service, look_again);
+  return placed;
 }
 
 // Of the new version, where the balancer splits the traffic.
@@ -249,7 +264,7 @@ bool Rollouts::move_replicas(Line& l) {
   if (t.fresh < f.replicas) moved |= bring(l, l.fresh, f.replicas, t.fresh);
   if (t.old != o.replicas) moved |= bring(l, old, o.replicas, t.old);
   if (t.fresh > f.replicas) moved |= bring(l, l.fresh, f.replicas, t.fresh);
-  return moved;
+  return place(l) || moved;
 }
 
 // ---- the course ------------------------------------------------------------------------------------
@@ -565,6 +580,7 @@ void Rollouts::close(Line& l) {
   l.current = none;
   l.split = Split::mixed;
   l.weight = 0;
+  l.unplaced.clear();
   world_.queue_.cancel(l.scraping);
   world_.wake_pending(l.service);
   if (!l.queue.empty()) begin(l.queue.front());

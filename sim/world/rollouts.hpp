@@ -82,6 +82,7 @@ class Rollouts {
     Split split = Split::mixed;
     double weight = 0;                 // share of the new version, where it is split
     bool waking = false, retrying = false;
+    std::map<std::uint16_t, std::uint32_t> unplaced;  // replicas that have found no machine, by version
     bool counting = false;             // somebody looks at the counters
     schedulers::VersionScrapes scrapes{Duration::zero()};
     EventHandle scraping;
@@ -136,6 +137,7 @@ class Rollouts {
   schedulers::ReplicaTargets targets(const Line& line, const schedulers::VersionCounts& fresh,
                                      const schedulers::VersionCounts& old) const;
   std::uint32_t fresh_wanted(const Line& line) const;
+  bool place(Line& line);
   bool bring(Line& line, std::uint16_t version, std::uint32_t have, std::uint32_t want);
   void note_progress(Line& line);
   void check_deadline(std::uint32_t index);

@@ -244,7 +244,7 @@ void World::restart(std::uint32_t id, Duration wait) {
     return;
   }
   ++services_[p.service].cold_starts;
-  p.ready = queue_.push(now_ + wait + scenario_.services[p.service].cold_start, EventKind::replica_ready, id);
+  p.ready = queue_.push(now_ + wait + spec_of(p).cold_start, EventKind::replica_ready, id);
 }
 
 // The disk keeps what it has; what was on its way is lost.

@@ -1279,8 +1279,10 @@ def roll_out(seed: int, scenario: dict) -> None:
     services = scenario["services"]
     unfit = {"pools", "calls", "caches", "placement", "units"}
     primary = scenario.get("failover", {}).get("store", {}).get("service")
+    called = {s["calls"]["service"] for s in services.values() if "calls" in s}
+    called |= {c["on"] for s in services.values() for c in s.get("caches", []) if c.get("on") in services}
     names = [name for name in ("law", "llm", "tail", "store") if name in services
-             and not unfit & set(services[name]) and name != primary]
+             and not unfit & set(services[name]) and name not in called | {primary}]
 
     def analysis(count: bool) -> list:
         metrics = [
@@ -1331,7 +1333,8 @@ def check_rollouts(run: "isthmus.Result") -> None:
         answered = rows[rows["status"] == "completed"]
         if "cache" in rows:
             continue  # a cache's answer has no version
-        assert versions["answered"].sum() == len(answered)
+        assert versions["answered"].sum() <= len(answered)
+        assert name == "tail" or versions["answered"].sum() == len(answered)  # devices may answer alone
         assert versions["failed"].sum() == (rows["cause"] == "service_error").sum()
     for name, rollout in run.rollouts.iterrows():
         assert 0 <= rollout["errors"] and 0 <= rollout["exposed"] <= rollout["tries"]
@@ -1388,9 +1391,9 @@ def test_laws(seed, make):
     share_accelerators(seed, scenario)
     if seed % 2 and make is not placed_scenario:
         trouble(seed, scenario)
+    add_costs(seed, scenario)
     if seed % 3 != 2:
         roll_out(seed, scenario)
-    add_costs(seed, scenario)
     try:
         run = isthmus.run(scenario)
     except isthmus.InputError as error:  # placements may find no room for all that is there at the start
