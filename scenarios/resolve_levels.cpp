@@ -106,6 +106,8 @@ world::MetricWatchSpec anomaly_of(Resolution& r, const ObjectView& v, const worl
   if (v.has("season") && !seasonal) refuse(r, v, "season", "only of holt-winters and naive");
   const double steps = std::round(season / w.interval.seconds());
   if (season > 0 && steps < 2) refuse(r, v, "season", "must be at least two intervals long");
+  else if (std::abs(season / w.interval.seconds() - steps) > 1e-9 * steps)
+    refuse(r, v, "season", "must be a whole number of intervals");
   if (steps > most_slices) refuse(r, v, "season", "has too many intervals: take a longer one");
   else a.forecast.season = static_cast<std::size_t>(steps);
   a.forecast.alpha = v.number("alpha");

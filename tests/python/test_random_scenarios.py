@@ -1270,7 +1270,7 @@ def random_metric_alerts(r: random.Random) -> list:
                       "least_deviation": r.choice([0, 0.01]),
                       "logarithm": metric != "error_ratio" and r.random() < 0.5}
             if model in ("holt-winters", "naive") and r.random() < 0.5:
-                alert["season"] = "20 s"
+                alert["season"] = "21 s"
         alerts.append(alert)
     return alerts
 def roll_out(seed: int, scenario: dict) -> None:

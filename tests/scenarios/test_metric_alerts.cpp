@@ -36,7 +36,7 @@ json station(const json& alerts, double duration = 3000) {
           {"service_levels",
            {{"l", {{"indicator", "availability"}, {"objective", "99 %"}, {"burn_rate_alerts", false},
                    {"fault_grace", "60 s"}, {"incidents", {{{"at", "600 s"}, {"lasts", "900 s"}}}},
-                   {"alerts", alerts}}}}}};
+                   {"alerts", alerts.is_array() ? alerts : json::array({alerts})}}}}}};
 }
 
 json threshold(json fields) {
@@ -173,7 +173,8 @@ TEST(MetricAlerts, MistakesAreNamed) {
   EXPECT_THAT(problem(threshold({{"metric", "rate"}})), HasSubstr("give a bound"));
   EXPECT_THAT(problem(threshold({{"metric", "rate"}, {"above", 1}, {"percentile", 90}})), HasSubstr("only of"));
   EXPECT_THAT(problem(threshold({{"metric", "error_ratio"}, {"above", 1}})), HasSubstr("never fires"));
-  EXPECT_THAT(problem(anomaly({{"season", "90 s"}})), HasSubstr("at least two intervals"));
+  EXPECT_THAT(problem(anomaly({{"season", "60 s"}})), HasSubstr("at least two intervals"));
+  EXPECT_THAT(problem(anomaly({{"season", "150 s"}})), HasSubstr("a whole number of intervals"));
   EXPECT_THAT(problem(anomaly({{"model", "kalman"}, {"season", "1 h"}})), HasSubstr("only of holt-winters and naive"));
   EXPECT_THAT(problem(anomaly({{"model", "autoregression"}, {"order", 10}, {"window", 20}})), HasSubstr("twice the order"));
   EXPECT_THAT(problem(anomaly({{"metric", "error_ratio"}, {"logarithm", true}})), HasSubstr("share of errors is 0"));
