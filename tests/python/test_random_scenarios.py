@@ -1279,7 +1279,8 @@ def roll_out(seed: int, scenario: dict) -> None:
     services = scenario["services"]
     unfit = {"pools", "calls", "caches", "placement", "units"}
     primary = scenario.get("failover", {}).get("store", {}).get("service")
-    called = {s["calls"]["service"] for s in services.values() if "calls" in s}
+    calls = [s["calls"] for s in services.values() if "calls" in s]
+    called = {c["service"] for given in calls for c in (given if isinstance(given, list) else [given])}
     called |= {c["on"] for s in services.values() for c in s.get("caches", []) if c.get("on") in services}
     names = [name for name in ("law", "llm", "tail", "store") if name in services
              and not unfit & set(services[name]) and name not in called | {primary}]
