@@ -69,6 +69,35 @@ auto concurrency(double value) {
   return [=](ServiceMetrics& m) { m.concurrency = m.in_flight = value; };
 }
 
+TEST(AlertStep, GrowsWhileAnAlertIsActiveAndShrinksAfterCalm) {
+  const auto& entry = find_entry(autoscaling_policies(), "alert-step");
+  Parameters p(entry.parameters);
+  p.set("step", 2.0);
+  p.set("calm", 60.0);
+  p.set("max_replicas", 6.0);
+  const auto policy = entry.make(p);
+  const auto ask = [&](double at, std::uint32_t current, std::uint32_t alerts) {
+    AutoscalingView view;
+    view.now = Instant::from_seconds(at);
+    view.current = current;
+    view.alerts = alerts;
+    return policy->decide(view).desired;
+  };
+  EXPECT_EQ(ask(0, 3, 1), 5U);
+  EXPECT_EQ(ask(15, 5, 2), 6U);   // never more
+  EXPECT_EQ(ask(30, 6, 0), 6U);   // calm from here on
+  EXPECT_EQ(ask(89, 6, 0), 6U);
+  EXPECT_EQ(ask(90, 6, 0), 4U);
+  EXPECT_EQ(ask(120, 4, 0), 4U);
+  EXPECT_EQ(ask(130, 4, 1), 6U);  // an alert starts the calm anew
+  EXPECT_EQ(ask(150, 6, 0), 6U);
+  EXPECT_EQ(ask(200, 6, 0), 6U);
+  EXPECT_EQ(ask(210, 6, 0), 4U);
+  EXPECT_EQ(ask(270, 4, 0), 2U);
+  EXPECT_EQ(ask(330, 2, 0), 1U);  // never fewer
+  EXPECT_EQ(ask(390, 1, 0), 1U);
+}
+
 TEST(KpaWindows, AWeightedAverageOfAConstantApproachesIt) {
   KpaBuckets b(60, true);
   for (int i = 0; i < 60; ++i) b.record(i, 5);

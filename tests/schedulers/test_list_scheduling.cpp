@@ -3,6 +3,7 @@
 
 #include "schedulers/registry.hpp"
 #include "schedulers/task_graph.hpp"
+#include "sim/core/errors.hpp"
 #include "sim/core/random.hpp"
 
 namespace isthmus::schedulers {
@@ -47,6 +48,26 @@ TEST(ListScheduling, BusyIntervalsAreGapsToFill) {
   const Schedule s = schedule("heft", g);
   EXPECT_DOUBLE_EQ(s.makespan, 109);
   EXPECT_TRUE(check_schedule(g, s).empty());
+}
+
+// Two chains of a maker and a user that takes nothing away: outputs of 3 are held from the start of their maker until
+// the end of their user.
+TEST(ListScheduling, MemoryBoundedWaitsForRoom) {
+  TaskGraph g;
+  g.tasks = 4;
+  g.processors = 2;
+  g.cost = {4, 4, 1, 1, 4, 4, 1, 1};  // makers 0 and 2, users 1 and 3, on either processor
+  g.edges = {{0, 1, 0}, {2, 3, 0}};
+  g.memory = {3, 0, 3, 0};
+  g.memory_capacity = 6;
+  EXPECT_DOUBLE_EQ(schedule("memory-bounded", g).makespan, 5);  // side by side
+  g.memory_capacity = 5;
+  const Schedule s = schedule("memory-bounded", g);
+  EXPECT_DOUBLE_EQ(s.makespan, 10);  // one after the other
+  EXPECT_TRUE(check_schedule(g, s).empty());
+  EXPECT_GE(s.tasks[2].start, s.tasks[1].end);
+  g.memory_capacity = 2;
+  EXPECT_THROW(schedule("memory-bounded", g), InputError);
 }
 
 TaskGraph random_graph(std::uint64_t seed) {
