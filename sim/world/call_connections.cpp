@@ -8,11 +8,11 @@
 namespace isthmus::world {
 
 namespace {
-Level& caller_of(Request& r) { return r.visit->levels[r.visit->levels.size() - 2]; }
+Level& caller_of(const Request& r) { return r.visit->levels[r.visit->levels.size() - 2]; }
 }  // namespace
 
 bool Calls::is_bound(const Request& r) const {
-  return r.visit && r.visit->nested() && r.visit->levels[r.visit->levels.size() - 2].lease.pool != nullptr;
+  return r.visit && r.visit->nested() && caller_of(r).lease.pool != nullptr;
 }
 
 // The other end is the replica that it was opened to, without a restart since.
@@ -160,7 +160,7 @@ void Calls::turn(std::uint32_t slot) {
 
 void Calls::on_timeout(std::uint32_t slot) {
   const Request& r = world_.requests_[slot];
-  if (r.record.counted) ++totals_of(*r.visit->levels[r.visit->levels.size() - 2].lease.pool).timeouts;
+  if (r.record.counted) ++totals_of(*caller_of(r).lease.pool).timeouts;
   world_.withdraw(slot);
   world_.retry_or_fail(slot, results::Cause::pool_timeout);
 }

@@ -148,18 +148,14 @@ void World::take_over_clocks(std::uint32_t node, double before) {
     const Service& service = scenario_.services[p.service];
     if (p.engine && p.engine->busy()) {  // the next one is at the new clock
       if (before == slow(node)) interrupt_span(id);
-      else end_span_at(id, std::max(now_, p.engine->cut(now_)));
+      else cut_span(id);
     }
     if (service.execution()) continue;
     for (std::uint32_t i = 0; i < p.batches.size(); ++i) {
-      Batch& b = p.batches[i];
-      if (!b.live) continue;
-      b.left = std::max(0.0, b.left - (now_ - b.since).seconds() / b.seconds);
-      b.since = now_;
-      b.seconds = n.physics ? batch_seconds(p, b, n.physics->speed(service.unit)) / slow(node)
-                            : b.seconds * before / slow(node);
-      queue_.cancel(b.done);
-      b.done = queue_.push(now_ + saturated(b.left * b.seconds), EventKind::work_done, id, i);
+      const Batch& b = p.batches[i];
+      if (b.live)
+        retime(id, i, n.physics ? batch_seconds(p, b, n.physics->speed(service.unit)) / slow(node)
+                                : b.seconds * before / slow(node));
     }
   }
   if (n.physics) show_activity(node);
@@ -175,19 +171,22 @@ double World::pace(std::uint32_t replica) const {
 void World::change_pace(std::uint32_t id, double factor) {
   Replica& p = replicas_[id];
   if (p.engine) {
-    if (p.engine->busy() && engine_speeds_[id] != pace(id) * p.speed) end_span_at(id, std::max(now_, p.engine->cut(now_)));
+    if (p.engine->busy() && engine_speeds_[id] != pace(id) * p.speed) cut_span(id);
     return;
   }
   if (factor == 1) return;
-  for (std::uint32_t i = 0; i < p.batches.size(); ++i) {
-    Batch& b = p.batches[i];
-    if (!b.live) continue;
-    b.left = std::max(0.0, b.left - (now_ - b.since).seconds() / b.seconds);
-    b.since = now_;
-    b.seconds *= factor;
-    queue_.cancel(b.done);
-    b.done = queue_.push(now_ + saturated(b.left * b.seconds), EventKind::work_done, id, i);
-  }
+  for (std::uint32_t i = 0; i < p.batches.size(); ++i)
+    if (p.batches[i].live) retime(id, i, p.batches[i].seconds * factor);
+}
+
+// From now on the whole batch would take `seconds`; what is left of it ends accordingly.
+void World::retime(std::uint32_t replica, std::uint32_t batch, double seconds) {
+  Batch& b = replicas_[replica].batches[batch];
+  b.left = std::max(0.0, b.left - (now_ - b.since).seconds() / b.seconds);
+  b.since = now_;
+  b.seconds = seconds;
+  queue_.cancel(b.done);
+  b.done = queue_.push(now_ + saturated(b.left * b.seconds), EventKind::work_done, replica, batch);
 }
 
 // A batch at a relative clock: arithmetic stretches, memory traffic and launches do not.

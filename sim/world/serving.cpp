@@ -482,6 +482,11 @@ void World::interrupt_span(std::uint32_t replica) {
   end_span_at(replica, std::max(now_, replicas_[replica].engine->interrupt(now_)));
 }
 
+// The iteration under way is the span's last one.
+void World::cut_span(std::uint32_t replica) {
+  end_span_at(replica, std::max(now_, replicas_[replica].engine->cut(now_)));
+}
+
 void World::end_span_at(std::uint32_t replica, Instant end) {
   Replica& p = replicas_[replica];
   if (end == p.span_end) return;

@@ -186,6 +186,7 @@ class World final : public network::EventLoop {
   void on_batch_done(std::uint32_t replica, std::uint32_t batch);
   void on_span_done(std::uint32_t replica);
   void interrupt_span(std::uint32_t replica);
+  void cut_span(std::uint32_t replica);
   void end_span_at(std::uint32_t replica, Instant end);
   void clock_engine(std::uint32_t replica);
   void show_load(std::uint32_t replica);
@@ -245,6 +246,7 @@ class World final : public network::EventLoop {
   double slow(std::uint32_t node) const { return slow_.empty() ? 1.0 : slow_[node]; }
   double pace(std::uint32_t replica) const;
   void change_pace(std::uint32_t replica, double factor);
+  void retime(std::uint32_t replica, std::uint32_t batch, double seconds);
   void take_samples(std::uint32_t node);
   double batch_seconds(const Replica& replica, const Batch& batch, double speed);
   void occupy(std::uint32_t node, std::uint32_t unit, double units, double watts);
