@@ -1,19 +1,12 @@
 #include "results/rollout_json.hpp"
 
-#include <cmath>
+#include "results/json_numbers.hpp"
 
 namespace isthmus::results {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// JSON has no NaN: null.
-Json from_double(double v) { return std::isnan(v) ? Json(nullptr) : Json(v); }
-double to_double(const Json& j) { return j.is_null() ? RolloutTotals::never : j.get<double>(); }
-// Dates in ns, so that they come back as they were; null: never.
-Json from_date(Instant at) { return at.is_never() ? Json(nullptr) : Json(at.ns()); }
-Instant to_date(const Json& j) { return j.is_null() ? Instant::never() : Instant(j.get<std::int64_t>()); }
 
 Json from_side(const AbSide& s) {
   return {{"answers", s.answers},

@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "results/json_numbers.hpp"
 #include "results/level_metrics.hpp"
 #include "results/rollout_json.hpp"
 #include "results/summary.hpp"
@@ -16,23 +17,6 @@ namespace isthmus::results {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// JSON has neither NaN nor infinities: null is NaN, the words are infinities.
-Json from_double(double v) {
-  if (std::isnan(v)) return nullptr;
-  if (std::isinf(v)) return v > 0 ? "Infinity" : "-Infinity";
-  return v;
-}
-double to_double(const Json& j) {
-  if (j.is_null()) return std::numeric_limits<double>::quiet_NaN();
-  if (j.is_string()) {
-    const std::string& s = j.get_ref<const std::string&>();
-    if (s != "Infinity" && s != "-Infinity") throw InputError("'" + s + "' is not a number");
-    return s.front() == '-' ? -std::numeric_limits<double>::infinity()
-                            : std::numeric_limits<double>::infinity();
-  }
-  return j.get<double>();
-}
 
 // Metrics as an object: name -> {value, unit}, in the order of the list.
 Json from_metrics(const std::vector<Metric>& metrics) {
@@ -383,9 +367,6 @@ LevelTotals to_level(const Json& j) {
   return l;
 }
 
-// Dates in ns, so that they come back as they were; null: never.
-Json from_date(Instant at) { return at.is_never() ? Json(nullptr) : Json(at.ns()); }
-Instant to_date(const Json& j) { return j.is_null() ? Instant::never() : Instant(j.get<std::int64_t>()); }
 Json from_alert(const AlertEvent& a) {
   return {{"level", a.level},
           {"alert", a.alert},
