@@ -6,8 +6,7 @@
 #include <set>
 
 #include "scenarios/tables.hpp"
-#include "sim/world/run.hpp"
-#include "tests/scenarios/json_scenario.hpp"
+#include "tests/scenarios/outcome.hpp"
 
 namespace isthmus::scenarios {
 namespace {
@@ -15,6 +14,8 @@ namespace {
 using nlohmann::json;
 using testing::first_problem;
 using testing::load_json;
+using testing::Outcome;
+using testing::run;
 
 // Every machine behind a link of 1 MB/s and 1 ms. A request of 1000 B goes to "front" (10 ms), which
 // sends 500 B to "store" (20 ms), gets 2000 B and answers with 10,000 B.
@@ -36,24 +37,7 @@ json chain() {
   })");
 }
 
-struct Outcome {
-  results::Summary summary;
-  std::vector<results::RequestRecord> requests;
-  double latency_ms(std::size_t i) const {
-    return (requests.at(i).completed - requests.at(i).created).seconds() * 1e3;
-  }
-  const results::ServiceTotals::Cache& cache() const { return summary.services.at(0).caches.at(0); }
-};
-
-Outcome run(const json& s) {
-  Outcome out;
-  world::RunOptions options;
-  options.on_request = [&](const results::RequestRecord& r) { out.requests.push_back(r); };
-  out.summary = world::run(*load_json(s).scenario, options);
-  std::sort(out.requests.begin(), out.requests.end(),
-            [](const auto& x, const auto& y) { return x.request < y.request; });
-  return out;
-}
+const results::ServiceTotals::Cache& cache_of(const Outcome& o) { return o.summary.services.at(0).caches.at(0); }
 
 results::ServiceTotals of(const results::Summary& s, const std::string& service) {
   for (const auto& v : s.services)
@@ -90,14 +74,14 @@ TEST(Caching, AHitEndsTheServicesPart) {
   EXPECT_EQ(r.requests[1].cache, 1);
   EXPECT_TRUE(r.requests[1].started.is_never());
   EXPECT_EQ(r.summary.value("cache_hits.front/cache-1"), 0.5);
-  EXPECT_EQ(r.cache().bytes, 10000);
-  EXPECT_EQ(r.cache().writes, 1U);
+  EXPECT_EQ(cache_of(r).bytes, 10000);
+  EXPECT_EQ(cache_of(r).writes, 1U);
 
   s["services"]["front"]["caches_hold"] = "calls";
   r = run(s);
   EXPECT_NEAR(r.latency_ms(0), 1 + 51.5, 1e-5);
   EXPECT_NEAR(r.latency_ms(1), 3 + 10 + 1 + 12, 1e-5);
-  EXPECT_EQ(r.cache().bytes, 2000);
+  EXPECT_EQ(cache_of(r).bytes, 2000);
   EXPECT_EQ(r.requests[1].download, 10000);
 }
 
@@ -140,7 +124,7 @@ TEST(Caching, ConcurrentMissesAreFetchedOnce) {
   const Outcome r = run(s);
   ASSERT_EQ(r.summary.completed, 3U);
   EXPECT_EQ(calls_to(r.summary, "store"), 1U);
-  EXPECT_EQ(r.cache().coalesced, 2U);
+  EXPECT_EQ(cache_of(r).coalesced, 2U);
   EXPECT_NEAR(r.summary.value("cache_coalesced.front/cache-1"), 2.0 / 3, 1e-12);
   for (const std::size_t i : {1U, 2U}) EXPECT_EQ(r.requests[i].served, r.requests[0].served);
   s["services"]["front"]["caches"][0]["coalesce"] = false;
@@ -174,13 +158,13 @@ TEST(Caching, FailuresOfNodes) {
   s["faults"] = json::parse(R"([{"node": "c", "at": "1.5 s", "lasts": "1 s"}])");
   Outcome r = run(s);
   EXPECT_EQ(r.summary.completed, 3U);
-  EXPECT_EQ(r.cache().unanswered, 1U);
-  EXPECT_EQ(r.cache().hits, 0U);
+  EXPECT_EQ(cache_of(r).unanswered, 1U);
+  EXPECT_EQ(cache_of(r).hits, 0U);
   s["faults"] = json::parse(R"([{"node": "c", "at": "1.007 s", "lasts": "1 ms"}])");
   r = run(s);
   EXPECT_EQ(r.summary.completed, 3U);
-  EXPECT_EQ(r.cache().unanswered, 1U);
-  EXPECT_EQ(r.cache().hits, 1U);  // nothing is written to a server that did not answer
+  EXPECT_EQ(cache_of(r).unanswered, 1U);
+  EXPECT_EQ(cache_of(r).hits, 1U);  // nothing is written to a server that did not answer
   // The machine of the caller fails while the store works: the request is lost, and tried again.
   s = chain();
   s["workload"][0]["times"] = {"1 s"};
@@ -239,7 +223,7 @@ TEST(Caching, LruUnderZipfAgreesWithChe) {
   for (int k = 1; k <= 2000; ++k) expected -= std::expm1(-low / (k * sum)) / (k * sum);
   const Outcome r = run(s);
   EXPECT_NEAR(r.summary.value("cache_hits.front/cache-1"), expected, 0.01);
-  EXPECT_EQ(r.cache().entries, 100U);
+  EXPECT_EQ(cache_of(r).entries, 100U);
 }
 
 // Ten clusters of items that are all 0.9 alike: each cluster is fetched once, or a few times at once.
@@ -257,13 +241,13 @@ TEST(Caching, SimilarAnswersCostAccuracy) {
   w["rate"] = "200 /s";
   w["request"]["key"] = {{"law", "uniform"}, {"items", 5000}, {"clusters", 10}, {"similarity", 0.9}};
   Outcome r = run(s);
-  EXPECT_LT(r.cache().entries, 40U);
-  EXPECT_EQ(r.cache().lookups - r.cache().hits, r.cache().writes);
+  EXPECT_LT(cache_of(r).entries, 40U);
+  EXPECT_EQ(cache_of(r).lookups - cache_of(r).hits, cache_of(r).writes);
   EXPECT_NEAR(r.summary.value("cache_wrong.front/cache-1"), 0.5, 0.05);
   EXPECT_NEAR(r.summary.value("accuracy"), 0.4, 0.04);
   s["services"]["front"]["caches"][0]["similarity"]["threshold"] = 0.95;
   r = run(s);
-  EXPECT_EQ(r.cache().similar, 0U);
+  EXPECT_EQ(cache_of(r).similar, 0U);
   EXPECT_EQ(r.summary.value("cache_wrong.front/cache-1"), 0);
   EXPECT_NEAR(r.summary.value("accuracy"), 0.8, 1e-12);
 }

@@ -8,6 +8,7 @@
 
 #include "sim/world/run.hpp"
 #include "tests/scenarios/json_scenario.hpp"
+#include "tests/scenarios/level_station.hpp"
 
 namespace isthmus::scenarios {
 namespace {
@@ -17,26 +18,15 @@ using testing::first_problem;
 using testing::load_json;
 using ::testing::HasSubstr;
 
-// Ten requests per second that take 100 ms each; one more per second from 600 s to 1499 s, four times as long: the
-// mean is (10 * 100 + 400) / 11 = 127 ms then.
+// With slow requests from 600 s to 1499 s the mean is (10 * 100 + 400) / 11 = 127 ms.
 json station(const json& alerts, double duration = 3000) {
-  json times = json::array();
-  for (int t = 600; t < 1500; ++t) times.push_back(std::to_string(t) + " s");
-  return {{"isthmus", 1},
-          {"name", "t"},
-          {"duration", std::to_string(duration) + " s"},
-          {"nodes", {{"server", {{"count", 1}}}}},
-          {"network", {{"model", "fluid"}}},
-          {"services",
-           {{"s", {{"service_time", "100 ms"}, {"on", "server"}, {"local", false}, {"slots", 1000},
-                   {"queue", {{"timeout", "50 ms"}}}}}}},
-          {"workload",
-           {{{"name", "steady"}, {"source", "deterministic"}, {"rate", "10 /s"}, {"target", "s"}},
-            {{"name", "slow"}, {"source", "times"}, {"times", times}, {"target", "s"}, {"request", {{"work", 4}}}}}},
-          {"service_levels",
-           {{"l", {{"indicator", "availability"}, {"objective", "99 %"}, {"burn_rate_alerts", false},
-                   {"fault_grace", "60 s"}, {"incidents", {{{"at", "600 s"}, {"lasts", "900 s"}}}},
-                   {"alerts", alerts.is_array() ? alerts : json::array({alerts})}}}}}};
+  json s = testing::station(
+      {{"l", {{"indicator", "availability"}, {"objective", "99 %"}, {"burn_rate_alerts", false},
+              {"fault_grace", "60 s"}, {"incidents", {{{"at", "600 s"}, {"lasts", "900 s"}}}},
+              {"alerts", alerts.is_array() ? alerts : json::array({alerts})}}}},
+      duration);
+  s["workload"].push_back(testing::slow_requests());
+  return s;
 }
 
 json threshold(json fields) {

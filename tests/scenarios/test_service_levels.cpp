@@ -7,6 +7,7 @@
 
 #include "sim/world/run.hpp"
 #include "tests/scenarios/json_scenario.hpp"
+#include "tests/scenarios/level_station.hpp"
 
 namespace isthmus::scenarios {
 namespace {
@@ -14,28 +15,9 @@ namespace {
 using nlohmann::json;
 using testing::first_problem;
 using testing::load_json;
+using testing::slow_requests;
+using testing::station;
 using ::testing::HasSubstr;
-
-// Ten requests per second that take 100 ms each, on a server with room for all.
-json station(const json& levels, double duration) {
-  return {{"isthmus", 1},
-          {"name", "t"},
-          {"duration", std::to_string(duration) + " s"},
-          {"nodes", {{"server", {{"count", 1}}}}},
-          {"network", {{"model", "fluid"}}},
-          {"services",
-           {{"s", {{"service_time", "100 ms"}, {"on", "server"}, {"local", false}, {"slots", 1000},
-                   {"queue", {{"timeout", "50 ms"}}}}}}},
-          {"workload", {{{"name", "steady"}, {"source", "deterministic"}, {"rate", "10 /s"}, {"target", "s"}}}},
-          {"service_levels", levels}};
-}
-
-// One more request per second from 600 s to 1499 s, four times as long.
-json slow_requests() {
-  json times = json::array();
-  for (int t = 600; t < 1500; ++t) times.push_back(std::to_string(t) + " s");
-  return {{"name", "slow"}, {"source", "times"}, {"times", times}, {"target", "s"}, {"request", {{"work", 4}}}};
-}
 
 json p95_alert() {
   return {{"kind", "percentile"}, {"name", "p95"}, {"above", "300 ms"}, {"hold", "5 min"}};

@@ -6,8 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "sim/world/run.hpp"
-#include "tests/scenarios/json_scenario.hpp"
+#include "tests/scenarios/outcome.hpp"
 
 namespace isthmus::scenarios {
 namespace {
@@ -15,6 +14,8 @@ namespace {
 using nlohmann::json;
 using testing::first_problem;
 using testing::load_json;
+using testing::Outcome;
+using testing::run;
 
 // Every machine behind a link of 1 MB/s and 1 ms. A request of 1000 B goes to "api" (10 ms), which calls.
 json tiers(const json& calls) {
@@ -44,25 +45,6 @@ json call(const char* service, const json& more = json::object()) {
   json c = {{"service", service}, {"request", "500 B"}, {"answer", "2000 B"}};
   c.update(more);
   return c;
-}
-
-struct Outcome {
-  results::Summary summary;
-  std::vector<results::RequestRecord> requests;
-  double latency_ms(std::size_t i) const {
-    return (requests.at(i).completed - requests.at(i).created).seconds() * 1e3;
-  }
-  double value(const char* name) const { return summary.value(name); }
-};
-
-Outcome run(const json& s) {
-  Outcome out;
-  world::RunOptions options;
-  options.on_request = [&](const results::RequestRecord& r) { out.requests.push_back(r); };
-  out.summary = world::run(*load_json(s).scenario, options);
-  std::sort(out.requests.begin(), out.requests.end(),
-            [](const auto& x, const auto& y) { return x.request < y.request; });
-  return out;
 }
 
 // To the api 3 ms, its work 10 ms, the answer 12 ms; a call 2.5 ms there, 4 ms back.
